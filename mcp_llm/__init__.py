@@ -1,0 +1,1 @@
+"""One MCP server that gives any MCP host every LLM; the same functions as a Python library."""

@@ -1,0 +1,174 @@
+"""What a provider's TOML file may say. Unknown keys are errors; the file name without `.toml` is the provider's id.
+
+Facts about a model are layered, later wins: every `[[rules]]` entry whose globs match its id, in file order (those of
+`rules_from` first), then its own `[models.<id>]` table. Quirks are layered the same way over `[quirks.<operation>]`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from mcp_llm.types.chat import Effort
+
+Capability: TypeAlias = Literal["streaming", "tools", "json", "reasoning", "batch", "search"]
+"""What a model can do besides text: call tools, obey a JSON Schema, reason, be batched, search the web by itself."""
+
+Modality: TypeAlias = Literal["image", "pdf", "audio", "video"]
+Tier: TypeAlias = Literal["pro", "balanced", "lite"]
+Parameter: TypeAlias = Literal[
+    "temperature",
+    "top_p",
+    "top_k",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "stop",
+    "max_tokens",
+    "effort",
+    "thinking_budget",
+    "json_schema",
+    "json_output",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "system",
+]
+"""The request's fields that a model may be declared to refuse."""
+
+USD: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+
+
+class Strict(BaseModel):
+    """Frozen; unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Price(Strict):
+    """Dollars per million tokens, only where genai-prices has none; `expires` lets it fall away by itself."""
+
+    input: USD
+    output: USD
+    cached: USD | None = None
+    cache_write: USD | None = None
+    above: PositiveInt | None = None
+    """Input tokens above which the whole request costs `input_above` and so on."""
+    input_above: USD | None = None
+    output_above: USD | None = None
+    cached_above: USD | None = None
+    source: str
+    checked: date
+    expires: date | None = None
+
+
+class Facts(Strict):
+    """What is known of a model; None is unknown. `can` and `reads` replace, they do not add."""
+
+    context: PositiveInt | None = None
+    output: PositiveInt | None = None
+    can: tuple[Capability, ...] | None = None
+    reads: tuple[Modality, ...] | None = None
+    refuses: tuple[Parameter, ...] | None = None
+    """Parameters that are dropped with a warning before the call."""
+    efforts: tuple[Effort, ...] | None = None
+    """Values of `effort` it takes; another one is moved to the nearest, with a warning."""
+    sampling_needs_effort_none: bool | None = None
+    """Sampling values are refused unless reasoning is off (OpenAI since GPT-5)."""
+    default_effort: Effort | None = None
+    forced_tools: bool | None = None
+    """False: a forced tool choice is a 400; it is asked for in words and sent as `auto`."""
+    sampling: dict[str, tuple[float, float]] | None = None
+    """Ranges, e.g. `temperature = [0, 2]`; a value outside is refused before the call."""
+    defaults: dict[str, Any] | None = None
+    """Request fields used where the caller said nothing, e.g. `max_tokens = 8192`."""
+    extra: dict[str, Any] | None = None
+    """Merged into the provider's request body, under the caller's own `options`."""
+    wire: str | None = None
+    """Another chat wire than the provider's."""
+    quirks: dict[str, Any] | None = None
+    retires: date | None = None
+    retired: str | None = None
+    """Why it cannot be asked any more, and what to use instead."""
+
+
+class Rule(Facts):
+    """Facts for every model id that one of the globs matches (`*` only, case kept)."""
+
+    match: tuple[str, ...]
+
+
+class Model(Facts):
+    """One model of a provider."""
+
+    name: str | None = None
+    aliases: tuple[str, ...] = ()
+    price: Price | None = None
+    price_ref: str | None = None
+    """The id under which genai-prices knows it, where that differs."""
+    kind: Literal["chat", "embed", "image", "speech", "transcribe", "video", "realtime"] = "chat"
+
+
+class Auth(Strict):
+    """How the key travels. `env` are the variables it is read from, in order; `{key}` stands for it in `headers`."""
+
+    env: tuple[str, ...] = ()
+    headers: dict[str, str] = Field(default_factory=dict)
+    required: bool = True
+    url: str | None = None
+    """Where a person makes a key."""
+
+
+class Limits(Strict):
+    """What we keep to by ourselves; None is no limit known."""
+
+    concurrency: PositiveInt | None = None
+    requests_per_minute: PositiveInt | None = None
+    tokens_per_minute: PositiveInt | None = None
+
+
+class Timeouts(Strict):
+    """Seconds; each overrides the setting of the same name."""
+
+    connect: float | None = None
+    first_byte: float | None = None
+    idle: float | None = None
+    total: float | None = None
+
+
+class Provider(Strict):
+    """One provider: who it is, where it lives, which wires it speaks, and what is known of its models."""
+
+    name: str
+    base_url: str
+    """May hold `{VARIABLE}` placeholders, filled from the environment or from `variables`."""
+    base_url_env: tuple[str, ...] = ()
+    variables: dict[str, str] = Field(default_factory=dict)
+    """Defaults of the placeholders in `base_url`."""
+    auth: Auth = Auth()
+    headers: dict[str, str] = Field(default_factory=dict)
+    wires: dict[str, str]
+    """Operation -> wire: `chat = "openai"`, `models = "openai"`, `tokens = "anthropic"`."""
+    quirks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    local: bool = False
+    """Runs on the user's machine: calls cost nothing, context data stay here."""
+    discover: tuple[str, ...] = ()
+    """Loopback base URLs where a running server is looked for when no key is set."""
+    prefixes: tuple[str, ...] = ()
+    """Beginnings of bare model ids that belong here (`claude-`)."""
+    retired: str | None = None
+    prices: str | None = None
+    """The provider's id in genai-prices; None: it is not there."""
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+    error_codes: dict[str, str] = Field(default_factory=dict)
+    """The provider's own code -> an error kind of `wires/failures.py`."""
+    tiers: dict[Tier, str] = Field(default_factory=dict)
+    aliases: dict[str, str] = Field(default_factory=dict)
+    rules_from: str | None = None
+    """Another provider whose `[[rules]]` hold here too (the same families under other ids)."""
+    rules: tuple[Rule, ...] = ()
+    models: dict[str, Model] = Field(default_factory=dict)

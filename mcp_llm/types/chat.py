@@ -1,0 +1,182 @@
+"""Asking a chat model: the request, the chunks of its answer, and the fold that makes a response of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from pydantic import Field
+
+from .message import Json, Message, Origin, Part, Text, Thinking, ToolCall, Value
+from .usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Stop: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "pause", "error", "cancelled", "other"]
+"""Why a model stopped, in one vocabulary; `pause` means: send the conversation again unchanged to go on."""
+
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+class ToolSpec(Value):
+    """A function the model may ask for. `parameters` is a JSON Schema whose root is an object."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool | None = None
+
+
+class ChatRequest(Value):
+    """One request to a chat model. What is None is not sent; `options` goes into the provider's body untouched, last.
+
+    `tool_choice` is `auto`, `none`, `required` or the name of a tool. `json_output` asks for any JSON object,
+    `json_schema` for one of that shape. `effort` and `thinking_budget` (tokens; 0 = off, -1 = the model decides) steer
+    reasoning; each wire spells what it can. `temperature` and the other sampling values are as the vendors define them.
+    """
+
+    messages: tuple[Message, ...]
+    system: str | None = None
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    stop: tuple[str, ...] = ()
+    effort: Effort | None = None
+    thinking_budget: int | None = None
+    json_output: bool = False
+    json_schema: dict[str, Any] | None = None
+    stream: bool = True
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A partial part for one slot of the answer; slots are any integers, ordered by first appearance."""
+
+    slot: int
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The last chunk, exactly once: why the model stopped and what it used. `stop_raw` is the vendor's own word.
+
+    `note` is what the vendor said about it (a refusal's explanation, a block reason); `extras` what has no neutral name
+    and is worth telling the caller (citations, search results), JSON.
+    """
+
+    stop: Stop
+    stop_raw: str | None = None
+    usage: Usage | None = None
+    model: str | None = None
+    id: str | None = None
+    note: str | None = None
+    extras: dict[str, Json] | None = None
+
+
+Chunk: TypeAlias = Delta | End
+
+
+class ChatResponse(Value):
+    """A whole answer: the message with its origin, why it ended, what it used, what the vendor calls it."""
+
+    message: Message
+    stop: Stop
+    stop_raw: str | None = None
+    usage: Usage = Usage()
+    model: str | None = None
+    id: str | None = None
+    note: str | None = None
+    extras: dict[str, Json] | None = None
+
+    @property
+    def text(self) -> str:
+        """The answer's words."""
+        return self.message.text
+
+
+@dataclass(slots=True)
+class Fold:
+    """Adds chunks up to a response. Texts and arguments are joined once at the end, so a long stream stays linear."""
+
+    slots: dict[int, list[Part]] = field(default_factory=dict)
+    end: End | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        """Take the next chunk."""
+        if isinstance(chunk, End):
+            self.end = chunk
+        elif (parts := self.slots.get(chunk.slot)) is None:
+            self.slots[chunk.slot] = [chunk.part]
+        else:
+            parts.append(chunk.part)
+
+    def parts(self) -> tuple[Part, ...]:
+        """The parts so far, empty ones left out unless they carry opaque state."""
+        joined = (_join(parts) for parts in self.slots.values())
+        return tuple(
+            part for part in joined if not isinstance(part, Text | Thinking) or part.text or part.echo is not None
+        )
+
+    def text(self) -> str:
+        """The words so far."""
+        return "".join(part.text for parts in self.slots.values() for part in parts if isinstance(part, Text))
+
+    def response(self, origin: Origin | None = None) -> ChatResponse:
+        """The whole answer; without an `End` it reads as an answer that stopped for an unknown reason."""
+        end = self.end or End(stop="other")
+        return ChatResponse(
+            message=Message(role="assistant", parts=self.parts(), origin=origin),
+            stop=end.stop,
+            stop_raw=end.stop_raw,
+            usage=end.usage or Usage(),
+            model=end.model,
+            id=end.id,
+            note=end.note,
+            extras=end.extras,
+        )
+
+
+def _join(parts: list[Part]) -> Part:
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if isinstance(first, Text | Thinking):
+        pieces = cast("list[Text | Thinking]", parts)
+        echoes = sum_echo(piece.echo for piece in pieces)
+        return type(first)("".join(piece.text for piece in pieces), echoes)
+    if isinstance(first, ToolCall):
+        calls = cast("list[ToolCall]", parts)
+        return ToolCall(
+            next((call.id for call in calls if call.id), ""),
+            next((call.name for call in calls if call.name), ""),
+            "".join(call.arguments for call in calls),
+            sum_echo(call.echo for call in calls),
+        )
+    return parts[-1]  # media and opaque parts come whole: a later one replaces the earlier (partial images)
+
+
+def sum_echo(echoes: Iterable[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """`merge_echo` over many, linear."""
+    joined: dict[str, Any] | None = None
+    for echo in echoes:
+        if echo is None:
+            continue
+        if joined is None:
+            joined = {key: list(value) if isinstance(value, list) else value for key, value in echo.items()}
+            continue
+        for key, value in echo.items():
+            old = joined.get(key)
+            if isinstance(old, list) and isinstance(value, list):
+                old.extend(value)
+            else:
+                joined[key] = list(value) if isinstance(value, list) else value
+    return joined

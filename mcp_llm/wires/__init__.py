@@ -1,0 +1,1 @@
+"""How it is spelled: pure modules that turn values into a vendor's bytes and back; no I/O, no clock, no environment."""

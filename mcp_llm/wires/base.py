@@ -1,0 +1,126 @@
+"""The contracts between wires and the rest: what a request and a reply are, and the names a wire module offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mcp_llm.types.chat import ChatRequest, Chunk
+    from mcp_llm.types.message import Json
+
+Framing: TypeAlias = Literal["sse", "lines"]
+"""How a stream is cut into payloads: server-sent events, or one JSON value a line."""
+
+
+class Quirks(BaseModel):
+    """What providers of one dialect disagree on; every wire has a subclass, its defaults the dialect's own behaviour.
+
+    Set in a provider's TOML under `[quirks.chat]`, per family under `[[rules]]`, per model under `[models.x.quirks]`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(slots=True)
+class HttpRequest:
+    """One HTTP request without host or key. `path` is appended to the provider's base URL; `json` is the body.
+
+    `warnings` tells what the wire could not spell and left out, in sentences for the caller.
+    """
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    json: dict[str, Any] | None = None
+    query: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    stream: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class HttpReply:
+    """One whole HTTP reply; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Frame:
+    """One payload of a reply. `data` is None for the `[DONE]` marker; `whole` says that the body was not a stream."""
+
+    event: str | None
+    data: Json
+    whole: bool = False
+
+
+class ChatDecoder(Protocol):
+    """Turns frames into chunks. Written straight: a wrong type or a missing key becomes `Garbled` in `reply.Reply`."""
+
+    @property
+    def done(self) -> bool:
+        """True once the terminal marker of the wire was seen: nothing more has to be read."""
+        ...
+
+    def feed(self, frame: Frame) -> Iterable[Chunk]:
+        """Deltas of this frame (never `End`). Raises the error that the frame carries, if it carries one."""
+        ...
+
+    def close(self) -> Iterable[Chunk]:
+        """Deltas held back, then `End`, last. Raises `Disconnected` when the stream was cut before its end."""
+        ...
+
+
+class ChatWire(Protocol):
+    """A chat dialect; satisfied by a module (`wires/chat/*.py`)."""
+
+    @property
+    def framing(self) -> Framing: ...
+
+    @property
+    def Quirks(self) -> type[Any]: ...  # noqa: N802 - the name of a class in the module
+
+    def encode(self, request: ChatRequest, model: str, quirks: Any) -> HttpRequest:
+        """The request as this dialect spells it; raises `Unsupported` for what it cannot say."""
+        ...
+
+    def Decoder(self, quirks: Any) -> ChatDecoder:  # noqa: N802 - the name of a class in the module
+        """A fresh decoder for one reply."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a provider's own model list says; None is unknown. `can` and `reads` use the catalog's words."""
+
+    id: str
+    name: str | None = None
+    context: int | None = None
+    output: int | None = None
+    can: tuple[str, ...] | None = None
+    reads: tuple[str, ...] | None = None
+    retires: str | None = None
+    input_price: float | None = None
+    output_price: float | None = None
+
+
+class ModelsWire(Protocol):
+    """Listing models: `encode(cursor)`, then `decode` until it gives no next cursor."""
+
+    def encode(self, cursor: str | None, quirks: Any) -> HttpRequest: ...
+
+    def decode(self, body: Json) -> tuple[list[ModelInfo], str | None]: ...
+
+
+class TokensWire(Protocol):
+    """Counting the input tokens of a chat request with the provider's own tokenizer."""
+
+    def encode(self, request: ChatRequest, model: str, quirks: Any) -> HttpRequest: ...
+
+    def decode(self, body: Json) -> int: ...

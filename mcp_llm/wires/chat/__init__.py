@@ -1,0 +1,18 @@
+"""Chat dialects by name. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from mcp_llm.wires.base import ChatWire
+
+WIRES: Final = ("anthropic", "gemini", "ollama", "openai", "responses")
+
+
+def wire(name: str) -> ChatWire:
+    """The module of a dialect, imported when first asked for; KeyError for a name that is none."""
+    if name not in WIRES:
+        raise KeyError(name)
+    return cast("ChatWire", import_module(f"{__name__}.{name}"))

@@ -1,0 +1,18 @@
+"""Dialects of listing models, by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from mcp_llm.wires.base import ModelsWire
+
+WIRES: Final = ("anthropic", "gemini", "ollama", "openai")
+
+
+def wire(name: str) -> ModelsWire:
+    """The module of a dialect; KeyError for a name that is none."""
+    if name not in WIRES:
+        raise KeyError(name)
+    return cast("ModelsWire", import_module(f"{__name__}.{name}"))
