@@ -1,7 +1,8 @@
 """What a provider's TOML file may say. Unknown keys are errors; the file name without `.toml` is the provider's id.
 
 Facts about a model are layered, later wins: every `[[rules]]` entry whose globs match its id, in file order (those of
-`rules_from` first), then its own `[models.<id>]` table. Quirks are layered the same way over `[quirks.<operation>]`.
+`rules_from` first), then its own `[models.<id>]` table. Lists are replaced, tables are joined key by key. Quirks are
+layered the same way over `[quirks.<operation>]`; those stated for another wire than the model's own do not count.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
 from mcp_llm.types.chat import Effort
 
@@ -40,16 +41,18 @@ Parameter: TypeAlias = Literal[
 """The request's fields that a model may be declared to refuse."""
 
 USD: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+"""Strings; a single one needs no brackets."""
 
 
 class Strict(BaseModel):
-    """Frozen; unknown keys refused."""
+    """Frozen; unknown keys refused. Built when first used, since a start that asks nobody needs none of it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-class Price(Strict):
-    """Dollars per million tokens, only where genai-prices has none; `expires` lets it fall away by itself."""
+class Rates(Strict):
+    """Dollars per million tokens. A kind of input without a rate of its own costs what plain input costs."""
 
     input: USD
     output: USD
@@ -60,6 +63,11 @@ class Price(Strict):
     input_above: USD | None = None
     output_above: USD | None = None
     cached_above: USD | None = None
+
+
+class Price(Rates):
+    """A dated price, only where genai-prices has none; `expires` lets it fall away by itself."""
+
     source: str
     checked: date
     expires: date | None = None
@@ -89,6 +97,8 @@ class Facts(Strict):
     """Merged into the provider's request body, under the caller's own `options`."""
     wire: str | None = None
     """Another chat wire than the provider's."""
+    base_url: str | None = None
+    """Another place than the provider's, with the same placeholders (a second wire often lives under another path)."""
     quirks: dict[str, Any] | None = None
     retires: date | None = None
     retired: str | None = None
@@ -107,6 +117,8 @@ class Model(Facts):
     name: str | None = None
     aliases: tuple[str, ...] = ()
     price: Price | None = None
+    price_later: Price | None = None
+    """An announced change: the price from the day after `price.expires`."""
     price_ref: str | None = None
     """The id under which genai-prices knows it, where that differs."""
     kind: Literal["chat", "embed", "image", "speech", "transcribe", "video", "realtime"] = "chat"
@@ -115,7 +127,7 @@ class Model(Facts):
 class Auth(Strict):
     """How the key travels. `env` are the variables it is read from, in order; `{key}` stands for it in `headers`."""
 
-    env: tuple[str, ...] = ()
+    env: Names = ()
     headers: dict[str, str] = Field(default_factory=dict)
     required: bool = True
     url: str | None = None
@@ -143,9 +155,13 @@ class Provider(Strict):
     """One provider: who it is, where it lives, which wires it speaks, and what is known of its models."""
 
     name: str
+    names: tuple[str, ...] = ()
+    """Other spellings of the provider's id that are understood (`gemini:` for `google:`)."""
     base_url: str
     """May hold `{VARIABLE}` placeholders, filled from the environment or from `variables`."""
-    base_url_env: tuple[str, ...] = ()
+    insecure: bool = False
+    """Plain `http://` to another machine is meant: keys and prompts may be read on the way."""
+    base_url_env: Names = ()
     variables: dict[str, str] = Field(default_factory=dict)
     """Defaults of the placeholders in `base_url`."""
     auth: Auth = Auth()
@@ -159,7 +175,10 @@ class Provider(Strict):
     """Loopback base URLs where a running server is looked for when no key is set."""
     prefixes: tuple[str, ...] = ()
     """Beginnings of bare model ids that belong here (`claude-`)."""
+    open: bool = False
+    """What it serves is not ours to know (a router, deployments, a local server): unknown ids pass without a warning."""
     retired: str | None = None
+    """Why it cannot be asked any more, and what to use instead."""
     prices: str | None = None
     """The provider's id in genai-prices; None: it is not there."""
     limits: Limits = Limits()

@@ -1,0 +1,1 @@
+"""Asking once: who is asked, how often, for how much, and what came back."""

@@ -113,6 +113,9 @@ class ModelInfo:
 class ModelsWire(Protocol):
     """Listing models: `encode(cursor)`, then `decode` until it gives no next cursor."""
 
+    @property
+    def Quirks(self) -> type[Any]: ...  # noqa: N802 - the name of a class in the module
+
     def encode(self, cursor: str | None, quirks: Any) -> HttpRequest: ...
 
     def decode(self, body: Json) -> tuple[list[ModelInfo], str | None]: ...

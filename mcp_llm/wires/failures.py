@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm import errors
 
-from .reply import excerpt, parse
+from .reply import excerpt, parse, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,6 +73,7 @@ BY_CODE: Final[dict[str, type[errors.ProviderError]]] = {
     "context_length_exceeded": errors.ContextTooLong,
     "exceed_context_size_error": errors.ContextTooLong,
     "string_above_max_length": errors.ContextTooLong,
+    "too_many_prompt_tokens": errors.ContextTooLong,
     "content_filter": errors.Refused,
     "content_policy_violation": errors.Refused,
     "moderation_blocked": errors.Refused,
@@ -113,6 +114,9 @@ BY_MESSAGE: Final[tuple[tuple[re.Pattern[str], frozenset[int], type[errors.Provi
 )
 
 
+NO_WORDS: Final = "no explanation was given"
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait that the headers ask for: `retry-after-ms`, then `retry-after` as a number or an HTTP date.
 
@@ -148,12 +152,9 @@ def failure(
         data = parse(body)
     except (ValueError, RecursionError):
         data = None
-    if isinstance(data, list) and len(data) == 1:
-        data = data[0]
     error = from_data(data, status=status, headers=headers, codes=codes)
-    if not error.message:
-        words = excerpt(body)
-        error.message = f"the reply is no JSON and begins: {words!r}" if words else "no explanation was given"
+    if error.message == NO_WORDS and (words := excerpt(body)):
+        error.message = f"{NO_WORDS}; the reply begins: {words!r}"
     return error
 
 
@@ -166,13 +167,15 @@ def from_data(
 ) -> errors.ProviderError:
     """The error that a JSON body or an event in a stream stands for; without a status its codes alone decide."""
     headers = headers or {}
+    if isinstance(data, list) and data:
+        data = data[0]
     inner = _inner(data)
     message, words, param = _message(inner, data), _words(inner, data), inner.get("param")
     number = _status(status, words)
     cls = _class(number, words, message, codes or {})
     hint = headers.get("x-should-retry")
     error = cls(
-        message,
+        "".join(char if char == "\n" else printable(char) for char in message) or NO_WORDS,
         status=status,
         code=words[0] if words else None,
         type=_text(inner.get("type")) or _text(inner.get("status")),
@@ -190,6 +193,8 @@ def _inner(data: Json) -> dict[str, Any]:
     if not isinstance(data, dict):
         return {"message": data} if isinstance(data, str) else {}
     inner = data.get("error")
+    if inner is None and isinstance(several := data.get("errors"), list) and several:
+        inner = several[0]
     if isinstance(inner, dict):
         return inner
     if isinstance(inner, str):
@@ -200,17 +205,24 @@ def _inner(data: Json) -> dict[str, Any]:
 def _message(inner: dict[str, Any], data: Json) -> str:
     detail = data.get("detail") if isinstance(data, dict) else None
     for value in (inner.get("message"), inner.get("msg"), inner.get("detail"), detail):
+        if isinstance(value, dict):
+            value = value.get("detail") or value.get("message")
         if isinstance(value, str) and value:
             return value[:2000]
         if isinstance(value, list) and value:
-            parts = [
-                f"{'.'.join(map(str, item.get('loc', ())))}: {item.get('msg')}" if isinstance(item, dict) else str(item)
-                for item in value[:5]
-            ]
-            return "; ".join(parts)[:2000]
+            return "; ".join(map(_complaint, value[:5]))[:2000]
     metadata = inner.get("metadata")
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
     return raw[:2000] if isinstance(raw, str) else ""
+
+
+def _complaint(item: Json) -> str:
+    """One entry of a validation report: where, and what is wrong there."""
+    if not isinstance(item, dict):
+        return str(item)
+    loc, what = item.get("loc"), item.get("msg") or item.get("message")
+    where = ".".join(map(str, loc)) if isinstance(loc, list) else _text(loc)
+    return f"{where}: {what}" if where else str(what)
 
 
 def _words(inner: dict[str, Any], data: Json) -> list[str]:
@@ -243,8 +255,8 @@ def _status(status: int | None, words: list[str]) -> int | None:
 
 def _class(status: int | None, words: list[str], message: str, codes: Mapping[str, str]) -> type[errors.ProviderError]:
     for word in words:
-        if (kind := codes.get(word)) is not None:
-            return KINDS[kind]
+        if (cls := KINDS.get(codes.get(word, ""))) is not None:
+            return cls
     by_word = next((BY_CODE[word] for word in words if word in BY_CODE), None)
     for pattern, statuses, cls in BY_MESSAGE:
         if (status is None or status in statuses) and pattern.search(message):

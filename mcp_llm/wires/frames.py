@@ -46,7 +46,7 @@ class Frames:
         if self.whole:
             self._keep(data, self._max_body, "reply")
             return []
-        if self._skip_lf:
+        if self._skip_lf and data:
             self._skip_lf = False
             if data.startswith(b"\n"):
                 data = data[1:]
@@ -77,20 +77,17 @@ class Frames:
     def _sniff(self, data: bytes) -> bytes:
         data = b"".join([*self._rest, data])
         self._rest.clear()
-        self._size = 0
         if len(data) < len(_BOM) and _BOM.startswith(data):
-            self._keep(data, self._max_event, "event")
+            self._rest.append(data)
             return b""
-        data = data.removeprefix(_BOM)
-        start = data.lstrip()
-        if not start:
-            self._keep(data, self._max_event, "event")
-            return b""
-        self._known = True
-        if start[:1] in (b"{", b"["):
-            self.whole = self._framing == "sse"
-        elif self._framing == "lines":
-            self._framing = "sse"
+        # Blanks before the first payload keep the connection awake; they mean nothing.
+        data = data.removeprefix(_BOM).lstrip()
+        if data:
+            self._known = True
+            if data[:1] in (b"{", b"["):
+                self.whole = self._framing == "sse"
+            elif self._framing == "lines":
+                self._framing = "sse"
         return data
 
     def _keep(self, data: bytes, limit: int, what: str) -> None:

@@ -7,21 +7,25 @@ deltas, and turns whatever a decoder stumbles over into `Garbled`.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import from_json
 
-from mcp_llm.errors import Garbled
+from mcp_llm.errors import Disconnected, Garbled, ProviderError
 from mcp_llm.types.chat import Chunk, Delta, End
-from mcp_llm.types.message import Text, Thinking
+from mcp_llm.types.message import Text, Thinking, ToolCall, ToolResult
 
 from .base import Frame
 from .frames import Frames
 
 if TYPE_CHECKING:
-    from mcp_llm.types.message import Json
+    from mcp_llm.types.message import Json, Part
 
     from .base import ChatDecoder, ChatWire
+
+_STUMBLES: Final = (TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError)
+"""What a decoder written straight raises on a shape that its wire does not have."""
 
 
 def parse(data: bytes) -> Json:
@@ -29,84 +33,208 @@ def parse(data: bytes) -> Json:
     try:
         return from_json(data)
     except ValueError:
+        return _lenient(data)
+
+
+def _lenient(data: bytes) -> Json:
+    try:
         return json.loads(data)
+    except UnicodeDecodeError:
+        return json.loads(data.decode("utf-8", "replace"))  # local servers cut characters between two tokens
 
 
 def excerpt(data: bytes) -> str:
     """The first 200 characters of a body, control characters escaped, for error messages."""
-    text = data[:800].decode("utf-8", "backslashreplace")[:200]
+    return printable(data[:800].decode("utf-8", "backslashreplace")[:200])
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped that a terminal would obey or that cannot be encoded."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class Reply:
-    """Decodes one reply of one wire."""
+    """Decodes one reply of one wire.
+
+    An error that arrives in the same bytes as chunks is raised by the next `feed` or `close`, so that the chunks
+    before it are not lost; `done` is True then.
+    """
 
     def __init__(self, wire: ChatWire, quirks: Any) -> None:
         self._frames = Frames(wire.framing)
         self._decoder: ChatDecoder = wire.Decoder(quirks)
-        self._halves: dict[int, tuple[type[Text | Thinking], str]] = {}
+        self._error: ProviderError | None = None
         self._count = 0
+        self._lone = False
+        self._closing = False
+        self._cut = False
+        self._kinds: dict[int, type[Part]] = {}
+        self._halves: dict[int, tuple[str, Text | Thinking | ToolCall]] = {}
 
     @property
     def done(self) -> bool:
-        """True once the wire's terminal marker was seen."""
-        return self._decoder.done
+        """True once nothing more has to be read: the wire's terminal marker or an error was seen. Then `close()`."""
+        return self._error is not None or self._decoder.done
 
     def feed(self, data: bytes) -> list[Chunk]:
         """The chunks that these bytes complete; raises the provider's in-stream error, or `Garbled`."""
+        if self._error is not None:
+            raise self._error
         frames = self._frames.feed(data)
         return self._decode(frames) if frames else []
 
     def close(self) -> list[Chunk]:
         """The end of the body: chunks held back and `End`; raises when the reply is cut, empty or no JSON."""
+        if self._error is not None:
+            raise self._error
+        self._closing = True
         chunks = self._decode(self._frames.close())
+        if self._error is not None:
+            raise self._error
         if not self._count:
+            if self._cut:
+                raise Disconnected("the reply was cut in the middle")
             head = excerpt(self._frames.head)
             raise Garbled(f"the reply cannot be read; it begins: {head!r}" if head else "the reply is empty")
+        last: list[Chunk] = []
         try:
-            chunks.extend(self._mend(list(self._decoder.close())))
-        except (TypeError, KeyError, AttributeError, IndexError, ValueError) as exc:
+            for chunk in self._decoder.close():
+                self._check(chunk)
+                last.append(chunk)
+        except _STUMBLES as exc:
             raise Garbled(f"the reply ends in a way the wire does not have ({type(exc).__name__})") from exc
-        for slot, (kind, _) in self._halves.items():
-            chunks.insert(-1, Delta(slot, kind("\ufffd")))
+        chunks.extend(self._mend(last))
+        chunks[-1:-1] = self._left()
         return chunks
 
     def _decode(self, frames: list[tuple[str | None, bytes]]) -> list[Chunk]:
         chunks: list[Chunk] = []
-        for event, data in frames:
-            if data.strip() == b"[DONE]":
-                self._count += 1
-                chunks.extend(self._decoder.feed(Frame(event, None)))
-                continue
+        try:
+            for event, data in frames:
+                self._payload(event, data.strip(), chunks)
+        except ProviderError as error:
+            if not chunks:
+                raise
+            self._error = error
+        return self._mend(chunks)
+
+    def _payload(self, event: str | None, data: bytes, chunks: list[Chunk]) -> None:
+        if not data:
+            return  # an event without content keeps the connection awake
+        if data == b"[DONE]":
+            values: list[Json] = [None]
+        else:
             try:
-                value = parse(data)
-            except (ValueError, RecursionError) as exc:
-                raise Garbled(f"the reply holds something that is no JSON: {excerpt(data)!r}") from exc
-            self._count += 1
-            # Without alt=sse a vendor streams one JSON array; its items are what the events would have been.
-            for item in value if isinstance(value, list) and self._frames.whole else [value]:
+                value = from_json(data)
+            except ValueError:
                 try:
-                    chunks.extend(self._decoder.feed(Frame(event, item, whole=self._frames.whole)))
-                except (TypeError, KeyError, AttributeError, IndexError, ValueError) as exc:
-                    raise Garbled(
-                        f"the reply has a shape the wire does not have ({type(exc).__name__}): {excerpt(data)!r}"
-                    ) from exc
-        return self._mend(chunks) if chunks else chunks
+                    value = _lenient(data)
+                except (ValueError, RecursionError) as exc:
+                    if self._closing and _is_cut(data):
+                        self._cut = True
+                        return
+                    raise Garbled(f"the reply holds something that is no JSON: {excerpt(data)!r}") from exc
+                self._lone = True
+            # Without alt=sse a vendor streams one JSON array; its items are what the events would have been.
+            items = value if isinstance(value, list) and self._frames.whole else [value]
+            values = [item for item in items if item is not None]
+            if not values:
+                return
+        self._count += 1
+        for value in values:
+            try:
+                for chunk in self._decoder.feed(Frame(event, value, whole=self._frames.whole)):
+                    self._check(chunk)
+                    chunks.append(chunk)
+            except _STUMBLES as exc:
+                raise Garbled(
+                    f"the reply has a shape the wire does not have ({type(exc).__name__}): {excerpt(data)!r}"
+                ) from exc
+
+    def _check(self, chunk: Chunk) -> None:
+        """TypeError for what no `Fold` could add: words that are none, or another kind of part than its slot holds."""
+        words: tuple[object, ...] = ()
+        if isinstance(chunk, End):
+            words = tuple(word for word in (chunk.stop_raw, chunk.model, chunk.id, chunk.note) if word is not None)
+        else:
+            part = chunk.part
+            if self._kinds.setdefault(chunk.slot, type(part)) is not type(part):
+                raise TypeError("two kinds of part in one slot")
+            if isinstance(part, Text | Thinking):
+                words = (part.text,)
+            elif isinstance(part, ToolCall):
+                words = (part.id, part.name, part.arguments)
+        for word in words:
+            if not isinstance(word, str):
+                raise TypeError("a word is no string")
 
     def _mend(self, chunks: list[Chunk]) -> list[Chunk]:
-        """Join the halves of a surrogate pair that a vendor cut between two deltas."""
-        for index, chunk in enumerate(chunks):
-            if isinstance(chunk, End) or not isinstance(chunk.part, Text | Thinking):
-                continue
-            part = chunk.part
-            text = part.text
-            held = self._halves.pop(chunk.slot, None)
-            if held is None and (not text or text.isascii() or text.isprintable()):
-                continue  # surrogates are never printable, so ordinary words leave here
-            text = (held[1] if held else "") + text
-            if "\ud800" <= text[-1:] <= "\udbff":
-                self._halves[chunk.slot] = (type(part), text[-1])
-                text = text[:-1]
-            mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-            chunks[index] = Delta(chunk.slot, type(part)(mended, part.echo))
-        return chunks
+        """Join the halves of a surrogate pair that a vendor cut between two deltas, so that all text can be encoded.
+
+        Only the lenient parser lets halves through, so without it there is nothing to do.
+        """
+        if not self._lone:
+            return chunks
+        return [
+            Delta(chunk.slot, self._joined(chunk.slot, chunk.part)) if isinstance(chunk, Delta) else _whole_end(chunk)
+            for chunk in chunks
+        ]
+
+    def _joined(self, slot: int, part: Part) -> Part:
+        if isinstance(part, Text | Thinking):
+            return replace(part, text=self._text(slot, part, part.text), echo=_whole(part.echo))
+        if isinstance(part, ToolCall):
+            arguments = self._text(slot, part, part.arguments)
+            return ToolCall(_whole(part.id), _whole(part.name), arguments, _whole(part.echo))
+        return part if isinstance(part, ToolResult) else replace(part, echo=_whole(part.echo))
+
+    def _text(self, slot: int, part: Text | Thinking | ToolCall, text: str) -> str:
+        text = self._halves.pop(slot, ("", part))[0] + text
+        if "\ud800" <= text[-1:] <= "\udbff":
+            self._halves[slot] = (text[-1], part)
+            text = text[:-1]
+        return _whole_text(text)
+
+    def _left(self) -> list[Chunk]:
+        """First halves that no second one followed."""
+        return [
+            Delta(slot, ToolCall("", "", "\ufffd") if isinstance(part, ToolCall) else type(part)("\ufffd"))
+            for slot, (_, part) in self._halves.items()
+        ]
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether what is no JSON is the beginning of some, or of the `[DONE]` marker."""
+    if data[:1] not in (b"{", b"["):
+        return False
+    if data[-1:] not in (b"}", b"]"):
+        return True
+    try:
+        from_json(data, allow_partial=True)
+    except ValueError:
+        return False
+    return True
+
+
+def _whole_text(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _whole(value: Json) -> Json:
+    """A JSON value whose texts can be encoded."""
+    if isinstance(value, str):
+        return value if value.isprintable() else _whole_text(value)
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
+
+
+def _whole_end(end: End) -> End:
+    return replace(
+        end,
+        stop_raw=_whole(end.stop_raw),
+        model=_whole(end.model),
+        id=_whole(end.id),
+        note=_whole(end.note),
+        extras=_whole(end.extras),
+    )

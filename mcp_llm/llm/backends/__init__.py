@@ -1,0 +1,135 @@
+"""Providers that are code, not an address: the built-in demo and whatever `register_provider` or a plugin adds.
+
+A backend is any object with `stream(request, model)` giving chunks. Objects in other shapes people already have -
+`generate(messages, ...)`, `completion(prompt, model, ...)` - are wrapped by `adapt`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+
+from mcp_llm.errors import ConfigError
+from mcp_llm.types.chat import Delta, End
+from mcp_llm.types.message import Text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from mcp_llm.types.chat import ChatRequest, Chunk
+
+GROUP: Final = "mcp_llm.providers"
+"""The entry-point group in which a plugin names its provider: `name = "package.module:Class"`."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A provider in code. `stream` gives deltas and, last, one `End`; it raises the errors of `mcp_llm.errors`."""
+
+    def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]: ...
+
+
+@dataclass(slots=True)
+class Backends:
+    """Backends by provider id; plugins are loaded when one of them is first asked for."""
+
+    _objects: dict[str, Any] = field(default_factory=dict)
+    _adapted: dict[str, Backend] = field(default_factory=dict)
+
+    def register(self, name: str, provider: object) -> None:
+        """Add or replace a provider; a class is built when it is first asked."""
+        if not name or not name.replace("_", "").replace("-", "").isalnum():
+            raise ConfigError(f"{name!r} is no provider name: use letters, digits, '-' and '_'")
+        self._objects[name] = provider
+        self._adapted.pop(name, None)
+
+    def names(self) -> list[str]:
+        """Every provider in code, plugins included."""
+        return list(dict.fromkeys(["demo", *self._objects, *_plugins()]))
+
+    def object(self, name: str) -> Any:
+        """What was registered under this name, or None."""
+        return self._objects.get(name)
+
+    def get(self, name: str) -> Backend | None:
+        """The backend of this name, or None when the provider is no code of ours."""
+        if (backend := self._adapted.get(name)) is not None:
+            return backend
+        provider = self._objects.get(name)
+        if provider is None and name == "demo":
+            from .demo import Demo
+
+            provider = Demo()
+        if provider is None and (entry := _plugins().get(name)) is not None:
+            provider = entry.load()
+        if provider is None:
+            return None
+        self._adapted[name] = backend = adapt(provider() if inspect.isclass(provider) else provider)
+        return backend
+
+
+def _plugins() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def adapt(provider: object) -> Backend:
+    """A backend made of what the object has: `stream`, `generate` or `completion`."""
+    for name in ("stream", "generate", "completion"):
+        if callable(method := getattr(provider, name, None)):
+            if name == "stream" and list(inspect.signature(method).parameters)[:2] == ["request", "model"]:
+                return provider  # type: ignore[return-value]  # the signature was just checked
+            if name != "stream":
+                return _Plain(method, prompt=name == "completion")
+    raise ConfigError(
+        f"{type(provider).__name__} is no provider: it needs `stream(request, model)`, "
+        "`generate(messages, model, settings)` or `completion(prompt, model, temperature, max_tokens)`"
+    )
+
+
+class _Plain:
+    """A function that answers whole, as a stream of one."""
+
+    def __init__(self, method: Any, *, prompt: bool) -> None:
+        self._method = method
+        self._prompt = prompt
+        self._takes = inspect.signature(method).parameters
+
+    async def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]:
+        answer = self._method(**self._arguments(request, model))
+        if inspect.isawaitable(answer):
+            answer = await answer
+        text = answer if isinstance(answer, str) else getattr(answer, "content", None) or getattr(answer, "text", None)
+        if not isinstance(text, str):
+            raise ConfigError(
+                f"the provider gave a {type(answer).__name__}; it has to give a string or have `.content`"
+            )
+        yield Delta(0, Text(text))
+        yield End(stop="stop", model=model)
+
+    def _arguments(self, request: ChatRequest, model: str) -> dict[str, Any]:
+        messages = [{"role": message.role, "content": message.text} for message in request.messages]
+        if request.system:
+            messages.insert(0, {"role": "system", "content": request.system})
+        # A provider that takes one prompt gets the whole conversation in it.
+        turns = [f"{message['role']}: {message['content']}" for message in messages]
+        last = "\n\n".join(turns) if len(messages) > 1 else messages[-1]["content"] if messages else ""
+        known: dict[str, Any] = {
+            "model": model,
+            "temperature": request.temperature,
+            "max_tokens": request.max_tokens,
+            "system_instruction": request.system,
+            **request.options,
+        }
+        first = {"prompt": last} if self._prompt or "prompt" in self._takes else {"messages": messages}
+        if "contents" in self._takes:
+            first = {"contents": last}
+        loose = any(parameter.kind is parameter.VAR_KEYWORD for parameter in self._takes.values())
+        chosen = {name: value for name, value in known.items() if value is not None and (loose or name in self._takes)}
+        if "settings" in self._takes:
+            from types import SimpleNamespace
+
+            chosen["settings"] = SimpleNamespace(temperature=request.temperature, max_tokens=request.max_tokens)
+        return {**first, **chosen}

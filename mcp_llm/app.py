@@ -1,0 +1,99 @@
+"""Opens what lives as long as the process - settings, catalog, store, transport - and hands it down as one Service.
+
+Opening is cheap: files are read, nothing is connected. The network, the database and the heavy imports wait for the
+first call that needs them.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from mcp_llm import __version__
+from mcp_llm import config as configuration
+from mcp_llm.catalog import load as catalog
+from mcp_llm.catalog import price
+from mcp_llm.llm.access import Access
+from mcp_llm.llm.backends import Backends
+from mcp_llm.llm.client import LLM
+from mcp_llm.llm.learned import Learned
+from mcp_llm.llm.ledger import Ledger
+from mcp_llm.llm.local import Local
+from mcp_llm.llm.models import Models
+from mcp_llm.llm.money import Purse
+from mcp_llm.llm.routing import Router
+from mcp_llm.llm.runs import Runs
+from mcp_llm.llm.service import Service
+from mcp_llm.llm.threads import Threads
+from mcp_llm.prompts import Prompts
+from mcp_llm.store.sqlite import Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from mcp_llm.config import Config
+    from mcp_llm.llm.transport import Transport
+
+
+class _Wire:
+    """The process's transport, built when it is first needed."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._transport: Transport | None = None
+
+    def __call__(self) -> Transport:
+        if self._transport is None:
+            from mcp_llm.llm.transport import Proxies, Transport
+
+            self._transport = Transport(
+                ca_file=self._config.settings.ca_file,
+                proxies=Proxies.read(self._config.variable),
+                user_agent=f"mcp-llm/{__version__}",
+            )
+        return self._transport
+
+    async def aclose(self) -> None:
+        if self._transport is not None:
+            await self._transport.aclose()
+
+
+@asynccontextmanager
+async def open_app(config: Config | None = None) -> AsyncIterator[Service]:
+    """Everything, opened; closed again at the end, with what was posted to the ledger on disk."""
+    config = config or configuration.load()
+    settings = config.settings
+    store = Store.open(config.home / "state.db", fallback=True)
+    wire = _Wire(config)
+    try:
+        yield build(config, store, wire)
+    finally:
+        await wire.aclose()
+        await store.aclose()
+        if note := next(iter(store.notes), None):
+            config.problems.append(note)
+
+
+def build(config: Config, store: Store, transport: _Wire) -> Service:
+    """The parts, joined."""
+    settings = config.settings
+    known = catalog.load((config.folder / "providers",), overrides=settings.providers)
+    config.problems.extend(known.problems)
+    access = Access(config)
+    backends = Backends()
+    models = Models(known, access, transport)
+    purse = Purse(settings, Ledger(store), price.user_rates(settings.prices))
+    return Service(
+        config=config,
+        catalog=known,
+        access=access,
+        backends=backends,
+        llm=LLM(settings, access, backends, purse, Learned(store), transport),
+        local=Local(known, access, models),
+        models=models,
+        prompts=Prompts((config.folder / "prompts",)),
+        purse=purse,
+        router=Router(settings, known.find, lambda provider, tier: known.provider(provider).tiers.get(tier)),
+        runs=Runs(store),
+        threads=Threads(store),
+    )

@@ -1,0 +1,108 @@
+"""Base URLs: which are fit to carry a key, and how their placeholders are filled. Pure; variables are asked for."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from mcp_llm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .schema import Provider
+
+_PLACEHOLDER: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
+_UNFIT: Final = re.compile(r"[\x00-\x20\x7f-\xa0\\]")
+IN_CODE: Final = ("demo://", "code://")
+"""Beginnings of the URLs of providers that are code and reach no host."""
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host name or address is this machine."""
+    if not host:
+        return False
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name.split("%", 1)[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def on_loopback(url: str) -> bool:
+    """Whether a base URL leads to this machine."""
+    try:
+        return is_loopback(urlsplit(url).hostname)
+    except ValueError:
+        return False
+
+
+def problem(url: str, *, insecure: bool) -> str | None:
+    """What is wrong with a base URL, with the fix; None when it is fit. Placeholders count as ordinary characters."""
+    if url.startswith(IN_CODE):
+        return None
+    plain = _PLACEHOLDER.sub("x", url)
+    if _UNFIT.search(plain):
+        return "holds white space, a backslash or a control character; write a plain https:// URL"
+    if not url.startswith(("https://", "http://")):
+        # `{VARIABLE}` alone may stand for scheme and host; the filled URL is checked again.
+        if _PLACEHOLDER.match(url):
+            return None
+        return "must begin with https:// (or http:// for a server on this machine)"
+    try:
+        parts = urlsplit(plain)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is not a URL; write it as https://host/path"
+    if not host:
+        return "names no host; write it as https://host/path"
+    if parts.username is not None or parts.password is not None:
+        return "holds a user name or password; put the key into the environment or .env instead"
+    if parts.query or parts.fragment or "?" in plain or "#" in plain:
+        return "holds a query or fragment; only scheme, host and path belong here"
+    if parts.scheme == "http" and not insecure and not is_loopback(host):
+        return "is plain http:// to another machine; use https://, or add `insecure = true` if you mean it"
+    return None
+
+
+def base_url(provider_id: str, provider: Provider, url: str | None, variable: Callable[[str], str | None]) -> str:
+    """The URL to append request paths to, without a slash at its end.
+
+    `url` is the model's own place (`Facts.base_url`) or None for the provider's, which `base_url_env` may replace;
+    `variable` reads one variable. Raises ConfigError naming the variable that is missing or unfit.
+    """
+    where = f"base_url of {provider_id}"
+    if url is None:
+        url = provider.base_url
+        for name in provider.base_url_env:
+            if value := variable(name):
+                url, where = _with_scheme(value.strip()), name
+                break
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        value = (variable(name) or provider.variables.get(name) or "").strip().rstrip("/")
+        if not value:
+            raise ConfigError(
+                f"{name} is not set, so the address of {provider_id} is not known. Set `{name}=...` in the environment "
+                "or in the config folder's .env."
+            )
+        if re.search(r"[\s\x00-\x1f\\@?#{}]", value) or (match.start() and not re.fullmatch(r"[\w.:-]+", value)):
+            raise ConfigError(f"{name} does not fit into the address of {provider_id}; set it to a plain name")
+        return value
+
+    filled = _PLACEHOLDER.sub(fill, url)
+    if wrong := problem(filled, insecure=provider.insecure):
+        raise ConfigError(f"{where} {wrong}")
+    return filled.rstrip("/")
+
+
+def _with_scheme(value: str) -> str:
+    """`OLLAMA_HOST` and its like are often bare `host:port`, and a server's bind address is no address to call."""
+    if "://" not in value:
+        value = f"http://{value}"
+    return re.sub(r"^(https?://)(?:0\.0\.0\.0|\[::\])(?=[:/]|$)", r"\g<1>127.0.0.1", value)

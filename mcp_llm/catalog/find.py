@@ -1,0 +1,260 @@
+"""From what the caller wrote to whom to ask: `provider:model`, `provider:tier` or a bare id -> Target. Pure.
+
+Settings' aliases, bare tiers and `auto` are routing's; so is whether a key is there.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_llm.errors import ConfigError, InvalidInput, UnknownModel, UnknownProvider, Unsupported
+
+from . import merge
+from .source import CODE_WIRES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .schema import Facts, Model, Provider
+    from .source import Index, Source
+
+MAX_NAME: Final = 200
+MAX_CACHED: Final = 4096
+TIERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"pro": "pro", "balanced": "balanced", "lite": "lite", "1": "pro", "2": "balanced", "3": "lite"}
+)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_PROVIDER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """One model of one provider, with everything known of it. `model` is None for an id the catalog has not.
+
+    `facts` are merged (rules, then the model's own); `quirks` is an instance of the wire's `Quirks`, None for a
+    provider in code. One Target per (provider, model) and catalog: compare by identity.
+    """
+
+    provider: Provider
+    provider_id: str
+    model_id: str
+    model: Model | None
+    facts: Facts
+    wire: str
+    quirks: Any
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`provider:model`, which finds this target again."""
+        return f"{self.provider_id}:{self.model_id}"
+
+
+class Catalog:
+    """Every provider that is known. Cheap to make: a provider's file is parsed when it is first looked at."""
+
+    def __init__(self, sources: Mapping[str, Source], problems: tuple[str, ...] = ()) -> None:
+        self.problems = problems
+        """What was wrong with the user's files, one sentence each."""
+        self._sources = dict(sources)
+        self._found: dict[str, Target] = {}
+        self._targets: dict[tuple[str, str], Target] = {}
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all providers, the package's first; nothing is parsed for it."""
+        return tuple(self._sources)
+
+    @cached_property
+    def providers(self) -> Mapping[str, Provider]:
+        """All providers by id. Parses every file: for lists, not for one call."""
+        return MappingProxyType({name: source.provider for name, source in self._sources.items()})
+
+    def provider(self, provider_id: str) -> Provider:
+        """The provider of this id or other spelling. Raises UnknownProvider with near misses."""
+        return self._source(provider_id).provider
+
+    def models(self, provider_id: str) -> Mapping[str, Model]:
+        """The models that the catalog names for a provider, by id."""
+        return MappingProxyType(self.provider(provider_id).models)
+
+    def facts(self, provider_id: str, model_id: str) -> Facts:
+        """What is known of a model, also of one that only rules match; None everywhere where nothing is."""
+        return self._merged(self._source(provider_id), model_id).facts
+
+    def find(self, model: str) -> Target:
+        """The target of `provider:model`, `provider:tier` or a bare id (the provider that is nearest to it).
+
+        Raises InvalidInput for what can be no name, UnknownProvider, UnknownModel, and Unsupported for a provider that
+        is no more.
+        """
+        found = self._found.get(model)
+        if found is None:
+            found = self._find(model)
+            if len(self._found) >= MAX_CACHED:
+                self._found.clear()
+            self._found[model] = found
+        return found
+
+    def offers(self, model_id: str) -> tuple[Target, ...]:
+        """Every provider that has a bare id or alias, nearest first: at home by prefix, then those that list it."""
+        _check(model_id)
+        return tuple(self.target(name, known) for name, known in self._places(model_id))
+
+    def target(self, provider_id: str, model_id: str) -> Target:
+        """The target of an exact id at a provider; an id that is in no list passes, with a warning."""
+        key = (provider_id, model_id)
+        if (found := self._targets.get(key)) is None:
+            found = self._target(self._source(provider_id), model_id)
+            if len(self._targets) >= MAX_CACHED:
+                self._targets.clear()
+            self._targets[key] = found
+        return found
+
+    def _find(self, model: str) -> Target:
+        _check(model)
+        head, colon, rest = model.partition(":")
+        if colon and (source := self._known(head)) is not None:
+            return self._at(source, rest)
+        places = self._places(model)
+        if places:
+            return self.target(*places[0])
+        if colon and _PROVIDER_ID.fullmatch(head):
+            raise UnknownProvider(
+                f"no provider is called {head!r}{self._near_providers(head)}. If {model!r} is a model's own id, put its "
+                f"provider before it: <provider>:{model}"
+            )
+        raise UnknownModel(
+            f"no provider is known for the model {model!r}{self._near_models(model)}. Name its provider, as in "
+            f"<provider>:{model}"
+        )
+
+    def _at(self, source: Source, rest: str) -> Target:
+        provider = source.provider
+        if not rest.strip():
+            raise InvalidInput(f"{source.id}: names no model; write {source.id}:<model> or {source.id}:pro")
+        if rest in provider.models:
+            return self.target(source.id, rest)
+        if (tier := TIERS.get(rest)) is not None:
+            for name, model_id in provider.tiers.items():
+                if name == tier:
+                    return self.target(source.id, model_id)
+            offered = ", ".join(provider.tiers)
+            more = f"; it has {offered}" if offered else "; what it serves is known only when it is asked"
+            raise UnknownModel(f"{source.id} has no {tier!r} model{more}. Name one: {source.id}:<model>")
+        return self.target(source.id, source.index.aliases.get(rest, rest))
+
+    def _places(self, model_id: str) -> list[tuple[str, str]]:
+        """(provider, exact id) for a bare id, nearest first: longest prefix, then the catalog's order."""
+        ranked: list[tuple[bool, int, int, str, str]] = []
+        for order, (name, index) in enumerate(self._indexes()):
+            prefix = max((len(prefix) for prefix in index.prefixes if model_id.startswith(prefix)), default=0)
+            known = model_id if model_id in index.models else index.aliases.get(model_id)
+            if known is not None:
+                own = max((len(start) for start in index.prefixes if known.startswith(start)), default=0)
+                ranked.append((False, -own, order, name, known))
+            elif prefix:
+                ranked.append((True, -prefix, order, name, model_id))
+        ranked.sort()
+        return [(name, known) for _, _, _, name, known in ranked]
+
+    def _indexes(self) -> Iterator[tuple[str, Index]]:
+        for name, source in self._sources.items():
+            yield name, source.index
+
+    def _known(self, name: str) -> Source | None:
+        if (source := self._sources.get(name)) is not None:
+            return source
+        lower = name.lower()
+        if (source := self._sources.get(lower)) is not None:
+            return source
+        return next((source for source in self._sources.values() if lower in source.index.names), None)
+
+    def _source(self, name: str) -> Source:
+        if (source := self._known(name)) is None:
+            raise UnknownProvider(f"no provider is called {name[:MAX_NAME]!r}{self._near_providers(name)}")
+        return source
+
+    def _near_providers(self, name: str) -> str:
+        names = {other: source.id for source in self._sources.values() for other in (source.id, *source.index.names)}
+        close = [names[match] for match in get_close_matches(name.lower(), list(names), n=3)]
+        return f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else f"; there are {', '.join(self.ids)}"
+
+    def _near_models(self, model_id: str, only: str | None = None) -> str:
+        spellings: dict[str, str] = {}
+        for name, index in self._indexes():
+            if only is None or name == only:
+                for known in (*index.models, *index.aliases):
+                    spellings.setdefault(known.lower(), f"{name}:{known}")
+        close = get_close_matches(model_id.lower(), list(spellings), n=3)
+        return f"; did you mean {' or '.join(spellings[match] for match in close)}?" if close else ""
+
+    def _merged(self, source: Source, model_id: str) -> merge.Merged:
+        provider = source.provider
+        lender = self._source(provider.rules_from).provider if provider.rules_from is not None else None
+        return merge.merged(provider, lender, model_id)
+
+    def _target(self, source: Source, model_id: str) -> Target:
+        _check(model_id)
+        provider = source.provider
+        if provider.retired:
+            raise Unsupported(f"{source.id} cannot be asked any more: {provider.retired}")
+        layers = self._merged(source, model_id)
+        if not layers.wire:
+            raise Unsupported(f"{source.id} has no chat wire, so {model_id!r} cannot be asked; set `wires.chat`")
+        model = provider.models.get(model_id)
+        warnings = []
+        if model is None and not provider.open and not provider.local:
+            warnings.append(
+                f"{model_id!r} is not in the catalog of {source.id}{self._near_models(model_id, source.id)}; it is sent as "
+                "it is, and its limits and price are not known for sure."
+            )
+        if layers.facts.retired:
+            warnings.append(f"{source.id}:{model_id} is retired: {layers.facts.retired}")
+        quirks = check(layers.wire, layers.quirks, f"{source.id}:{model_id}")
+        return Target(
+            provider, source.id, model_id, model, layers.facts, layers.wire, quirks, tuple(warnings)
+        )
+
+
+def check(wire: str, quirks: Mapping[str, Any], who: str) -> Any:
+    """The wire's `Quirks` with these values; None for a wire that is code. Raises ConfigError for a wrong one."""
+    from pydantic import ValidationError
+
+    from mcp_llm.wires import chat
+
+    if wire in CODE_WIRES:
+        return None
+    if wire not in chat.WIRES:
+        raise ConfigError(f"{who}: chat wire {wire!r} does not exist; there are {', '.join(chat.WIRES)}")
+    cls = chat.wire(wire).Quirks
+    try:
+        return cls(**quirks)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(item) for item in first["loc"])
+        message = first["msg"]
+        if first["type"] == "extra_forbidden":
+            close = get_close_matches(name, list(cls.model_fields), n=1)
+            message = "unknown quirk" + (f", did you mean `{close[0]}`?" if close else f" of the wire {wire}")
+        raise ConfigError(f"{who}: quirk `{name}`: {message}") from None
+
+
+def check_quirks(provider: Provider, origin: str) -> None:
+    """Try every set of quirks that a provider's file states. Raises ConfigError for the first wrong one."""
+    for wire, quirks, where in merge.stated(provider):
+        check(wire, quirks, f"{origin}: {where}")
+
+
+def _check(model: str) -> None:
+    if not isinstance(model, str) or not model.strip():
+        raise InvalidInput("the model's name is empty; give one such as provider:model")
+    if len(model) > MAX_NAME:
+        raise InvalidInput(f"the model's name has {len(model)} characters; {MAX_NAME} are the most a name can have")
+    if _CONTROL.search(model):
+        raise InvalidInput("the model's name holds a control character or line break; write it on one line")

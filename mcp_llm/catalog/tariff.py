@@ -1,0 +1,180 @@
+"""Rates in a form that prices a call in microseconds: one row per kind of token, cliffs by input size included.
+
+Made from the user's or the catalog's `Rates`, or from an entry of genai-prices; gives the very figure that genai-prices
+gives for the same usage (a test compares them over its whole list).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mcp_llm.types.usage import Usage
+
+    from .schema import Rates
+
+ZERO: Final = Decimal(0)
+_MILLION: Final = -6
+_THOUSAND: Final = -3
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Dollars per token; `cliffs` are (input tokens, rate), highest first: above one, all tokens cost its rate."""
+
+    base: Decimal
+    cliffs: tuple[tuple[int, Decimal], ...] = ()
+
+    def at(self, tokens: int) -> Decimal:
+        """The rate for a request with this many input tokens."""
+        for start, rate in self.cliffs:
+            if tokens > start:
+                return rate
+        return self.base
+
+    def most(self) -> Decimal:
+        """The highest of its steps."""
+        return max([self.base, *(rate for _, rate in self.cliffs)])
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What a model's tokens cost; None is a kind without a rate of its own, counted as plain input or output."""
+
+    input: Rate | None
+    output: Rate | None
+    cached: Rate | None = None
+    cache_write: Rate | None = None
+    cache_write_1h: Rate | None = None
+    reasoning: Rate | None = None
+    request: Decimal = ZERO
+
+    def cost(self, usage: Usage) -> Decimal | None:
+        """Dollars for this usage; None when a count or rate that it takes is unknown. Impossible counts never go below 0."""
+        if usage.input is None or self.input is None:
+            return None
+        size = plain = usage.input
+        total = self.request
+        write = usage.cache_write or 0
+        if self.cached is not None and usage.cached:
+            total += self.cached.at(size) * usage.cached
+            plain -= usage.cached
+        if self.cache_write_1h is not None and (long := usage.cache_write_1h or 0):
+            total += self.cache_write_1h.at(size) * long
+            plain -= long
+            write -= long
+        if self.cache_write is not None and write > 0:
+            total += self.cache_write.at(size) * write
+            plain -= write
+        if plain > 0:
+            total += self.input.at(size) * plain
+        if self.output is None:
+            return None if usage.output else total
+        output = usage.output
+        if output is None:
+            return None
+        if self.reasoning is not None and usage.reasoning:
+            total += self.reasoning.at(size) * usage.reasoning
+            output -= usage.reasoning
+        return total + self.output.at(size) * output if output > 0 else total
+
+    def worst(self, input_tokens: int, max_output: int) -> Decimal | None:
+        """The most that a request of this size can cost: all of it written to a cache, all of the output used."""
+        if self.input is None or (self.output is None and max_output):
+            return None
+        ways_in = [rate.at(input_tokens) for rate in (self.input, self.cache_write) if rate is not None]
+        ways_out = [rate.at(input_tokens) for rate in (self.output, self.reasoning) if rate is not None]
+        return self.request + max(ways_in) * input_tokens + max(ways_out, default=ZERO) * max_output
+
+    @property
+    def free(self) -> bool:
+        """Whether everything in it is zero, which price lists also write where they do not know."""
+        rates = (self.input, self.output, self.cached, self.cache_write, self.cache_write_1h, self.reasoning)
+        return not self.request and all(rate is None or not rate.most() for rate in rates)
+
+
+def from_rates(rates: Rates) -> Tariff:
+    """The user's or the catalog's own figures."""
+
+    def rate(base: Decimal | None, above: Decimal | None) -> Rate | None:
+        if base is None:
+            return None
+        cliffs = ((rates.above, above.scaleb(_MILLION)),) if rates.above is not None and above is not None else ()
+        return Rate(base.scaleb(_MILLION), cliffs)
+
+    return Tariff(
+        input=rate(rates.input, rates.input_above),
+        output=rate(rates.output, rates.output_above),
+        cached=rate(rates.cached, rates.cached_above),
+        cache_write=rate(rates.cache_write, None),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An entry of genai-prices: its tariffs, each with the condition under which it holds, the last that holds wins."""
+
+    tariffs: tuple[tuple[Any, Tariff], ...]
+
+    def at(self, when: datetime) -> Tariff:
+        """The tariff of that moment."""
+        for condition, tariff in reversed(self.tariffs):
+            if condition is None or condition.active(when):
+                return tariff
+        return self.tariffs[0][1]
+
+    def since(self, when: datetime) -> Any:
+        """The date from which the tariff of that moment holds, None where the list does not say."""
+        for condition, _ in reversed(self.tariffs):
+            if condition is None or condition.active(when):
+                return getattr(condition, "start_date", None)
+        return None
+
+
+def listing(provider: str, model: str) -> Listing | None:
+    """The entry of genai-prices for a model under its provider's id there; None when it has none."""
+    from genai_prices import data_snapshot
+
+    # The snapshot may be replaced while we run; its time stamp keeps answers of the old one apart.
+    return _listing(provider, model, data_snapshot.get_snapshot().timestamp)
+
+
+@lru_cache(maxsize=4096)
+def _listing(provider: str, model: str, stamp: datetime) -> Listing | None:
+    from genai_prices import data_snapshot, types
+
+    try:
+        _, info = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
+    except LookupError:
+        return None
+    if isinstance(info.prices, types.ModelPrice):
+        return Listing(((None, _tariff(info.prices)),))
+    tariffs = tuple((entry.constraint, _tariff(entry.prices)) for entry in info.prices)
+    return Listing(tariffs) if tariffs else None
+
+
+def _tariff(price: Any) -> Tariff:
+    def rate(name: str) -> Rate | None:
+        value = getattr(price, name)
+        if value is None:
+            return None
+        if isinstance(value, Decimal):
+            return Rate(value.scaleb(_MILLION))
+        cliffs = tuple((tier.start, tier.price.scaleb(_MILLION)) for tier in reversed(value.tiers))
+        return Rate(value.base.scaleb(_MILLION), cliffs)
+
+    fee = price.requests_kcount
+    return Tariff(
+        input=rate("input_mtok"),
+        output=rate("output_mtok"),
+        cached=rate("cache_read_mtok"),
+        cache_write=rate("cache_write_mtok"),
+        cache_write_1h=rate("cache_write_1h_mtok"),
+        reasoning=rate("output_reasoning_mtok"),
+        request=fee.scaleb(_THOUSAND) if isinstance(fee, Decimal) else ZERO,
+    )

@@ -1,0 +1,257 @@
+"""Finds and joins settings and keys: defaults < user file < project file < .env < environment < flags.
+
+The only reader of the environment. What lies in the working folder is data: its `mcp_llm.toml` may route and alias, its
+`.env` may bring keys, but neither can move a key to another host, name a command or open a folder (CVE-2026-21852).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tomllib
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import SecretStr, ValidationError
+
+from mcp_llm.errors import ConfigError
+from mcp_llm.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FILE: Final = "mcp_llm.toml"
+MAX_ENV_FILE: Final = 1024 * 1024
+PROJECT_TABLES: Final = frozenset({"default", "aliases", "tiers", "contexts", "fallbacks", "prefer"})
+"""What a project's own file may set: which model answers, nothing that reaches further."""
+_KEY_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*(_API_KEY|_TOKEN|_KEY|_AUTH_TOKEN)(_[A-Z0-9_]+)?")
+
+
+@dataclass(slots=True)
+class Config:
+    """The joined settings, where keys are found, and what was wrong on the way."""
+
+    settings: Settings
+    home: Path
+    folder: Path
+    working_folder: Path
+    problems: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    _environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _user_env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _project_env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def key(self, names: Sequence[str]) -> SecretStr | None:
+        """The first of these variables that holds a key, from the environment, the two .env files, or the keychain."""
+        found = self.find_key(names)
+        return found[1] if found else None
+
+    def find_key(self, names: Sequence[str]) -> tuple[str, SecretStr, str] | None:
+        """(variable, key, where it was found) or None; a placeholder such as `not-set` is no key."""
+        for where, values in (
+            ("environment", self._environment),
+            (".env in the working folder", self._project_env),
+            (".env in the config folder", self._user_env),
+        ):
+            for name in names:
+                value = (values.get(name) or "").strip()
+                if value and value.lower() not in {"not-set", "none", "changeme", "your-api-key", "your-key-here"}:
+                    if any(ord(char) < 33 or ord(char) > 126 for char in value):
+                        raise ConfigError(f"{name} ({where}) holds white space or characters no key has; set it again")
+                    return name, SecretStr(value), where
+        return self._keychain(names) if self.settings.keychain else None
+
+    def variable(self, name: str) -> str | None:
+        """A variable that is no key (a base URL, a proxy): from the environment or the user's own .env only."""
+        return (self._environment.get(name) or self._user_env.get(name) or "").strip() or None
+
+    def _keychain(self, names: Sequence[str]) -> tuple[str, SecretStr, str] | None:
+        try:
+            from importlib import import_module
+
+            keyring = import_module("keyring")  # optional, slow to import
+        except ImportError:
+            return None
+        for name in names:
+            if value := keyring.get_password("mcp-llm", name):
+                return name, SecretStr(value), "keychain"
+        return None
+
+    def secrets(self) -> list[str]:
+        """Every value that looks like a key, for the redactor."""
+        layers = (self._environment, self._project_env, self._user_env)
+        return [value for values in layers for name, value in values.items() if _KEY_NAME.fullmatch(name) and value]
+
+
+def load(
+    *,
+    environment: Mapping[str, str] | None = None,
+    working_folder: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """Read every layer. Raises ConfigError for a broken user file; the project's problems are only noted."""
+    env = dict(os.environ if environment is None else environment)
+    cwd = working_folder or Path.cwd()
+    folder, home = _folders(env)
+    problems: list[str] = []
+    sources: list[str] = []
+    layers: list[dict[str, Any]] = []
+    if (user_file := folder / FILE).is_file():
+        layers.append(_read_toml(user_file, "the user's config file"))
+        sources.append(f"{FILE} in the config folder")
+    if (project_file := cwd / FILE).is_file() and project_file.resolve() != user_file.resolve():
+        layers.append(_project(project_file, problems))
+        sources.append(f"{FILE} in the working folder")
+    user_env = _read_env(folder / ".env", problems, "config folder")
+    project_env = {}
+    if (cwd / ".env") != (folder / ".env"):
+        raw = _read_env(cwd / ".env", problems, "working folder")
+        project_env = {name: value for name, value in raw.items() if _KEY_NAME.fullmatch(name)}
+        dropped = sorted(name for name in raw if name not in project_env and name.endswith(("_BASE_URL", "_PROXY")))
+        if dropped:
+            problems.append(
+                f".env in the working folder sets {', '.join(dropped)}: ignored, since a folder may not move your keys "
+                "to another host. Set it in the environment or in the config folder's .env."
+            )
+    layers.append(_from_environment({**user_env, **env}))
+    layers.append(dict(overrides or {}))
+    joined: dict[str, Any] = {}
+    for layer in layers:
+        _join(joined, layer)
+    return Config(
+        settings=_validate(joined, "settings"),
+        home=home,
+        folder=folder,
+        working_folder=cwd,
+        problems=problems,
+        sources=sources,
+        _environment=env,
+        _user_env=user_env,
+        _project_env=project_env,
+    )
+
+
+def _folders(env: Mapping[str, str]) -> tuple[Path, Path]:
+    if home := env.get("MCP_LLM_HOME"):
+        path = Path(home).expanduser()
+        return path, path
+    from platformdirs import PlatformDirs
+
+    dirs = PlatformDirs("mcp_llm", appauthor=False)
+    folder = env.get("XDG_CONFIG_HOME") if sys.platform == "linux" else None
+    data = env.get("XDG_DATA_HOME") if sys.platform == "linux" else None
+    return (
+        Path(folder, "mcp_llm") if folder else Path(dirs.user_config_dir),
+        Path(data, "mcp_llm") if data else Path(dirs.user_data_dir),
+    )
+
+
+def _read_toml(path: Path, what: str) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        data = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{what} ({path.name}) cannot be read: {type(exc).__name__}. Make it UTF-8 text.") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{what} ({path.name}) is not valid TOML: {exc}") from exc
+    for provider, table in data.get("providers", {}).items():
+        if isinstance(table, dict) and {"key", "api_key", "token"} & table.keys():
+            raise ConfigError(
+                f"{path.name}: [providers.{provider}] holds a key. Keys do not belong in this file: put it in .env or "
+                "in the environment and take it out here."
+            )
+    _validate(data, f"{what} ({path.name})", text)
+    return data
+
+
+def _project(path: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        refused = sorted(data.keys() - PROJECT_TABLES)
+        data = {name: value for name, value in data.items() if name in PROJECT_TABLES}
+        _validate(data, f"the working folder's {path.name}")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ConfigError) as exc:
+        problems.append(f"{path.name} in the working folder is ignored: {exc}")
+        return {}
+    if refused:
+        problems.append(
+            f"{path.name} in the working folder sets {', '.join(refused)}: ignored, a folder may only set "
+            f"{', '.join(sorted(PROJECT_TABLES))}. Put the rest into the user's config file."
+        )
+    return data
+
+
+def _validate(data: Mapping[str, Any], what: str, text: str = "") -> Settings:
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        place = [str(item) for item in first["loc"]]
+        name = place[-1] if place else ""
+        hint = ""
+        if first["type"] == "extra_forbidden":
+            close = get_close_matches(name, list(Settings.model_fields), n=1)
+            hint = f"; did you mean `{close[0]}`?" if close else ""
+        lines = (
+            number for number, line in enumerate(text.splitlines(), 1) if re.search(rf"\b{re.escape(name)}\b", line)
+        )
+        line = next(lines, None)
+        where = f", line {line}" if line else ""
+        message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise ConfigError(f"{what}{where}: `{'.'.join(place)}`: {message}{hint}") from None
+
+
+def _read_env(path: Path, problems: list[str], where: str) -> dict[str, str]:
+    try:
+        if not path.is_file():
+            return {}
+        if path.stat().st_size > MAX_ENV_FILE:
+            problems.append(f".env in the {where} is over {MAX_ENV_FILE // 1024} KiB and was not read")
+            return {}
+        data = path.read_bytes()
+    except OSError as exc:
+        problems.append(f".env in the {where} cannot be read: {type(exc).__name__}")
+        return {}
+    lines = []
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        try:
+            lines.append(line.decode("utf-8"))
+        except UnicodeDecodeError:
+            problems.append(f".env in the {where}, line {number}: not UTF-8, skipped")
+    from dotenv import dotenv_values
+
+    values = dotenv_values(stream=StringIO("\n".join(lines)), interpolate=False)
+    return {name: value.strip() for name, value in values.items() if value}
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
+    """`MCP_LLM_MODEL`, `MCP_LLM_PACKS`, `MCP_LLM_ROOTS`, `MCP_LLM_DAY_USD`, `MCP_LLM_CALL_USD`, `MCP_LLM_DISCOVER`."""
+    layer: dict[str, Any] = {}
+    if model := env.get("MCP_LLM_MODEL"):
+        layer["default"] = model
+    if packs := env.get("MCP_LLM_PACKS"):
+        layer["packs"] = [pack.strip() for pack in packs.split(",") if pack.strip()]
+    if roots := env.get("MCP_LLM_ROOTS"):
+        layer["files"] = {"roots": [root for root in roots.split(os.pathsep) if root]}
+    for variable, name in (("MCP_LLM_DAY_USD", "day_usd"), ("MCP_LLM_CALL_USD", "call_usd")):
+        if value := env.get(variable):
+            layer.setdefault("budget", {})[name] = value
+    if (discover := env.get("MCP_LLM_DISCOVER", "").strip().lower()) in {"0", "false", "no", "off"}:
+        layer["discover"] = False
+    elif discover:
+        layer["discover"] = True
+    return layer
+
+
+def _join(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for name, value in layer.items():
+        old = into.get(name)
+        if isinstance(value, dict):
+            into[name] = {**old} if isinstance(old, dict) else {}
+            _join(into[name], value)
+        else:
+            into[name] = value

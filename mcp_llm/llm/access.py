@@ -1,0 +1,98 @@
+"""The way to a provider: its base URL and its key as headers, or the reason there is none. Looked up once a process.
+
+Base URLs and their placeholders come from the environment, the user's own files and the catalog; never from a caller.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mcp_llm.catalog import address
+from mcp_llm.errors import ConfigError, MissingKey
+
+if TYPE_CHECKING:
+    from mcp_llm.catalog.find import Target
+    from mcp_llm.catalog.schema import Provider
+    from mcp_llm.config import Config
+
+
+@dataclass(slots=True)
+class Access:
+    """Keys and addresses by provider id."""
+
+    config: Config
+    _headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    _urls: dict[tuple[str, str | None], str] = field(default_factory=dict)
+    _moved: dict[str, str] = field(default_factory=dict)
+
+    def headers(self, provider_id: str, provider: Provider) -> dict[str, str]:
+        """Static headers and the key's. Raises MissingKey, naming the variables, when a needed key is not set."""
+        found = self._headers.get(provider_id)
+        if found is None:
+            found = dict(provider.headers)
+            variables = self.variables(provider_id, provider)
+            key = self.config.find_key(variables)
+            if key is not None:
+                secret = key[1].get_secret_value()
+                found |= {name: value.replace("{key}", secret) for name, value in provider.auth.headers.items()}
+            elif provider.auth.required and not provider.local:
+                raise MissingKey(provider_id, variables, key_url=provider.auth.url)
+            self._headers[provider_id] = found
+        return found
+
+    def has_key(self, provider_id: str, provider: Provider) -> bool:
+        """Whether a call could be tried: the key is there, or none is needed."""
+        if provider.local or not provider.auth.required:
+            return True
+        return self.config.find_key(self.variables(provider_id, provider)) is not None
+
+    @staticmethod
+    def variables(provider_id: str, provider: Provider) -> tuple[str, ...]:
+        """The variables a key may stand in: the vendor's own names, then `{PROVIDER}_API_KEY`."""
+        usual = _variable(provider_id, "API_KEY")
+        return provider.auth.env if usual in provider.auth.env else (*provider.auth.env, usual)
+
+    def base_url(self, provider_id: str, provider: Provider, own: str | None = None) -> str:
+        """Where requests go; `own` is a model's own place. Raises ConfigError naming the variable nobody filled."""
+        url = self._urls.get((provider_id, own))
+        if url is None:
+            if own is None and (moved := self._moved.get(provider_id)):
+                return moved
+            url = self._urls[provider_id, own] = address.base_url(
+                provider_id, provider, own or self.own_url(provider_id), self.config.variable
+            )
+        return url
+
+    def target_url(self, target: Target) -> str:
+        """Where this target's requests go."""
+        return self.base_url(target.provider_id, target.provider, target.facts.base_url)
+
+    def own_url(self, provider_id: str) -> str | None:
+        """What `{PROVIDER}_BASE_URL` says, if the user set it."""
+        return self.config.variable(_variable(provider_id, "BASE_URL"))
+
+    def places(self, provider_id: str, provider: Provider) -> tuple[str, ...]:
+        """Where a local server is looked for: at the URL the user set, else at its usual ones."""
+        names = (*provider.base_url_env, _variable(provider_id, "BASE_URL"))
+        if any(self.config.variable(name) for name in names):
+            return (self.base_url(provider_id, provider),)
+        return provider.discover
+
+    def reachable(self, provider_id: str, provider: Provider) -> bool:
+        """Whether a key is there and the base URL is complete."""
+        try:
+            self.base_url(provider_id, provider)
+        except ConfigError:
+            return False
+        return self.has_key(provider_id, provider)
+
+    def move(self, provider_id: str, url: str) -> None:
+        """A local server was found at this URL."""
+        self._moved[provider_id] = url.rstrip("/")
+        self._urls.pop((provider_id, None), None)
+
+
+def _variable(provider_id: str, suffix: str) -> str:
+    return f"{re.sub(r'[^A-Z0-9]', '_', provider_id.upper())}_{suffix}"

@@ -1,0 +1,101 @@
+"""A small value that satisfies a JSON Schema, the same one every time: the demo's way of answering in a given shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mcp_llm.types.message import Json
+
+DEPTH: Final = 24
+FORMATS: Final[dict[str, str]] = {
+    "date-time": "2026-01-01T00:00:00Z",
+    "date": "2026-01-01",
+    "time": "00:00:00Z",
+    "duration": "PT1S",
+    "email": "demo@example.com",
+    "hostname": "example.com",
+    "uri": "https://example.com/",
+    "ipv4": "127.0.0.1",
+    "ipv6": "::1",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+
+
+def example(schema: Json, words: str = "demo") -> Json:
+    """The value; `words` fills plain strings. Keywords that only narrow a value (`pattern`, `not`) are not solved."""
+    return _value(schema, schema, words, DEPTH)
+
+
+def _value(schema: Json, root: Json, words: str, depth: int) -> Json:
+    if not isinstance(schema, dict) or depth == 0:
+        return None
+    for keyword in ("const", "default"):
+        if keyword in schema:
+            return schema[keyword]
+    for keyword in ("enum", "examples"):
+        if isinstance(schema.get(keyword), list) and schema[keyword]:
+            return schema[keyword][0]
+    if isinstance(reference := schema.get("$ref"), str):
+        return _value(_resolve(reference, root), root, words, depth - 1)
+    for keyword in ("anyOf", "oneOf"):
+        if isinstance(options := schema.get(keyword), list) and options:
+            return _value(options[0], root, words, depth - 1)
+    if isinstance(parts := schema.get("allOf"), list) and parts:
+        return _all(parts, {key: value for key, value in schema.items() if key != "allOf"}, root, words, depth)
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        kind = next((one for one in kind if one != "null"), "null")
+    if kind is None:
+        kind = "object" if "properties" in schema else "array" if "items" in schema else "string"
+    return _of_kind(kind, schema, root, words, depth)
+
+
+def _of_kind(kind: str, schema: dict[str, Any], root: Json, words: str, depth: int) -> Json:
+    if kind == "object":
+        properties = schema.get("properties") or {}
+        wanted = schema.get("required") or list(properties)
+        # Past half of the depth only what is required: optional properties of a recursive schema never end.
+        names = [name for name in properties if name in wanted or depth > DEPTH // 2]
+        return {name: _value(properties[name], root, words, depth - 1) for name in names} | {
+            name: words for name in wanted if name not in properties
+        }
+    if kind == "array":
+        count = max(int(schema.get("minItems", 1 if depth > DEPTH // 2 else 0)), 0)
+        items = schema.get("prefixItems") or [schema.get("items", {})] * count
+        return [_value(item, root, words, depth - 1) for item in items[: max(count, len(items))]]
+    if kind in {"integer", "number"}:
+        return _number(kind, schema)
+    if kind == "boolean":
+        return True
+    if kind == "null":
+        return None
+    text = FORMATS.get(schema.get("format", ""), words)
+    return text.ljust(int(schema.get("minLength", 0)), ".")[: int(schema.get("maxLength", len(text) + 10_000))]
+
+
+def _number(kind: str, schema: dict[str, Any]) -> int | float:
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    value: float = 1 if low is None else low
+    if "exclusiveMinimum" in schema and value == schema["exclusiveMinimum"]:
+        value = value + 1 if high is None or value + 1 < high else (value + high) / 2
+    if high is not None and value > high:
+        value = high
+    if step := schema.get("multipleOf"):
+        value = -(-value // step) * step
+    return int(value) if kind == "integer" else value
+
+
+def _all(parts: list[Json], rest: dict[str, Any], root: Json, words: str, depth: int) -> Json:
+    values = [_value(part, root, words, depth - 1) for part in ([rest, *parts] if rest else parts)]
+    if all(isinstance(value, dict) for value in values):
+        return {name: item for value in values for name, item in value.items()}
+    return values[-1]
+
+
+def _resolve(reference: str, root: Json) -> Json:
+    node = root
+    for piece in reference.removeprefix("#").strip("/").split("/") if reference != "#" else ():
+        node = node.get(piece.replace("~1", "/").replace("~0", "~"), {}) if isinstance(node, dict) else {}
+    return node

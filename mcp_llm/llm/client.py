@@ -1,0 +1,338 @@
+"""LLM: asks a plan's targets in order until one answers. The only retry loop of the project, and the only fallback.
+
+Retries and fallbacks end with the first chunk: what was shown is never asked for again. Every upstream request, failed
+ones too, becomes one row of the ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from random import random
+from typing import TYPE_CHECKING
+
+import anyio
+
+from mcp_llm.errors import Attempt, ConfigError, Disconnected, Error, Garbled, InvalidInput, Overloaded, ProviderError
+from mcp_llm.types.chat import End, Fold
+from mcp_llm.types.usage import Usage
+
+from . import learning, parameters, retry
+from .exchange import blame, encode, over_backend, over_http
+from .health import Breakers
+from .limits import Calls, Gate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+    from mcp_llm.catalog.find import Target
+    from mcp_llm.catalog.price import Cost
+    from mcp_llm.settings import Settings
+    from mcp_llm.types.chat import ChatRequest, ChatResponse, Chunk
+
+    from .access import Access
+    from .backends import Backends
+    from .money import Hold, Purse
+    from .routing import Plan
+    from .transport import Deadlines, Transport
+
+
+@dataclass(slots=True)
+class Job:
+    """What a call is part of: where its rows and its money belong, and whom to tell while it waits.
+
+    `timeout_s` bounds the whole call, retries included; `tell` gets one line a person would want to read.
+    """
+
+    run_id: str
+    context: str | None = None
+    parent_run: str | None = None
+    operation: str = "generate"
+    principal: str = "local"
+    budget_usd: float | None = None
+    timeout_s: float | None = None
+    tell: Callable[[str], None] | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer as it arrives. Iterate `batches()` to the end, then `response()`; times are seconds."""
+
+    target: Target
+    request: ChatRequest
+    asked_for: str
+    warnings: list[str]
+    tried: list[Attempt]
+    started: float
+    asked: float
+    first_chunk: float
+    fold: Fold = field(default_factory=Fold)
+    error: BaseException | None = None
+    finished: float | None = None
+    usage: Usage = Usage()
+    cost: Cost | None = None
+    hold: Hold | None = None
+    _source: AsyncGenerator[list[Chunk]] | None = None
+    _first: list[Chunk] = field(default_factory=list)
+
+    async def batches(self) -> AsyncIterator[list[Chunk]]:
+        """Chunks as they come, several at a time where they came together; raises with `partial` when it breaks off."""
+        batch = self._first
+        add = self.fold.add
+        try:
+            while True:
+                for chunk in batch:
+                    add(chunk)
+                if self.fold.end is not None:
+                    self.finished = time.monotonic()
+                yield batch
+                if self.fold.end is not None or self._source is None:
+                    return
+                batch = await anext(self._source)
+        except StopAsyncIteration:
+            self.error = error = blame(Disconnected("the answer ended without saying why"), self.target)
+            error.partial = self.fold.text()
+            raise error from None
+        except Error as exc:
+            self.error = error = blame(exc, self.target)
+            error.partial = self.fold.text() or None
+            # A word was shown already: whatever the cause, nobody may silently ask again.
+            error.retry = False
+            if error is exc:
+                raise
+            raise error from exc
+
+    async def complete(self) -> ChatResponse:
+        """Read to the end."""
+        async for _ in self.batches():
+            pass
+        return self.response()
+
+    def response(self) -> ChatResponse:
+        """What has arrived, as a response that says who wrote it."""
+        from mcp_llm.types.message import Origin
+
+        target = self.target
+        return self.fold.response(Origin(provider=target.provider_id, model=target.model_id, wire=target.wire))
+
+
+@dataclass(slots=True)
+class LLM:
+    """Asks. Opened once a process; everything it needs is handed to it."""
+
+    settings: Settings
+    access: Access
+    backends: Backends
+    purse: Purse
+    learned: Learned
+    transport: Callable[[], Transport]
+    """Gives the process's transport, building it on the first call."""
+    breakers: Breakers = field(default_factory=lambda: Breakers(time.monotonic))
+    _gates: dict[str, Gate] = field(default_factory=dict)
+    calls: Calls = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.calls = Calls(self.settings.max_calls)
+
+    @asynccontextmanager
+    async def stream(self, request: ChatRequest, plan: Plan, job: Job) -> AsyncIterator[Answer]:
+        """Open the answer of the first target that gives one. Raises the last error when none does."""
+        with self.calls:
+            async with AsyncExitStack() as stack:
+                answer = await self._open(stack, request, plan, job)
+                try:
+                    yield answer
+                except BaseException as exc:
+                    answer.error = answer.error or exc
+                    raise
+                finally:
+                    await self._settle(answer, job)
+
+    async def _open(self, stack: AsyncExitStack, request: ChatRequest, plan: Plan, job: Job) -> Answer:
+        started = time.monotonic()
+        total = min(job.timeout_s or self.settings.timeouts.total, self.settings.timeouts.total)
+        deadline = started + total
+        tried: list[Attempt] = []
+        last: Error | None = None
+        for index, target in enumerate(plan.targets):
+            rest = len(plan.targets) - index - 1
+            if not self.breakers.allows(target.provider_id):
+                seconds = self.breakers.seconds_left(target.provider_id)
+                last = last or Overloaded(
+                    f"it failed repeatedly and is not asked for another {seconds:.0f} s", provider=target.provider_id
+                )
+                tried.append(Attempt(target.provider_id, target.model_id, "resting", f"not asked for {seconds:.0f} s"))
+                continue
+            try:
+                return await self._ask(stack, request, target, plan, job, tried, started, deadline)
+            except Error as exc:
+                last = exc
+                floating = (
+                    index == 0 and rest and isinstance(exc, ConfigError | InvalidInput) and plan.because != "asked for"
+                )
+                if not floating and not (rest and retry.may_fall_back(exc)):
+                    break
+                if job.tell:
+                    following = plan.targets[index + 1]
+                    job.tell(f"{target.provider_id} failed ({exc.kind}), asking {following.provider_id}")
+        if last is None:
+            raise ConfigError("nothing to ask: the plan has no target")
+        raise _told(last, tried)
+
+    async def _ask(
+        self,
+        stack: AsyncExitStack,
+        request: ChatRequest,
+        target: Target,
+        plan: Plan,
+        job: Job,
+        tried: list[Attempt],
+        started: float,
+        deadline: float,
+    ) -> Answer:
+        """One target, as often as it is worth; the answer's context is moved to `stack`."""
+        key = (target.provider_id, target.model_id)
+        learned = await self.learned.of(*key)
+        request, warnings = parameters.fit(request, target, learned)
+        warnings = [*plan.warnings, *warnings]
+        if learned & {"stream", "stream_options"}:
+            request, target = _quieter(request, target, learned)
+        attempt, dropped = 0, set[str]()
+        while True:
+            attempt += 1
+            asked = time.monotonic()
+            request, hold, words = await self.purse.reserve(request, target, job)
+            warnings += words
+            try:
+                async with AsyncExitStack() as own:
+                    if not (gate := self._gate(target)).free:
+                        await own.enter_async_context(gate.enter(parameters.estimate_tokens(request)))
+                    source, more = await self._send(own, request, target, deadline)
+                    first = await _first_batch(source)
+                    stack.push_async_exit(own.pop_all().__aexit__)
+            except BaseException as exc:
+                error = (
+                    blame(exc, target)
+                    if isinstance(exc, ProviderError) or (not isinstance(exc, Error) and isinstance(exc, Exception))
+                    else exc
+                )
+                kind = error.kind if isinstance(error, Error) else "cancelled"
+                self.breakers.record(target.provider_id, kind)
+                with anyio.CancelScope(shield=True):
+                    await self.purse.failed(hold, target, job, plan.asked, error, asked)
+                if not isinstance(error, Error):
+                    raise
+                if isinstance(error, ProviderError):
+                    tried.append(Attempt(*key, error.kind, str(error.message)[:300], error.status))
+                field_ = learning.culprit(error, request)
+                if field_ is not None and field_ not in dropped:
+                    dropped.add(field_)
+                    self.learned.add(*key, field_)
+                    if field_ in {"stream", "stream_options"}:
+                        request, target = _quieter(request, target, {field_})
+                    else:
+                        request = parameters.without(request, field_)
+                        warnings.append(f"`{field_}` was refused by {key[0]}:{key[1]}; asked again without it")
+                    attempt -= 1
+                    continue
+                delay = retry.wait(
+                    error,
+                    attempt,
+                    attempts=self.settings.retries.attempts,
+                    max_wait=self.settings.retries.max_wait,
+                    random=random,
+                )
+                if delay is None or time.monotonic() + delay >= deadline or not self.breakers.allows(key[0]):
+                    raise error from (exc if error is not exc else None)
+                if job.tell:
+                    job.tell(f"{key[0]}: {error.kind}, waiting {delay:.0f} s")
+                await anyio.sleep(delay)
+                continue
+            return Answer(
+                target=target,
+                request=request,
+                asked_for=plan.asked,
+                warnings=warnings + more,
+                tried=tried,
+                started=started,
+                asked=asked,
+                first_chunk=time.monotonic(),
+                hold=hold,
+                _source=source,
+                _first=first,
+            )
+
+    async def _send(
+        self, own: AsyncExitStack, request: ChatRequest, target: Target, deadline: float
+    ) -> tuple[AsyncGenerator[list[Chunk]], list[str]]:
+        backend = self.backends.get(target.provider_id) if target.wire in {"demo", "code"} else None
+        if backend is not None:
+            return await own.enter_async_context(over_backend(request, target, backend)), []
+        http = encode(request, target)
+        deadlines = self._deadlines(target, deadline - time.monotonic())
+        source = await own.enter_async_context(over_http(http, target, self.access, self.transport(), deadlines))
+        return source, http.warnings
+
+    def _deadlines(self, target: Target, left: float) -> Deadlines:
+        from .transport import Deadlines
+
+        ours, theirs = self.settings.timeouts, target.provider.timeouts
+        return Deadlines(
+            connect=theirs.connect or ours.connect,
+            first_byte=theirs.first_byte or ours.first_byte,
+            idle=theirs.idle or ours.idle,
+            total=max(0.001, left),
+        )
+
+    def _gate(self, target: Target) -> Gate:
+        gate = self._gates.get(target.provider_id)
+        if gate is None:
+            gate = self._gates[target.provider_id] = Gate(target.provider.limits)
+        return gate
+
+    async def _settle(self, answer: Answer, job: Job) -> None:
+        error = answer.error
+        if error is None and answer.fold.end is None:
+            error = anyio.get_cancelled_exc_class()()
+        self.breakers.record(
+            answer.target.provider_id,
+            None if error is None else error.kind if isinstance(error, Error) else "cancelled",
+        )
+        with anyio.CancelScope(shield=True):
+            answer.usage, answer.cost = await self.purse.settle(answer, job, error)
+
+
+async def _first_batch(source: AsyncGenerator[list[Chunk]]) -> list[Chunk]:
+    """The first chunks that hold anything; until they are here, another target may still be asked."""
+    try:
+        while not (batch := await anext(source)):
+            pass
+    except StopAsyncIteration:
+        raise Garbled("the provider gave no answer") from None
+    if len(batch) == 1 and isinstance(end := batch[0], End) and end.stop == "other" and not end.stop_raw:
+        raise Garbled("the reply holds no answer")
+    return batch
+
+
+def _quieter(request: ChatRequest, target: Target, learned: set[str]) -> tuple[ChatRequest, Target]:
+    if "stream" in learned:
+        request = request.model_copy(update={"stream": False})
+    if "stream_options" in learned and hasattr(target.quirks, "stream_options"):
+        target = replace(target, quirks=target.quirks.model_copy(update={"stream_options": False}))
+    return request, target
+
+
+def _told(error: Error, tried: list[Attempt]) -> Error:
+    """The last error, with the others told in its text when there were several."""
+    if not isinstance(error, ProviderError):
+        return error
+    error.attempts = list(tried)
+    names: dict[str, int] = {}
+    for one in tried:
+        words = f"{one.provider}:{one.model} {one.kind}" + (f" {one.status}" if one.status else "")
+        names[words] = names.get(words, 0) + 1
+    if sum(names.values()) > 1:
+        listed = ", ".join(words + (f" x{count}" if count > 1 else "") for words, count in names.items())
+        error.message = f"{error.message[:1200]} (tried: {listed[:600]})"
+    return error

@@ -1,0 +1,110 @@
+"""What goes wrong on the way to a provider -> an error that names the host and the cause, never the URL or the key."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from typing import TYPE_CHECKING, Final
+
+import httpcore2
+
+from mcp_llm.errors import Disconnected, Error, Garbled, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CERTIFICATE: Final[dict[int, str]] = {
+    9: "is not valid yet",
+    10: "has expired",
+    18: "is self-signed",
+    19: "is signed by an authority that is not trusted here (self-signed root)",
+    20: "is signed by an authority that is not trusted here",
+    21: "is signed by an authority that is not trusted here",
+    23: "was revoked",
+    62: "is for another host name",
+    64: "is for another IP address",
+}
+"""OpenSSL's X509_V_ERR_* numbers."""
+
+_ERRNO: Final[dict[int, str]] = {
+    errno.ECONNREFUSED: "refused the connection; nothing listens there",
+    errno.ECONNRESET: "reset the connection",
+    errno.ECONNABORTED: "aborted the connection",
+    errno.EPIPE: "closed the connection",
+    errno.ETIMEDOUT: "did not answer the connection attempt",
+    errno.ENETUNREACH: "cannot be reached: no route to its network",
+    errno.EHOSTUNREACH: "cannot be reached: no route to it",
+    errno.EADDRNOTAVAIL: "cannot be reached: no local address for it",
+    errno.EACCES: "cannot be reached: the system forbids it",
+    errno.EPERM: "cannot be reached: the system forbids it",
+    errno.EMFILE: "cannot be reached: this process has too many open files",
+    errno.ENFILE: "cannot be reached: the system has too many open files",
+}
+
+
+def explain(exc: Exception, host: str, *, begun: bool) -> Error:
+    """Our error for whatever the connection layer raised."""
+    match exc:
+        case Error():
+            return exc
+        case httpcore2.ProxyError():
+            return Disconnected(f"the proxy refused the connection to {host}: {str(exc)[:100]}")
+        case httpcore2.LocalProtocolError() | UnicodeError():
+            return InvalidInput("the request cannot be written as HTTP: a header or the path is malformed")
+        case httpcore2.RemoteProtocolError():
+            text = str(exc)
+            if "disconnected" in text or "peer closed" in text:
+                return broken(exc, host, begun=begun)
+            return Garbled(f"{host} did not answer in valid HTTP ({text[:100]})")
+        case httpcore2.ReadError() | httpcore2.WriteError():
+            return broken(exc, host, begun=begun)
+    return unreachable(exc, host)
+
+
+def unreachable(exc: BaseException, host: str, *, port: int | None = None, tls: bool = False) -> Error:
+    """The error for a connection to `host` that could not be made."""
+    where = host if port is None else f"{host}:{port}"
+    for cause in _causes(exc):
+        if isinstance(cause, UnicodeError):
+            return InvalidInput(f"{host!r} is no host name; check the base URL")
+        if isinstance(cause, socket.gaierror):
+            return Disconnected(f"the name {host} cannot be resolved (DNS: {cause.strerror}); check it and the network")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = _CERTIFICATE.get(cause.verify_code, f"cannot be verified ({cause.verify_message})")
+            fix = "; a company's own authority is set as `ca_file`" if cause.verify_code in {18, 19, 20, 21} else ""
+            return Disconnected(f"TLS: the certificate of {host} {why}; nothing was sent{fix}", retry=False)
+        if isinstance(cause, ssl.SSLError):
+            reason = (cause.reason or "unknown").replace("_", " ").lower()
+            hint = (
+                "; does it speak TLS at all?"
+                if cause.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}
+                else ""
+            )
+            return Disconnected(f"TLS with {host} failed: {reason}{hint}; nothing was sent", retry=False)
+    for cause in _causes(exc):
+        if isinstance(cause, OSError) and cause.errno in _ERRNO:
+            return Disconnected(f"{where} {_ERRNO[cause.errno]}{' during the TLS handshake' if tls else ''}")
+    if tls:
+        return Disconnected(f"{where} closed the connection during the TLS handshake")
+    return Disconnected(f"{where} cannot be reached ({type(exc).__name__})")
+
+
+def broken(exc: BaseException, host: str, *, begun: bool) -> Disconnected:
+    """The error for a connection that was lost after the request was sent; `begun` says that the reply had started."""
+    when = "in the middle of the reply" if begun else "before it answered"
+    for cause in _causes(exc):
+        if isinstance(cause, OSError) and cause.errno in _ERRNO:
+            return Disconnected(f"{host} {_ERRNO[cause.errno]} {when}")
+    return Disconnected(f"{host} closed the connection {when}")
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    todo = [exc]
+    while todo:
+        found = todo.pop()
+        yield found
+        if isinstance(found, BaseExceptionGroup):
+            todo.extend(found.exceptions)
+        if found.__cause__ is not None:
+            todo.append(found.__cause__)

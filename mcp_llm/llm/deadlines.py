@@ -1,0 +1,79 @@
+"""The four deadlines of one exchange and the clock that says which of them has passed. Pure: no sockets, no timers.
+
+Moments are seconds of `time.monotonic()`. A wait asks the clock once, when it starts, so a stream of a thousand pieces
+costs a thousand comparisons and no timers.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from mcp_llm.errors import Timeout
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds: to connect (TLS included), from the last byte sent to the first of the body, between bytes, in all."""
+
+    connect: float = 10.0
+    first_byte: float = 60.0
+    idle: float = 60.0
+    total: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Decoded bytes of a reply read whole, and of one read as a stream."""
+
+    body: int = 32 * MIB
+    stream: int = 64 * MIB
+
+
+class Clock:
+    """The deadlines of one exchange, running since it was made."""
+
+    __slots__ = ("_connect_by", "_first_by", "deadlines", "ends", "started")
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        self.deadlines = deadlines
+        self.started = time.monotonic()
+        self.ends = self.started + deadlines.total
+        self._first_by: float | None = None
+        self._connect_by = math.inf
+
+    def connecting(self) -> float:
+        """Seconds that are left to connect."""
+        now = time.monotonic()
+        if self._connect_by == math.inf:
+            self._connect_by = now + self.deadlines.connect
+        return max(0.0, min(self._connect_by, self.ends) - now)
+
+    def sent(self) -> None:
+        """The request has left: the wait for the answer begins."""
+        self._first_by = time.monotonic() + self.deadlines.first_byte
+
+    def answered(self) -> None:
+        """The first byte of the body is here: from now on only silence counts."""
+        self._first_by = None
+
+    def until(self, now: float) -> float:
+        """The moment at which a wait that starts now is too long."""
+        limit = now + self.deadlines.idle if self._first_by is None else self._first_by
+        return min(limit, self.ends)
+
+    def late(self, *, connecting: bool = False) -> Timeout:
+        """The error of the deadline that passed."""
+        limits = self.deadlines
+        if time.monotonic() >= self.ends:
+            what, name, seconds = "the call was not finished", "total", limits.total
+        elif connecting:
+            what, name, seconds = "no connection was made", "connect", limits.connect
+        elif self._first_by is not None:
+            what, name, seconds = "no byte of the reply came", "first_byte", limits.first_byte
+        else:
+            what, name, seconds = "nothing was received any more", "idle", limits.idle
+        return Timeout(f"{what} within {round(seconds, 2):g} s ({name} deadline; it is set as `timeouts.{name}`)")

@@ -1,0 +1,94 @@
+"""One attempt at one target: encode, send, decode. Knows nothing of retries, money or who is next."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from mcp_llm.errors import Disconnected, ProviderError, Unsupported
+from mcp_llm.types.message import Origin
+from mcp_llm.wires import chat, handoff
+from mcp_llm.wires.failures import failure
+from mcp_llm.wires.reply import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from mcp_llm.catalog.find import Target
+    from mcp_llm.types.chat import ChatRequest, Chunk
+    from mcp_llm.wires.base import HttpRequest
+
+    from .access import Access
+    from .backends import Backend
+    from .transport import Deadlines, Transport
+
+
+def encode(request: ChatRequest, target: Target) -> HttpRequest:
+    """The request in the target's wire, history made fit for it."""
+    origin = Origin(provider=target.provider_id, model=target.model_id, wire=target.wire)
+    try:
+        wire = chat.wire(target.wire)
+    except KeyError:
+        raise Unsupported(f"{target.provider_id} names the chat wire {target.wire!r}, which does not exist") from None
+    messages = handoff.fit(request.messages, origin, ids=getattr(target.quirks, "tool_id", None))
+    return wire.encode(request.model_copy(update={"messages": messages}), target.model_id, target.quirks)
+
+
+@asynccontextmanager
+async def over_http(
+    http: HttpRequest, target: Target, access: Access, transport: Transport, deadlines: Deadlines
+) -> AsyncIterator[AsyncGenerator[list[Chunk]]]:
+    """Send it and give the decoded chunks. Raises the error the reply stands for; who raised it is filled in."""
+    headers = access.headers(target.provider_id, target.provider)
+    base_url = access.target_url(target)
+    reply = Reply(chat.wire(target.wire), target.quirks)
+    async with transport.stream(base_url, http, headers, deadlines) as exchange:
+        if exchange.status >= 400:
+            body = await exchange.body()
+            raise failure(exchange.status, exchange.headers, body, codes=target.provider.error_codes)
+
+        async def batches() -> AsyncGenerator[list[Chunk]]:
+            async for data in exchange.chunks():
+                if chunks := reply.feed(data):
+                    yield chunks
+                if reply.done:
+                    await exchange.drain()
+                    break
+            yield reply.close()
+
+        stream = batches()
+        try:
+            yield stream
+        finally:
+            await stream.aclose()
+
+
+@asynccontextmanager
+async def over_backend(
+    request: ChatRequest, target: Target, backend: Backend
+) -> AsyncIterator[AsyncGenerator[list[Chunk]]]:
+    """The same for a provider that is code."""
+
+    async def batches() -> AsyncGenerator[list[Chunk]]:
+        source = backend.stream(request, target.model_id)
+        try:
+            async for chunk in source:
+                yield [chunk]
+        finally:
+            if (close := getattr(source, "aclose", None)) is not None:
+                await close()
+
+    stream = batches()
+    try:
+        yield stream
+    finally:
+        await stream.aclose()
+
+
+def blame(error: Exception, target: Target) -> ProviderError:
+    """The error with the target's name in it; a stranger from a backend becomes a Disconnected that names its type."""
+    if not isinstance(error, ProviderError):
+        error = Disconnected(f"the provider's own code failed with {type(error).__name__}", retry=False)
+    error.provider = error.provider or target.provider_id
+    error.model = error.model or target.model_id
+    return error

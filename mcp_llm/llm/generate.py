@@ -1,0 +1,209 @@
+"""One prompt to one model, as every surface offers it: files, threads, structured output, budget, receipt.
+
+`generate` is the whole story of a call: it turns what a caller wrote into a request, has it asked, checks the answer
+against the schema with one repair turn, keeps the thread and the run, and hands back the result with its receipt.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from mcp_llm.errors import InvalidInput, TooLarge
+from mcp_llm.types.chat import ChatRequest
+from mcp_llm.types.message import Media, Text, ToolResult, user
+
+from . import parameters, receipt
+from .client import Job
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from mcp_llm.types.chat import ChatResponse, Chunk, Effort, ToolSpec
+    from mcp_llm.types.message import Message, Part
+    from mcp_llm.types.result import Generated
+
+    from .client import Answer
+    from .routing import Plan
+    from .service import Service
+
+MAX_PROMPT: Final = 4 * 1024 * 1024
+"""Characters of prompt, system text and history together."""
+
+
+@dataclass(slots=True)
+class Ask:
+    """What a caller wants; None is: not said. Names are those of the `generate` tool."""
+
+    prompt: str | Sequence[str | Part] = ""
+    model: str | None = None
+    system: str | None = None
+    messages: Sequence[Message] = ()
+    context: str | None = None
+    files: Sequence[Any] = ()
+    json_schema: dict[str, Any] | None = None
+    json_output: bool = False
+    temperature: float | None = None
+    max_tokens: int | None = None
+    effort: Effort | None = None
+    thinking_budget: int | None = None
+    stop: Sequence[str] = ()
+    tools: Sequence[ToolSpec] = ()
+    tool_choice: str | None = None
+    thread: str | None = None
+    budget_usd: float | None = None
+    timeout_s: float | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    sampling: dict[str, Any] = field(default_factory=dict)
+    """`top_p`, `top_k`, `seed` and the penalties, for callers that have them."""
+    principal: str = "local"
+
+
+async def generate(
+    service: Service,
+    ask: Ask,
+    *,
+    run_id: str | None = None,
+    progress: Progress | None = None,
+    on_chunks: Callable[[list[Chunk]], Awaitable[None]] | None = None,
+) -> Generated:
+    """Ask once. Raises the errors of `mcp_llm.errors`; a provider's carries what had arrived in `partial`."""
+    progress = progress or Progress()
+    run_id = run_id or uuid4().hex
+    started = time.time_ns() // 1_000_000
+    thread, history = await service.threads.open(ask.thread, ask.principal)
+    request, warnings = await _request(service, ask, history)
+    plan = await service.plan(ask.model, ask.context, _needs(request))
+    job = Job(
+        run_id,
+        ask.context,
+        principal=ask.principal,
+        budget_usd=ask.budget_usd,
+        timeout_s=ask.timeout_s,
+        tell=progress.tell,
+    )
+    turns: list[Answer] = []
+    try:
+        response = await _once(service, request, plan, job, turns, progress, on_chunks)
+        parsed: Any = None
+        if (request.json_schema is not None or request.json_output) and response.stop != "tool_calls":
+            same = replace(plan, targets=[turns[0].target], warnings=[])
+
+            async def again(repair: ChatRequest) -> ChatResponse:
+                progress.tell("the answer does not fit the schema, asking for a repair")
+                return await _once(service, repair, same, job, turns, progress, None)
+
+            from .shaping import shaped
+
+            response, parsed, words = await shaped(request, response, again)
+            warnings += words
+    except BaseException as exc:
+        service.runs.failed(run_id, "generate", ask.principal, started, plan.asked, exc)
+        raise
+    given = receipt.result(turns, response, plan.asked, run_id, thread, parsed, warnings)
+    if thread is not None:
+        await service.threads.append(thread, ask.principal, [request.messages[-1], response.message])
+    service.runs.finished("generate", ask.principal, started, given)
+    return given
+
+
+async def estimate(service: Service, ask: Ask) -> dict[str, Any]:
+    """What the call would do and cost, without making it: `{model, provider, input_tokens, usd, usd_at_most, ...}`."""
+    _, history = await service.threads.open(None if ask.thread == "new" else ask.thread, ask.principal)
+    request, warnings = await _request(service, ask, history)
+    plan = await service.plan(ask.model, ask.context, _needs(request))
+    target = plan.targets[0]
+    fitted, words = parameters.fit(request, target)
+    return service.purse.quote(fitted, target) | {
+        "fallbacks": [f"{one.provider_id}:{one.model_id}" for one in plan.targets[1:]],
+        "because": plan.because,
+        "warnings": [*plan.warnings, *warnings, *words],
+    }
+
+
+async def _request(service: Service, ask: Ask, history: Sequence[Message]) -> tuple[ChatRequest, list[str]]:
+    parts, warnings = await service.attachments(ask.files)
+    prompt = [ask.prompt] if isinstance(ask.prompt, str) else list(ask.prompt)
+    said: list[Part] = [Text(_clean(piece)) if isinstance(piece, str) else piece for piece in prompt if piece != ""]
+    written = "".join(part.text for part in said if isinstance(part, Text))
+    pictured = any(not isinstance(part, Text) for part in said)
+    if not written.strip() and not pictured and not (ask.messages and not ask.prompt):
+        raise InvalidInput("`prompt` is empty: say what the model should do")
+    messages = [*history, *ask.messages]
+    if said or parts:
+        messages.append(user(*said, *parts))
+    size = len(ask.system or "") + sum(len(message.text) for message in messages)
+    if size > MAX_PROMPT:
+        raise TooLarge(f"the prompt has {size:,} characters, the cap is {MAX_PROMPT:,}; shorten it or pass a file")
+    if ask.json_schema is not None:
+        from .structured import check_schema
+
+        check_schema(ask.json_schema)
+    _check_numbers(ask)
+    return (
+        ChatRequest(
+            messages=tuple(messages),
+            system=_clean(ask.system) if ask.system else None,
+            tools=tuple(ask.tools),
+            tool_choice=ask.tool_choice,
+            max_tokens=ask.max_tokens,
+            temperature=ask.temperature,
+            stop=tuple(ask.stop),
+            effort=ask.effort,
+            thinking_budget=ask.thinking_budget,
+            json_output=ask.json_output,
+            json_schema=ask.json_schema,
+            options=ask.options,
+            **ask.sampling,
+        ),
+        warnings,
+    )
+
+
+def _check_numbers(ask: Ask) -> None:
+    for name, value, low in (
+        ("max_tokens", ask.max_tokens, 1),
+        ("timeout_s", ask.timeout_s, 0),
+        ("budget_usd", ask.budget_usd, 0),
+    ):
+        if value is not None and not (value >= low and value < float("inf")):
+            raise InvalidInput(f"`{name}` is {value}; it has to be a number of at least {low}")
+    if ask.timeout_s == 0:
+        raise InvalidInput("`timeout_s` is 0; give it at least a second or leave it out")
+
+
+async def _once(
+    service: Service,
+    request: ChatRequest,
+    plan: Plan,
+    job: Job,
+    turns: list[Answer],
+    progress: Progress,
+    on_chunks: Callable[[list[Chunk]], Awaitable[None]] | None,
+) -> ChatResponse:
+    async with service.llm.stream(request, plan, job) as answer:
+        turns.append(answer)
+        progress.who = f"{answer.target.provider_id}:{answer.target.model_id}"
+        async for batch in answer.batches():
+            progress.take(batch)
+            if on_chunks is not None:
+                await on_chunks(batch)
+        return answer.response()
+
+
+def _needs(request: ChatRequest) -> frozenset[str]:
+    """What the answering model has to be able to do."""
+    needs = {"tools"} if request.tools else set[str]()
+    for message in request.messages:
+        for part in message.parts:
+            pieces = part.parts if isinstance(part, ToolResult) else (part,)
+            needs |= {piece.modality for piece in pieces if isinstance(piece, Media)}
+    return frozenset(needs)
+
+
+def _clean(text: str) -> str:
+    """The text without lone surrogates, which no wire can carry."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8", "replace")

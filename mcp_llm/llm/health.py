@@ -1,0 +1,85 @@
+"""What is known of each provider's state from the calls themselves: a circuit breaker and the last outcome.
+
+Five failures within 30 seconds open the breaker; for 15 seconds nobody asks that provider while another can serve, then
+one call is let through to see (security.md F14). A clock is passed in, so everything here is plain arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from mcp_llm.types.message import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAILURES: Final = 5
+WINDOW: Final = 30.0
+PAUSE: Final = 15.0
+TROUBLE: Final = frozenset({"overloaded", "timeout", "disconnected", "garbled"})
+"""Error kinds that say something about the provider, not about the request."""
+
+
+class ProviderHealth(Value):
+    """`{provider_id, available, latency_ms, models_available, last_checked}`; `detail` says why it is not available."""
+
+    provider_id: str
+    available: bool | None = None
+    latency_ms: int | None = None
+    models_available: int | None = None
+    last_checked: str | None = None
+    detail: str | None = None
+
+
+@dataclass(slots=True)
+class _State:
+    failures: deque[float] = field(default_factory=deque)
+    open_until: float | None = None
+    probing: bool = False
+
+
+@dataclass(slots=True)
+class Breakers:
+    """One breaker a provider; `clock` gives monotonic seconds."""
+
+    clock: Callable[[], float]
+    _states: dict[str, _State] = field(default_factory=dict)
+
+    def allows(self, provider_id: str) -> bool:
+        """Whether to ask it now. While half open only the first caller gets True; that call is the probe."""
+        state = self._states.get(provider_id)
+        if state is None or state.open_until is None:
+            return True
+        if self.clock() < state.open_until or state.probing:
+            return False
+        state.probing = True
+        return True
+
+    def is_open(self, provider_id: str) -> bool:
+        """Whether it is being spared, without taking the probe."""
+        state = self._states.get(provider_id)
+        return state is not None and state.open_until is not None and (state.probing or self.clock() < state.open_until)
+
+    def seconds_left(self, provider_id: str) -> float:
+        """How long it is still spared."""
+        state = self._states.get(provider_id)
+        return max(0.0, state.open_until - self.clock()) if state and state.open_until is not None else 0.0
+
+    def record(self, provider_id: str, kind: str | None) -> None:
+        """Note an outcome: None for success, else the error's kind; `cancelled` gives a probe back."""
+        if kind is None or (kind not in TROUBLE and kind != "cancelled"):
+            self._states.pop(provider_id, None)  # it answered, be it with a refusal
+            return
+        state = self._states.setdefault(provider_id, _State())
+        if kind == "cancelled":
+            state.probing = False
+            return
+        now = self.clock()
+        state.failures.append(now)
+        while state.failures and state.failures[0] < now - WINDOW:
+            state.failures.popleft()
+        if state.probing or len(state.failures) >= FAILURES:
+            state.open_until = now + PAUSE
+            state.probing = False

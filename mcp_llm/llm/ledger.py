@@ -1,0 +1,303 @@
+"""The token log: one row per upstream call, failures too, and the budgets that are kept with it.
+
+Rows hold figures and names, never a prompt, an answer or a key. Money is Decimal dollars here and integer nano-dollars
+in the database. The rules of reserving are in `reservation.py`; this file decides nothing about prices.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from . import reservation as rules
+from .reservation import Reservation, Scope
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+    from decimal import Decimal
+
+    from mcp_llm.store.sqlite import Store
+
+__all__ = ["Entry", "GroupBy", "Ledger", "Reservation", "Scope", "Spend", "Used", "day"]
+
+GroupBy: TypeAlias = Literal["model", "provider", "context", "operation", "day", "hour", "run", "total"]
+
+LEASE_SECONDS = 60
+"""A reservation not renewed for so long belongs to a dead process."""
+_TEXT = 300
+"""Characters of a name that are kept; names come from callers and providers."""
+
+day = rules.day
+
+_GROUPS: dict[str, str] = {
+    "model": "provider || ':' || model",
+    "provider": "provider",
+    "context": "coalesce(context, '')",
+    "operation": "operation",
+    "day": "strftime('%Y-%m-%d', ts / 1000, 'unixepoch')",
+    "hour": "strftime('%Y-%m-%dT%H:00Z', ts / 1000, 'unixepoch')",
+    "run": "coalesce(run_id, '')",
+    "total": "''",
+}
+
+
+@dataclass(slots=True)
+class Entry:
+    """One upstream call. `ts` is its start in epoch milliseconds; `outcome` is "ok" or the `kind` of an error.
+
+    `model` is what was asked for, `model_used` what the provider said it was. `input` includes cache reads and writes,
+    `output` includes reasoning. Unknown is None, never 0. `cost_source` says where `usd` comes from.
+    """
+
+    ts: int
+    provider: str
+    model: str
+    outcome: str = "ok"
+    operation: str = "chat"
+    model_used: str | None = None
+    run_id: str | None = None
+    parent_run: str | None = None
+    principal: str | None = None
+    context: str | None = None
+    input: int | None = None
+    output: int | None = None
+    cached: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+    usd: Decimal | None = None
+    cost_source: str | None = None
+    first_token_ms: int | None = None
+    total_ms: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Sums of a group of calls. `usd` adds the known prices; `unpriced` calls have none, so `charged` may be more.
+
+    `charged` is what budgets count: the worst case where the real figure is unknown. A sum of unknowns only is None.
+    """
+
+    key: str
+    calls: int
+    failed: int
+    input: int | None
+    output: int | None
+    cached: int | None
+    reasoning: int | None
+    usd: Decimal | None
+    unpriced: int
+    charged: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a scope has spent and what calls in flight hold of it."""
+
+    usd: Decimal
+    tokens: int
+    calls: int
+    held_usd: Decimal
+    held_tokens: int
+    held_calls: int
+
+
+class Ledger:
+    """The ledger of one store; several processes may keep one together. `clock` gives epoch milliseconds."""
+
+    def __init__(self, store: Store, *, clock: Callable[[], int] | None = None) -> None:
+        self._store = store
+        self._clock = clock or _now
+        self._owner = secrets.token_hex(8)
+        self._open: set[str] = set()
+        self._started = False
+
+    def add(self, entry: Entry) -> None:
+        """Write a row of a call that nobody reserved for, soon and without waiting."""
+        self._store.post(self._insert, entry)
+
+    def _insert(self, connection: sqlite3.Connection, entries: list[Any]) -> None:
+        rules.insert(connection, [_row(entry) for entry in entries], now=self._clock())
+
+    async def reserve(
+        self,
+        scopes: Sequence[Scope],
+        *,
+        usd: Decimal | None,
+        tokens: int | None,
+        calls: int = 1,
+        entry: Entry | None = None,
+    ) -> Reservation:
+        """Hold the worst case of a call in every scope that has a limit, before the call is made.
+
+        `usd` and `tokens` are the most it can use, None where that is unknown: BudgetExceeded if a scope limits them.
+        `entry` describes the call for the ledger in case this process does not live to commit it. Raises
+        BudgetExceeded when a limit would be passed (then nothing is held), StoreError when it cannot be written.
+        """
+        if (usd is not None and usd < 0) or (tokens is not None and tokens < 0) or calls < 0:
+            raise ValueError("a reservation cannot be negative")
+        limited = [scope for scope in scopes if scope.limited]
+        made = Reservation(
+            secrets.token_hex(16), tuple((scope.kind, scope.key) for scope in limited), usd, tokens, calls
+        )
+        if not limited:
+            return made
+        if not self._started:
+            self._started = True
+            await self._store.write(lambda connection: rules.prune(connection, self._clock()))
+            self._store.repeat(LEASE_SECONDS / 3, self._renew)
+        amount = (None if usd is None else rules.nano(usd), tokens, calls)
+        row = None if entry is None else _row(entry)
+
+        def hold(connection: sqlite3.Connection) -> None:
+            now = self._clock()
+            expires = now + LEASE_SECONDS * 1000
+            rules.hold(connection, made.id, self._owner, limited, amount, row, now=now, expires=expires)
+
+        self._open.add(made.id)
+        try:
+            await self._store.write(hold)
+        except BaseException:
+            self._open.discard(made.id)
+            raise
+        return made
+
+    async def commit(
+        self, reservation: Reservation, entry: Entry, *, usd: Decimal | None = None, tokens: int | None = None
+    ) -> None:
+        """Write the row and, in the same transaction, the real figure in the place of what was held.
+
+        `usd` and `tokens` are what was really used; left out, they are the entry's. Unknown (or impossible) figures
+        are charged at the worst case, so for a failure that is known not to be billed pass 0.
+        """
+        if reservation.settled:
+            raise ValueError("this reservation has been settled before")
+        worst = (None if reservation.usd is None else rules.nano(reservation.usd), reservation.tokens)
+        row = _row(entry, worst, usd=usd, tokens=tokens)
+        if not reservation.scopes:
+            reservation.settled = True
+            self._store.post(self._rows, row)
+            return
+        await self._settle(reservation, row)
+
+    def _rows(self, connection: sqlite3.Connection, rows: list[Any]) -> None:
+        rules.insert(connection, rows, now=self._clock())
+
+    async def release(self, reservation: Reservation) -> None:
+        """Give back what was held: nothing was sent. After `commit` it does nothing, so it may stand in a `finally`."""
+        if reservation.settled:
+            return
+        if not reservation.scopes:
+            reservation.settled = True
+            return
+        await self._settle(reservation, None)
+
+    async def _settle(self, reservation: Reservation, row: rules.Row | None) -> None:
+        # Not renewed from here on: if the write fails, what was held expires and stays spent at its worst case.
+        self._open.discard(reservation.id)
+        await self._store.write(
+            lambda connection: rules.settle(connection, reservation, row, reservation.calls, now=self._clock())
+        )
+        reservation.settled = True
+
+    def _renew(self, connection: sqlite3.Connection) -> None:
+        expires = self._clock() + LEASE_SECONDS * 1000
+        connection.executemany(
+            "UPDATE reservations SET expires = ? WHERE id = ? AND ledger IS NULL",
+            [(expires, reservation) for reservation in list(self._open)],
+        )
+
+    async def expire(self) -> None:
+        """Charge the reservations of dead processes now; `reserve` does so by itself."""
+        await self._store.write(lambda connection: rules.expire(connection, self._clock()))
+
+    async def used(self, kind: str, key: str) -> Used:
+        """What a scope has used; all 0 for one that was never limited."""
+        found = await self._store.query(
+            "SELECT usd, tokens, calls, held_usd, held_tokens, held_calls FROM budgets WHERE kind = ? AND key = ?",
+            (kind, key),
+        )
+        usd, tokens, calls, held_usd, held_tokens, held_calls = found[0] if found else (0,) * 6
+        return Used(rules.dollars(usd), tokens, calls, rules.dollars(held_usd), held_tokens, held_calls)
+
+    async def spend(
+        self,
+        group_by: GroupBy = "total",
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        principal: str | None = None,
+    ) -> list[Spend]:
+        """Sums per group, dearest first, of the calls that started in [since, until) epoch milliseconds.
+
+        Days and hours are UTC. With `principal` only the calls made for it.
+        """
+        where = ["ts >= ?", "ts < ?"]
+        values: list[Any] = [since if since is not None else 0, until if until is not None else 2**62]
+        if principal is not None:
+            where.append("principal = ?")
+            values.append(principal)
+        found = await self._store.query(
+            f"SELECT {_GROUPS[group_by]} AS grouped, count(*), sum(outcome <> 'ok'), sum(input), sum(output),"
+            " sum(cached), sum(reasoning), sum(usd), sum(usd IS NULL), sum(charged) FROM ledger"
+            f" WHERE {' AND '.join(where)} GROUP BY grouped ORDER BY sum(charged) DESC, grouped",
+            values,
+        )
+        return [
+            Spend(*row[:7], None if row[7] is None else rules.dollars(row[7]), row[8], rules.dollars(row[9]))
+            for row in found
+        ]
+
+
+def _row(
+    entry: Entry,
+    worst: tuple[int | None, int | None] = (None, None),
+    *,
+    usd: Decimal | None = None,
+    tokens: int | None = None,
+) -> rules.Row:
+    """The row in the order of `COLUMNS`; impossible figures become unknown, unknown ones are charged at the worst."""
+    price = rules.money(entry.usd)
+    paid = rules.money(usd)
+    read, written = rules.count(entry.input), rules.count(entry.output)
+    used = rules.count(tokens)
+    if used is None and read is not None and written is not None:
+        used = read + written
+    charged = paid if paid is not None else price
+    return (
+        entry.ts,
+        _text(entry.run_id),
+        _text(entry.parent_run),
+        _text(entry.principal),
+        _text(entry.context),
+        _text(entry.provider),
+        _text(entry.model),
+        _text(entry.model_used),
+        entry.operation,
+        read,
+        written,
+        rules.count(entry.cached),
+        rules.count(entry.cache_write),
+        rules.count(entry.reasoning),
+        price,
+        entry.cost_source,
+        entry.first_token_ms,
+        entry.total_ms,
+        entry.outcome,
+        _text(entry.request_id),
+        charged if charged is not None else worst[0] or 0,
+        used if used is not None else worst[1] or 0,
+    )
+
+
+def _text(value: str | None) -> str | None:
+    if value is None or (len(value) <= _TEXT and value.isascii()):
+        return value
+    return value[:_TEXT].encode("utf-8", "replace").decode()  # a lone surrogate cannot be stored
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

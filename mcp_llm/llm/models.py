@@ -1,0 +1,121 @@
+"""Providers' own model lists and their health: live, cached, never needed to make a call."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from mcp_llm.errors import Disconnected, Error, Unsupported
+from mcp_llm.wires import models as wires
+from mcp_llm.wires.failures import failure
+from mcp_llm.wires.reply import parse
+
+from .health import ProviderHealth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_llm.catalog.find import Catalog
+    from mcp_llm.types.message import Json
+    from mcp_llm.wires.base import HttpRequest, ModelInfo
+
+    from .access import Access
+    from .transport import Transport
+
+FRESH: Final = 3600.0
+HEALTH_FRESH: Final = 60.0
+PAGES: Final = 20
+
+
+@dataclass(slots=True)
+class Models:
+    """Asks a provider for its models, once an hour at most; a health check is the same call, once a minute at most."""
+
+    catalog: Catalog
+    access: Access
+    transport: Callable[[], Transport]
+    clock: Callable[[], float] = time.monotonic
+    _lists: dict[str, tuple[float, list[ModelInfo]]] = field(default_factory=dict)
+    _health: dict[str, tuple[float, ProviderHealth]] = field(default_factory=dict)
+
+    async def of(self, provider_id: str, *, refresh: bool = False) -> list[ModelInfo]:
+        """The provider's models as it tells them. Raises Unsupported where it has no list."""
+        known = self._lists.get(provider_id)
+        if known and not refresh and self.clock() - known[0] < FRESH:
+            return known[1]
+        found = await self.fetch(provider_id)
+        self._lists[provider_id] = (self.clock(), found)
+        return found
+
+    def known(self, provider_id: str) -> list[ModelInfo] | None:
+        """The list fetched last, without asking anybody."""
+        known = self._lists.get(provider_id)
+        return known[1] if known else None
+
+    async def fetch(self, provider_id: str, *, base_url: str | None = None, patience: float = 15.0) -> list[ModelInfo]:
+        """Ask now, page by page; `patience` bounds each page, in seconds."""
+        provider = self.catalog.provider(provider_id)
+        name = provider.wires.get("models")
+        if name is None:
+            raise Unsupported(f"{provider_id} has no model list; name a model yourself")
+        wire = wires.wire(name)
+        quirks = wire.Quirks(**provider.quirks.get("models", {}))
+        found: list[ModelInfo] = []
+        cursor: str | None = None
+        for _ in range(PAGES):
+            body = await self.call(provider_id, wire.encode(cursor, quirks), base_url=base_url, patience=patience)
+            page, cursor = wire.decode(body)
+            found += page
+            if cursor is None:
+                break
+        return found
+
+    async def call(
+        self, provider_id: str, http: HttpRequest, *, base_url: str | None = None, patience: float = 15.0
+    ) -> Json:
+        """One small request whose whole JSON reply is wanted; raises the error it stands for, provider named."""
+        from .transport import Deadlines
+
+        provider = self.catalog.provider(provider_id)
+        headers = self.access.headers(provider_id, provider)
+        url = base_url or self.access.base_url(provider_id, provider)
+        deadlines = Deadlines(connect=min(patience, 10.0), first_byte=patience, idle=patience, total=patience)
+        try:
+            async with self.transport().stream(url, http, headers, deadlines) as exchange:
+                body = await exchange.body()
+            if exchange.status >= 400:
+                raise failure(exchange.status, exchange.headers, body, codes=provider.error_codes)
+            return parse(body)
+        except Error as exc:
+            if getattr(exc, "provider", "") is None:
+                exc.provider = provider_id  # type: ignore[attr-defined]  # ProviderError has it
+            raise
+        except (ValueError, RecursionError) as exc:
+            raise Disconnected("the reply to a small question is no JSON", provider=provider_id, retry=False) from exc
+
+    async def health(self, provider_id: str, *, refresh: bool = False) -> ProviderHealth:
+        """One cheap call, remembered for a minute. Without a key nothing is asked and `available` is False."""
+        known = self._health.get(provider_id)
+        if known and not refresh and self.clock() - known[0] < HEALTH_FRESH:
+            return known[1]
+        started = self.clock()
+        checked = datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            found = await self.of(provider_id, refresh=True)
+            state = ProviderHealth(
+                provider_id=provider_id,
+                available=True,
+                latency_ms=round((self.clock() - started) * 1000),
+                models_available=len(found),
+                last_checked=checked,
+            )
+        except Unsupported as exc:
+            state = ProviderHealth(provider_id=provider_id, available=None, last_checked=checked, detail=str(exc))
+        except Error as exc:
+            state = ProviderHealth(
+                provider_id=provider_id, available=False, last_checked=checked, detail=str(exc)[:500]
+            )
+        self._health[provider_id] = (self.clock(), state)
+        return state

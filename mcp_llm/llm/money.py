@@ -1,0 +1,210 @@
+"""The purse: the worst case is reserved before a call, the real figure committed after it, one ledger row each time.
+
+A call without any dollar, token or call limit reserves nothing and its row is posted; with a limit both sides are
+durable, so that parallel calls and several processes cannot overshoot. An unknown price is never free.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_llm.catalog import price
+from mcp_llm.errors import BudgetExceeded, Error
+from mcp_llm.types.usage import Usage
+
+from . import parameters
+from .ledger import Entry, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcp_llm.catalog.find import Target
+    from mcp_llm.catalog.price import Cost
+    from mcp_llm.catalog.schema import Rates
+    from mcp_llm.settings import Settings
+    from mcp_llm.types.chat import ChatRequest
+
+    from .client import Answer, Job
+    from .ledger import Ledger, Reservation
+
+SMALLEST: Final = 16
+"""Fewer output tokens than this are not worth asking for when a budget cuts the answer short."""
+UNKNOWN_OUTPUT: Final = 32_000
+"""Output tokens assumed at most where neither the caller nor the catalog knows a limit."""
+
+
+@dataclass(slots=True)
+class Hold:
+    """Money set aside for one upstream call, the worst it can cost."""
+
+    reservation: Reservation
+    usd: Decimal | None
+    tokens: int
+
+
+@dataclass(slots=True)
+class Purse:
+    """Prices, budgets and the ledger of one process."""
+
+    settings: Settings
+    ledger: Ledger
+    overrides: Mapping[str, Rates] = field(default_factory=dict)
+
+    async def reserve(
+        self, request: ChatRequest, target: Target, job: Job
+    ) -> tuple[ChatRequest, Hold | None, list[str]]:
+        """Set the worst case aside; lowers `max_tokens` where that is what fits. Raises BudgetExceeded."""
+        scopes = self._scopes(job)
+        if not scopes:
+            return request, None, []
+        words: list[str] = []
+        ceiling = min((scope.usd for scope in scopes if scope.usd is not None), default=None)
+        tokens_in = parameters.estimate_tokens(request)
+        worst: Decimal | None = None
+        if ceiling is not None:
+            request, worst, words = self._fit(request, target, tokens_in, ceiling)
+        tokens = tokens_in + (request.max_tokens or target.facts.output or UNKNOWN_OUTPUT)
+        entry = self._entry(target, job, target.name, "unknown", time.monotonic())
+        reservation = await self.ledger.reserve(scopes, usd=worst, tokens=tokens, entry=entry)
+        return request, Hold(reservation, worst, tokens), words
+
+    def _fit(
+        self, request: ChatRequest, target: Target, tokens_in: int, ceiling: Decimal
+    ) -> tuple[ChatRequest, Decimal, list[str]]:
+        now = datetime.now(UTC)
+
+        def worst(output: int | None) -> Decimal | None:
+            return price.worst_case(target, tokens_in, output, now, overrides=self.overrides)
+
+        asked = request.max_tokens
+        most = worst(asked)
+        if most is None and asked is None:
+            most = worst(target.facts.output or UNKNOWN_OUTPUT)
+        if most is None:
+            if (unknown := self.settings.budget.unknown_usd) is None:
+                raise BudgetExceeded(
+                    f"the price of {target.name} is not known, so it cannot be held to ${ceiling}. Set its price under "
+                    "[prices], or [budget] unknown_usd to what such a call may cost, or leave the budget out.",
+                    limit="usd",
+                )
+            return request, unknown, []
+        if most <= ceiling:
+            return request, most, []
+        base = worst(0) or Decimal(0)
+        longest = asked or target.facts.output or UNKNOWN_OUTPUT
+        per_token = (most - base) / longest
+        affordable = int((ceiling - base) / per_token) if per_token > 0 else 0
+        if affordable < SMALLEST:
+            raise BudgetExceeded(
+                f"this prompt alone may cost ${base:.4f} on {target.name}, the budget is ${ceiling}. Shorten it, raise the "
+                "budget, or ask a cheaper model.",
+                limit="usd",
+            )
+        words = [f"`max_tokens` was set to {affordable} so that the answer cannot cost more than ${ceiling}"]
+        lowered = request.model_copy(update={"max_tokens": affordable})
+        return lowered, worst(affordable) or ceiling, words
+
+    def _scopes(self, job: Job) -> list[Scope]:
+        budget = self.settings.budget
+        scopes: list[Scope] = []
+        caps = [Decimal(str(job.budget_usd))] if job.budget_usd is not None else []
+        if budget.call_usd is not None:
+            caps.append(budget.call_usd)
+        if caps:
+            scopes.append(Scope("run", job.run_id, usd=min(caps)))
+        if budget.day_usd is not None or budget.day_calls is not None or budget.day_tokens is not None:
+            day = datetime.now(UTC).date().isoformat()
+            scopes.append(Scope("day", day, usd=budget.day_usd, tokens=budget.day_tokens, calls=budget.day_calls))
+        return scopes
+
+    async def failed(
+        self,
+        hold: Hold | None,
+        target: Target,
+        job: Job,
+        asked_for: str,
+        error: BaseException,
+        asked: float,
+    ) -> None:
+        """A request that gave no answer: its row, and the money back; what may have been billed all the same stays."""
+        kind = error.kind if isinstance(error, Error) else "cancelled"
+        billed = kind in {"timeout", "cancelled", "disconnected", "garbled"} and getattr(error, "code", "") != "connect"
+        entry = self._entry(target, job, asked_for, kind, asked)
+        entry.request_id = getattr(error, "request_id", None)
+        if hold is None:
+            self._post(entry)
+        elif billed:
+            await self.ledger.commit(hold.reservation, entry)
+        else:
+            await self.ledger.commit(hold.reservation, entry, usd=Decimal(0), tokens=0)
+
+    async def settle(self, answer: Answer, job: Job, error: BaseException | None) -> tuple[Usage, Cost]:
+        """The row of a request that gave an answer, whole or broken off; what it used and cost."""
+        usage, cost = self.count(answer)
+        kind = "ok" if error is None else error.kind if isinstance(error, Error) else "cancelled"
+        entry = self._entry(answer.target, job, answer.asked_for, kind, answer.asked)
+        end = answer.fold.end
+        entry.model_used = (end.model if end else None) or answer.target.model_id
+        entry.input, entry.output, entry.cached = usage.input, usage.output, usage.cached
+        entry.cache_write, entry.reasoning = usage.cache_write, usage.reasoning
+        entry.usd, entry.cost_source = cost.usd, cost.source
+        entry.first_token_ms = round((answer.first_chunk - answer.asked) * 1000)
+        entry.total_ms = round(((answer.finished or time.monotonic()) - answer.asked) * 1000)
+        entry.request_id = end.id if end else None
+        if answer.hold is None:
+            self._post(entry)
+        else:
+            await self.ledger.commit(answer.hold.reservation, entry)
+        return usage, cost
+
+    def count(self, answer: Answer) -> tuple[Usage, Cost]:
+        """What an answer used and cost; counted here, and marked so, where the provider did not say."""
+        end = answer.fold.end
+        usage = end.usage if end else None
+        if usage is None or (usage.input is None and usage.output is None):
+            written = sum(
+                len(getattr(part, "text", "")) + len(getattr(part, "arguments", "")) for part in answer.fold.parts()
+            )
+            counted = Usage(
+                input=parameters.estimate_tokens(answer.request), output=max(1, written // 4) if written else 0
+            )
+            usage = counted.model_copy(update={"estimated": True, "usd": usage.usd if usage else None})
+        return usage, price.quote(answer.target, usage, at=datetime.now(UTC), overrides=self.overrides)
+
+    def quote(self, request: ChatRequest, target: Target) -> dict[str, Any]:
+        """What a call would cost: input tokens as guessed, dollars for the input alone and at most."""
+        now = datetime.now(UTC)
+        tokens = parameters.estimate_tokens(request)
+        least = price.worst_case(target, tokens, 0, now, overrides=self.overrides)
+        most = price.worst_case(target, tokens, request.max_tokens, now, overrides=self.overrides)
+        return {
+            "model": target.model_id,
+            "provider": target.provider_id,
+            "input_tokens": tokens,
+            "max_output_tokens": request.max_tokens or target.facts.output,
+            "usd_at_least": None if least is None else float(least),
+            "usd_at_most": None if most is None else float(most),
+        }
+
+    def _post(self, entry: Entry) -> None:
+        if self.settings.ledger:
+            self.ledger.add(entry)
+
+    def _entry(self, target: Target, job: Job, asked_for: str, outcome: str, asked: float) -> Entry:
+        return Entry(
+            ts=time.time_ns() // 1_000_000,
+            run_id=job.run_id,
+            parent_run=job.parent_run,
+            context=job.context,
+            provider=target.provider_id,
+            model=asked_for,
+            model_used=target.model_id,
+            operation=job.operation,
+            principal=job.principal,
+            total_ms=round((time.monotonic() - asked) * 1000),
+            outcome=outcome,
+        )

@@ -1,0 +1,120 @@
+"""The connections to one origin: taken for an exchange, given back after it, resting in between.
+
+httpcore2's own pool looks at every connection for every request, which at 256 calls costs more than the calls; and it
+would not say whether a connection had been used before, which decides whether a request may be sent again.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+import httpcore2
+
+from mcp_llm.errors import InvalidInput
+
+from .sockets import Dialer, Socket
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from .deadlines import Clock
+
+KEEP: Final = 20
+"""Resting connections per origin."""
+KEEP_SECONDS: Final = 120.0
+"""The libraries' usual 5 s would reconnect for nearly every call of an interactive client."""
+
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+class Link:
+    """A connection and its socket; `used` once it has served an exchange."""
+
+    __slots__ = ("connection", "dialer", "used")
+
+    def __init__(self, connection: httpcore2.AsyncConnectionInterface, dialer: Dialer) -> None:
+        self.connection = connection
+        self.dialer = dialer
+        self.used = False
+
+    @property
+    def socket(self) -> Socket | None:
+        """None before it is connected."""
+        return self.dialer.socket
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self.dialer.socket is not None:
+            self.dialer.socket.abort()
+
+
+class Origin:
+    """Connections, most recently used first. There is no upper limit: long streams never wait for each other."""
+
+    def __init__(self, scheme: str, host: str, port: int, proxy: str | None, tls: Callable[[], ssl.SSLContext]) -> None:
+        self.scheme = scheme.encode()
+        self.name = host
+        self.host = host.encode()
+        self.port = port
+        host = f"[{host}]" if ":" in host else host
+        self.authority = (host if port == (443 if scheme == "https" else 80) else f"{host}:{port}").encode()
+        self._tls = tls
+        self._proxy = proxy
+        self._origin = httpcore2.Origin(self.scheme, self.host, port)
+        self._idle: list[Link] = []
+        self._known: tuple[dict[str, str], list[tuple[bytes, bytes]]] = ({}, [])
+
+    def encoded(self, headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+        """Header bytes, checked; those of the last call are kept, because the next ones are mostly the same."""
+        known, fields = self._known
+        if headers != known:
+            fields = []
+            for name, value in headers.items():
+                if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) or value != value.strip():
+                    raise InvalidInput(f"the header {name[:40]!r} holds characters HTTP forbids; is the key right?")
+                fields.append((name.encode(), value.encode("latin-1")))
+            self._known = (headers, fields)
+        return fields
+
+    def take(self, clock: Clock, *, fresh: bool) -> Link:
+        """A connection of this exchange's own."""
+        while self._idle and not fresh:
+            link = self._idle.pop()
+            if link.socket is not None and link.socket.fresh:
+                link.socket.begin(clock)
+                return link
+            link.abort()
+        dialer = Dialer(clock)
+        proxy = None
+        if self._proxy is not None:
+            parts = urlsplit(self._proxy)
+            proxy = httpcore2.Proxy(
+                f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
+                auth=(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
+                ssl_context=self._tls() if parts.scheme == "https" else None,
+            )
+        pool = httpcore2.AsyncConnectionPool(
+            ssl_context=self._tls() if self.scheme == b"https" else None, proxy=proxy, network_backend=dialer
+        )
+        return Link(pool.create_connection(self._origin), dialer)
+
+    def give(self, link: Link) -> None:
+        """Take back a connection whose exchange ended cleanly."""
+        if len(self._idle) >= KEEP:
+            self._idle = [other for other in self._idle if other.socket is not None and other.socket.fresh]
+        if len(self._idle) < KEEP and link.connection.is_idle() and link.socket is not None and link.socket.fresh:
+            link.used = True
+            link.socket.rest(KEEP_SECONDS)
+            self._idle.append(link)
+        else:
+            link.abort()
+
+    def close(self) -> None:
+        """Close what rests."""
+        for link in self._idle:
+            link.abort()
+        self._idle.clear()

@@ -1,0 +1,290 @@
+"""Budgets in SQL: hold the worst case of a call, settle it with the real figure, and never let limits be overshot.
+
+Functions of a connection inside somebody's transaction; money is integer nano-dollars here. A reservation whose process
+died may stand for a call that was billed: when it expires it stays spent at its worst case, as a ledger row with the
+outcome "unknown". Should its process come back after all (it was only stopped), the real figure replaces that row.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from typing import TYPE_CHECKING, Any
+
+from mcp_llm.errors import BudgetExceeded
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+NANO = 10**9
+DAY_MS = 86_400_000
+_EPOCH = datetime.date(1970, 1, 1)
+_MOST = 10**15
+"""A million dollars or 10^15 tokens for one call: more than that is garbage, and is treated as unknown."""
+
+COLUMNS = (
+    "ts",
+    "run_id",
+    "parent_run",
+    "principal",
+    "context",
+    "provider",
+    "model",
+    "model_used",
+    "operation",
+    "input",
+    "output",
+    "cached",
+    "cache_write",
+    "reasoning",
+    "usd",
+    "cost_source",
+    "first_token_ms",
+    "total_ms",
+    "outcome",
+    "request_id",
+    "charged",
+    "charged_tokens",
+)
+INSERT = f"INSERT INTO ledger ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_AMOUNT = "usd = usd + ?, tokens = tokens + ?, calls = calls + ?"
+_HELD = "held_usd = held_usd + ?, held_tokens = held_tokens + ?, held_calls = held_calls + ?"
+
+Row = tuple[Any, ...]
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a limit holds for: `Scope("day", "2026-11-20", usd=Decimal(5))`, `Scope("run", run_id, calls=50)`.
+
+    A limit that is None is not enforced. The kinds "day" (UTC) and "run" start with what the ledger already has for
+    them and also count the calls that nobody reserved; any other kind counts reserved calls only.
+    """
+
+    kind: str
+    key: str
+    usd: Decimal | None = None
+    tokens: int | None = None
+    calls: int | None = None
+
+    @property
+    def limited(self) -> bool:
+        """True when there is something to enforce."""
+        return not (self.usd is None and self.tokens is None and self.calls is None)
+
+
+@dataclass(slots=True)
+class Reservation:
+    """A worst case that is held; `usd` and `tokens` None: unknown, and no scope limits them. Settle it exactly once."""
+
+    id: str
+    scopes: tuple[Key, ...]
+    usd: Decimal | None
+    tokens: int | None
+    calls: int
+    settled: bool = False
+
+
+def nano(usd: Decimal) -> int:
+    """Nano-dollars, rounded up: a budget is never overshot by rounding."""
+    return int((usd * NANO).to_integral_value(ROUND_CEILING))
+
+
+def dollars(amount: int) -> Decimal:
+    """Nano-dollars as dollars, exact."""
+    return Decimal(amount).scaleb(-9)
+
+
+def money(usd: Decimal | None) -> int | None:
+    """Nano-dollars; None for what cannot be a price: negative, not a number, beyond all measure."""
+    if usd is None or not usd.is_finite() or usd < 0:
+        return None
+    amount = nano(usd)
+    return amount if amount <= _MOST else None
+
+
+def count(tokens: int | None) -> int | None:
+    """A token count; None for a negative or absurd one, which must not lower or overflow a sum."""
+    return tokens if tokens is not None and 0 <= tokens <= _MOST else None
+
+
+def hold(
+    connection: sqlite3.Connection,
+    id: str,
+    owner: str,
+    scopes: Sequence[Scope],
+    amount: tuple[int | None, int | None, int],
+    row: Row | None,
+    *,
+    now: int,
+    expires: int,
+) -> None:
+    """Check every scope and hold the amount in all of them, or raise BudgetExceeded and hold nothing."""
+    expire(connection, now)
+    held = tuple(min(value or 0, _MOST) for value in amount)
+    for scope in scopes:
+        _check(scope, _state(connection, scope, now), amount)
+    _move(connection, [(scope.kind, scope.key) for scope in scopes], held=held, now=now)
+    connection.execute(
+        "INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        (
+            id,
+            owner,
+            json.dumps([(scope.kind, scope.key) for scope in scopes]),
+            *held,
+            None if row is None else json.dumps(row),
+            now,
+            expires,
+        ),
+    )
+
+
+def _state(connection: sqlite3.Connection, scope: Scope, now: int) -> Row:
+    select = "SELECT usd, tokens, calls, held_usd, held_tokens, held_calls FROM budgets WHERE kind = ? AND key = ?"
+    found: Row | None = connection.execute(select, (scope.kind, scope.key)).fetchone()
+    if found is None:
+        spent = _seed(connection, scope.kind, scope.key)
+        connection.execute(
+            "INSERT INTO budgets VALUES (?, ?, ?, ?, ?, 0, 0, 0, ?)", (scope.kind, scope.key, *spent, now)
+        )
+        found = (*spent, 0, 0, 0)
+    return found
+
+
+def _seed(connection: sqlite3.Connection, kind: str, key: str) -> Row:
+    """What the ledger already has for a scope that is limited for the first time."""
+    sums = "SELECT coalesce(sum(charged), 0), coalesce(sum(charged_tokens), 0), count(*) FROM ledger WHERE "
+    found: Row = (0, 0, 0)
+    if kind == "run":
+        found = connection.execute(sums + "run_id = ?", (key,)).fetchone()
+    elif kind == "day":
+        start = (datetime.date.fromisoformat(key) - _EPOCH).days * DAY_MS
+        found = connection.execute(sums + "ts >= ? AND ts < ?", (start, start + DAY_MS)).fetchone()
+    return found
+
+
+def _check(scope: Scope, state: Row, amount: tuple[int | None, int | None, int]) -> None:
+    limits = (None if scope.usd is None else nano(scope.usd), scope.tokens, scope.calls)
+    for index, (unit, limit, want) in enumerate(zip(("usd", "tokens", "calls"), limits, amount, strict=True)):
+        if limit is None:
+            continue
+        name = f"{scope.kind}.{unit}"
+        if want is None:
+            fix = (
+                "give the model a price, or set a worst case for unknown prices" if unit == "usd" else "set max_tokens"
+            )
+            raise BudgetExceeded(
+                f"The {unit} budget of this {scope.kind} cannot be kept: the most this call can use is unknown. So {fix}.",
+                limit=name,
+            )
+        used, held = state[index], state[index + 3]
+        if used + held + want > limit:
+            raise BudgetExceeded(
+                f"The {scope.kind} {scope.key} may use {_show(unit, limit)}; {_show(unit, used)} are spent, "
+                f"{_show(unit, held)} held by calls in flight, and this call may need {_show(unit, want)}: "
+                "raise the limit, lower max_tokens, or take a cheaper model.",
+                limit=name,
+            )
+
+
+def _show(unit: str, amount: int) -> str:
+    return f"{dollars(amount).normalize():f} USD" if unit == "usd" else f"{amount} {unit}"
+
+
+def settle(connection: sqlite3.Connection, reservation: Reservation, row: Row | None, calls: int, *, now: int) -> None:
+    """Put the real figure (`charged` and `charged_tokens` of the row) in the place of what was held; None: nothing."""
+    found = connection.execute(
+        "SELECT usd, tokens, calls, ledger FROM reservations WHERE id = ?", (reservation.id,)
+    ).fetchone()
+    spent = (0, 0, 0) if row is None else (row[-2], row[-1], calls)
+    if found is None:
+        _move(connection, reservation.scopes, spent=spent, now=now)
+    else:
+        worst, stand_in = found[:3], found[3]
+        back = tuple(-value for value in worst)
+        if stand_in is None:
+            _move(connection, reservation.scopes, spent=spent, held=back, now=now)
+        else:
+            # It had expired: its stand-in was charged, also to the scopes that count every row of the ledger.
+            _drop_row(connection, stand_in, worst, reservation.scopes, now)
+            _move(connection, reservation.scopes, spent=spent, now=now)
+        connection.execute("DELETE FROM reservations WHERE id = ?", (reservation.id,))
+    if row is not None:
+        insert(connection, [row], besides=reservation.scopes, calls=calls, now=now)
+
+
+def _drop_row(connection: sqlite3.Connection, ledger: int, worst: Row, scopes: Sequence[Key], now: int) -> None:
+    ts, run = connection.execute("SELECT ts, run_id FROM ledger WHERE id = ?", (ledger,)).fetchone() or (None, None)
+    connection.execute("DELETE FROM ledger WHERE id = ?", (ledger,))
+    back = tuple(-value for value in worst)
+    _move(connection, [*scopes, *_implied(ts, run, scopes)], spent=back, now=now)
+
+
+def insert(
+    connection: sqlite3.Connection, rows: Sequence[Row], *, besides: Sequence[Key] = (), calls: int = 1, now: int
+) -> None:
+    """Ledger rows, counted in the day and run budgets that exist (but for the kinds in `besides`: done already)."""
+    connection.executemany(INSERT, rows)
+    sums: dict[Key, list[int]] = {}
+    for row in rows:
+        for key in _implied(row[0], row[1], besides):
+            total = sums.setdefault(key, [0, 0, 0])
+            total[0] += row[-2]
+            total[1] += row[-1]
+            total[2] += calls
+    connection.executemany(
+        f"UPDATE budgets SET {_AMOUNT}, updated = ? WHERE kind = ? AND key = ?",
+        [(*total, now, *key) for key, total in sums.items()],
+    )
+
+
+def _implied(ts: int | None, run: str | None, besides: Iterable[Key]) -> list[Key]:
+    kinds = {kind for kind, _ in besides}
+    keys: list[Key] = []
+    if ts is not None and "day" not in kinds:
+        keys.append(("day", day(ts)))
+    if run is not None and "run" not in kinds:
+        keys.append(("run", run))
+    return keys
+
+
+def _move(
+    connection: sqlite3.Connection, keys: Iterable[Key], *, spent: Row = (0, 0, 0), held: Row = (0, 0, 0), now: int
+) -> None:
+    connection.executemany(
+        f"UPDATE budgets SET {_AMOUNT}, {_HELD}, updated = ? WHERE kind = ? AND key = ?",
+        [(*spent, *held, now, *key) for key in keys],
+    )
+
+
+def expire(connection: sqlite3.Connection, now: int) -> None:
+    """Turn reservations that nobody renews into spent ones, each with an "unknown" row in the ledger."""
+    select = (
+        "SELECT id, scopes, usd, tokens, calls, entry, created FROM reservations WHERE ledger IS NULL AND expires < ?"
+    )
+    for reserved, scopes, usd, tokens, calls, entry, created in connection.execute(select, (now,)).fetchall():
+        keys = [(kind, key) for kind, key in json.loads(scopes)]
+        row = dict(zip(COLUMNS, json.loads(entry), strict=True)) if entry else dict.fromkeys(COLUMNS)
+        row |= {"ts": row["ts"] or created, "usd": None, "cost_source": "worst_case", "outcome": "unknown"}
+        row |= {"provider": row["provider"] or "unknown", "model": row["model"] or "unknown"}
+        row |= {"operation": row["operation"] or "chat", "charged": usd, "charged_tokens": tokens}
+        _move(connection, keys, spent=(usd, tokens, calls), held=(-usd, -tokens, -calls), now=now)
+        insert(connection, [tuple(row.values())], besides=keys, calls=calls, now=now)
+        made = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
+        connection.execute("UPDATE reservations SET ledger = ? WHERE id = ?", (made, reserved))
+
+
+def prune(connection: sqlite3.Connection, now: int) -> None:
+    """Forget reservations nobody will settle any more, and budgets idle for a week that the ledger can seed again."""
+    connection.execute("DELETE FROM reservations WHERE ledger IS NOT NULL AND expires < ?", (now - DAY_MS,))
+    idle = "kind IN ('day', 'run', 'call') AND updated < ? AND held_usd = 0 AND held_tokens = 0 AND held_calls = 0"
+    connection.execute(f"DELETE FROM budgets WHERE {idle}", (now - 7 * DAY_MS,))
+
+
+def day(ts: int) -> str:
+    """The UTC day of an epoch time in milliseconds, as budgets of the kind "day" name it: "2026-11-20"."""
+    return (_EPOCH + datetime.timedelta(days=ts // DAY_MS)).isoformat()

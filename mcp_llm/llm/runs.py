@@ -1,0 +1,69 @@
+"""What is kept of a call: who asked which model when, how it ended, and the result or the part that had arrived.
+
+Rows are posted, not awaited: they are on disk within about 50 ms. The journal of longer runs builds on the same tables.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcp_llm.errors import Error, ProviderError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from mcp_llm.store.sqlite import Store
+    from mcp_llm.types.result import Generated
+
+_INSERT = (
+    "INSERT INTO runs (id, kind, principal, status, created, updated, model, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (id) DO UPDATE SET status = excluded.status, updated = excluded.updated, result = excluded.result"
+)
+
+
+def _apply(connection: sqlite3.Connection, rows: list[Any]) -> None:
+    connection.executemany(_INSERT, rows)
+
+
+@dataclass(slots=True)
+class Runs:
+    """Keeps runs; `kind` is the operation's name."""
+
+    store: Store
+
+    def finished(self, kind: str, principal: str, started_ms: int, result: Generated) -> None:
+        """Keep a whole result."""
+        data = result.model_dump_json(exclude_none=True)
+        self._post(result.run_id, kind, principal, "finished", started_ms, result.model, data)
+
+    def failed(
+        self, run_id: str, kind: str, principal: str, started_ms: int, model: str | None, error: BaseException
+    ) -> None:
+        """Keep why it failed and what had arrived; anything but our own errors means it was cancelled."""
+        status = "failed" if isinstance(error, Error) else "cancelled"
+        data: dict[str, Any] = {"error": str(error)[:2000], "kind": getattr(error, "kind", status)}
+        if isinstance(error, ProviderError) and error.partial:
+            data["partial"] = error.partial
+        self._post(run_id, kind, principal, status, started_ms, model, json.dumps(data, ensure_ascii=False))
+
+    def _post(
+        self, run_id: str, kind: str, principal: str, status: str, started: int, model: str | None, data: str
+    ) -> None:
+        now = time.time_ns() // 1_000_000
+        self.store.post(_apply, (run_id, kind, principal, status, started, now, model, data))
+
+    async def result(self, run_id: str, principal: str) -> dict[str, Any] | None:
+        """A kept run as `{id, kind, status, created, updated, model, result}`, or None."""
+        rows = await self.store.query(
+            "SELECT id, kind, status, created, updated, model, result FROM runs WHERE id = ? AND principal = ?",
+            (run_id, principal),
+        )
+        if not rows:
+            return None
+        names = ("id", "kind", "status", "created", "updated", "model", "result")
+        found = dict(zip(names, rows[0], strict=True))
+        found["result"] = json.loads(found["result"]) if found["result"] else None
+        return found

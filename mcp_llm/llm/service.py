@@ -1,0 +1,97 @@
+"""Everything that asking needs, opened once and handed around: the catalog, the money, the memory and the way out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcp_llm.errors import InvalidInput
+
+from .routing import Available
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_llm.catalog.find import Catalog
+    from mcp_llm.config import Config
+    from mcp_llm.prompts import Prompts
+    from mcp_llm.types.message import Part
+
+    from .access import Access
+    from .backends import Backends
+    from .client import LLM
+    from .local import Local
+    from .models import Models
+    from .money import Purse
+    from .routing import Plan, Router
+    from .runs import Runs
+    from .threads import Threads
+
+
+@dataclass(slots=True)
+class Service:
+    """The parts, by name. Made by `mcp_llm.app`."""
+
+    config: Config
+    catalog: Catalog
+    access: Access
+    backends: Backends
+    llm: LLM
+    local: Local
+    models: Models
+    prompts: Prompts
+    purse: Purse
+    router: Router
+    runs: Runs
+    threads: Threads
+
+    async def plan(self, model: str | None, context: str | None, needs: frozenset[str] = frozenset()) -> Plan:
+        """Who will be asked. `needs` are modalities and capabilities (`image`, `tools`) that `auto` has to look for."""
+        if model is not None and (not model.strip() or any(ord(char) < 32 for char in model) or len(model) > 256):
+            raise InvalidInput("`model` is empty, too long or holds control characters; list_models shows the names")
+        declared = None if model or not context else self.prompts.declared(context)
+        available: Sequence[Available] = ()
+        if self.router.needs_available(model, context, declared):
+            available = await self.available()
+        plan = self.router.plan(model, context, declared, available)
+        if needs and len(plan.targets) > 1:
+            able = [target for target in plan.targets if _able(target.facts, needs)]
+            plan.targets = able + [target for target in plan.targets if target not in able] if able else plan.targets
+        return plan
+
+    async def available(self) -> list[Available]:
+        """Providers that can be asked now, the preferred first: with a key, then on this machine, then the demo."""
+        settings = self.config.settings
+        keyed = [
+            Available(provider_id)
+            for provider_id, provider in self.catalog.providers.items()
+            if not provider.local
+            and not provider.retired
+            and provider_id not in settings.disabled
+            and provider.tiers
+            and self.access.reachable(provider_id, provider)
+        ]
+        found = await self.local.found() if settings.discover else []
+        everything = [*keyed, *(one for one in found if one.provider_id not in settings.disabled)]
+        rank = {provider_id: index for index, provider_id in enumerate(settings.prefer)}
+        everything.sort(key=lambda one: rank.get(one.provider_id, len(rank)))
+        return [*everything, Available("demo", local=True)]
+
+    async def attachments(self, sources: Sequence[Any]) -> tuple[list[Part], list[str]]:
+        """Files as parts, and sentences about what was skipped."""
+        if not sources:
+            return [], []
+        from . import files
+
+        settings = self.config.settings.files
+        roots = [Path(os.path.expanduser(root)) for root in settings.roots]
+        if settings.working_folder:
+            roots.insert(0, self.config.working_folder)
+        return await files.load_all(sources, roots=roots, limits=files.Limits(settings.max_bytes, settings.max_files))
+
+
+def _able(facts: Any, needs: frozenset[str]) -> bool:
+    has = {*(facts.can or ()), *(facts.reads or ())}
+    return (facts.can is None and facts.reads is None) or needs <= has

@@ -1,0 +1,353 @@
+"""HttpRequest -> bytes of the reply: the only module that speaks HTTP. No retries, no JSON of replies, no providers.
+
+It uses httpcore2, the connection layer under httpx2: no redirects, cookies, netrc or logging to switch off, and 0.4 of
+the CPU of `httpx2.AsyncClient.post`. Import it only where a call is really made: it loads the HTTP stack.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from email.utils import formatdate
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+from urllib.parse import urlencode, urlsplit
+
+import anyio
+import anyio.lowlevel
+import httpcore2
+from pydantic_core import PydanticSerializationError, to_json
+
+from mcp_llm.errors import ConfigError, Disconnected, Error, Garbled, InvalidInput, ProviderError, TooLarge
+
+from .connection_errors import explain
+from .deadlines import MIB, Caps, Clock, Deadlines
+from .inflate import Inflater
+from .origins import Link, Origin
+from .proxies import Proxies
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
+    from types import TracebackType
+
+    from mcp_llm.wires.base import HttpRequest
+
+__all__ = ["Caps", "Deadlines", "Exchange", "Transport"]
+
+PIECE = 256 * 1024
+DRAIN_SECONDS = 0.25
+
+_TARGET: Final = re.compile(r"/[!-~]*")
+
+
+class Transport:
+    """All connections of a process, for one event loop. Close it with `aclose()` or use it as a context manager."""
+
+    def __init__(
+        self,
+        *,
+        caps: Caps | None = None,
+        ca_file: str | None = None,
+        http_proxy: str | None = None,
+        https_proxy: str | None = None,
+        no_proxy: str | None = None,
+        user_agent: str = "mcp-llm",
+    ) -> None:
+        self._caps = caps or Caps()
+        self._ca_file = ca_file
+        self._proxies = Proxies(http_proxy, https_proxy, no_proxy or "")
+        self._defaults = {"user-agent": user_agent, "accept": "*/*", "accept-encoding": "identity"}
+        self._origins: dict[tuple[str, str, int], Origin] = {}
+        self._bases: dict[str, tuple[Origin, str, str]] = {}
+        for name in ("httpcore2", "httpx2"):  # at DEBUG and INFO they write URLs and headers
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    def stream(
+        self, base_url: str, request: HttpRequest, headers: Mapping[str, str], deadlines: Deadlines | None = None
+    ) -> Exchange:
+        """Send on `async with`. Raises InvalidInput for what is no HTTP; Timeout, Disconnected, Garbled on entering."""
+        base = self._bases.get(base_url)
+        if base is None:
+            base = self._bases[base_url] = self._base(base_url)
+        origin, prefix, query = base
+        target = f"{prefix}{request.path}" if request.path.startswith("/") else f"{prefix}/{request.path}"
+        if request.query or query:
+            words = "&".join(part for part in (query, urlencode(request.query)) if part)
+            target += f"{'&' if '?' in target else '?'}{words}"
+        if not _TARGET.fullmatch(target):
+            raise InvalidInput("the model's name or the base URL holds characters that no URL path may have")
+        body = None if request.json is None else encode(request.json)
+        given = {**self._defaults, **_lower(headers), **_lower(request.headers)}
+        fields = [(b"host", origin.authority), *origin.encoded(given)]
+        if body is not None:
+            fields += ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
+        elif request.method == "POST":
+            fields.append((b"content-length", b"0"))
+        message = httpcore2.Request(
+            request.method,
+            httpcore2.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target.encode()),
+            headers=fields,
+        )
+        return Exchange(origin, message, body or b"", deadlines or Deadlines(), self._caps)
+
+    async def aclose(self) -> None:
+        """Close the resting connections; exchanges under way are their callers' to close."""
+        for origin in self._origins.values():
+            origin.close()
+        with anyio.CancelScope(shield=True):
+            await anyio.lowlevel.checkpoint()  # one turn of the loop, in which the sockets are really closed
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        await self.aclose()
+
+    def _base(self, base_url: str) -> tuple[Origin, str, str]:
+        try:
+            parts = urlsplit(base_url)
+            scheme, host = parts.scheme.lower(), parts.hostname or ""
+            port = parts.port or (443 if scheme == "https" else 80)
+            host = host if host.isascii() else host.encode("idna").decode()
+        except ValueError:
+            raise InvalidInput("the base URL is no http(s) URL: its host or port cannot be read") from None
+        if scheme not in {"http", "https"} or not host:
+            raise InvalidInput("the base URL is no http(s) URL")
+        if "@" in parts.netloc:
+            raise InvalidInput("the base URL holds a user or password; put the key into its variable instead")
+        if not re.fullmatch(r"[A-Za-z0-9._:%-]+", host):
+            raise InvalidInput("the host name in the base URL holds characters that no host name has")
+        key = (scheme, host, port)
+        origin = self._origins.get(key)
+        if origin is None:
+            proxy = self._proxies.choose(scheme, host, port)
+            origin = self._origins[key] = Origin(scheme, host, port, proxy, lambda: self.tls)
+        return origin, parts.path.rstrip("/"), parts.query
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """The one context of all connections: the system's authorities and `ca_file`; no variable changes that."""
+        from httpx2 import create_ssl_context
+
+        context = create_ssl_context(trust_env=False)
+        if self._ca_file:
+            try:
+                context.load_verify_locations(self._ca_file)
+            except (OSError, ValueError):
+                raise ConfigError("`ca_file` cannot be read as a file of PEM certificates") from None
+        return context
+
+
+class Exchange:
+    """One request and its reply, `async with transport.stream(...) as exchange`. Left early, its socket is closed.
+
+    `status`, `headers` (lower-case names; `date` is ours if the server sent none), `sent_at` (`time.monotonic()`),
+    `first_byte_s` (seconds from there to the first byte of the body, None before it).
+    """
+
+    status: int
+    headers: dict[str, str]
+
+    def __init__(
+        self, origin: Origin, request: httpcore2.Request, body: bytes, deadlines: Deadlines, caps: Caps
+    ) -> None:
+        self.sent_at = 0.0
+        self.first_byte_s: float | None = None
+        self._origin = origin
+        self._request = request
+        self._body = body
+        self._deadlines = deadlines
+        self._caps = caps
+        self._link: Link | None = None
+        self._raw: AsyncGenerator[bytes] | None = None
+        self._inflater: Inflater | None = None
+        self._pieces: Iterator[bytes] | None = None
+        self._cap = caps.stream
+        self._size = 0
+
+    async def __aenter__(self) -> Self:
+        self._clock = clock = Clock(self._deadlines)
+        self.sent_at = clock.started
+        try:
+            response = await self._send(fresh=False)
+        except _Stale:
+            response = await self._send(fresh=True)
+        self._response = response
+        self.status = response.status
+        headers: dict[str, str] = {}
+        self.headers = headers
+        for key, value in response.headers:
+            name, text = key.decode("latin-1").lower(), value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {text}" if name in headers else text
+        if "date" not in headers:
+            headers["date"] = formatdate(usegmt=True)
+        try:
+            self._check()
+        except Error:
+            await self._close()
+            raise
+        self._raw = cast("AsyncGenerator[bytes]", aiter(cast("AsyncIterable[bytes]", response.stream)))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The decoded body as it arrives. Raises Timeout, Disconnected, Garbled; TooLarge over the stream's cap."""
+        self._limit(self._caps.stream)
+        return self
+
+    async def body(self) -> bytes:
+        """The whole decoded body. Raises as `chunks` does; TooLarge over the body's cap."""
+        self._limit(self._caps.body)
+        return b"".join([data async for data in self])
+
+    async def drain(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Read on to the end for a moment after the decoder is done, so that the connection can be used again."""
+        self._clock.ends = min(self._clock.ends, time.monotonic() + seconds)
+        try:
+            async for _ in self:
+                pass
+        except (ProviderError, TooLarge):
+            pass  # then it is closed, as it would have been
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            if self._pieces is not None:
+                for piece in self._pieces:
+                    return self._count(piece)
+                self._pieces = None
+            if self._raw is None:
+                raise StopAsyncIteration
+            try:
+                data = await anext(self._raw)
+            except StopAsyncIteration:
+                self._raw = None
+                await self._finish()
+                if self._inflater is None:
+                    raise
+                self._pieces = self._inflater.close()
+                continue
+            except Error:
+                raise
+            except Exception as exc:
+                raise explain(exc, self._origin.name, begun=True) from exc
+            if self.first_byte_s is None:
+                self.first_byte_s = time.monotonic() - self.sent_at
+                self._clock.answered()
+            if self._inflater is None:
+                return self._count(data)
+            self._pieces = self._inflater.feed(data)
+
+    async def _send(self, *, fresh: bool) -> httpcore2.Response:
+        self._link = link = self._origin.take(self._clock, fresh=fresh)
+        self._request.stream = self._content()
+        try:
+            response = await link.connection.handle_async_request(self._request)
+        except BaseException as exc:
+            self._link = None
+            link.abort()
+            if not isinstance(exc, Exception):
+                raise
+            if link.used and link.socket is not None and not link.socket.received and isinstance(exc, _CLOSED):
+                raise _Stale from exc
+            raise explain(exc, self._origin.name, begun=False) from exc
+        if link.socket is not None:
+            link.socket.in_head = False
+        return response
+
+    async def _content(self) -> AsyncGenerator[bytes]:
+        body = self._body
+        if len(body) <= PIECE:
+            yield body
+        else:
+            for start in range(0, len(body), PIECE):
+                yield body[start : start + PIECE]
+        self._clock.sent()
+
+    def _check(self) -> None:
+        headers = self.headers
+        if 300 <= self.status < 400:
+            to = urlsplit(headers.get("location", "")).hostname or self._origin.name
+            raise Disconnected(
+                f"{self._origin.name} redirects to {to[:253]!r} (HTTP {self.status}), which is never followed; "
+                "correct the base URL",
+                status=self.status,
+                retry=False,
+            )
+        coding = headers.get("content-encoding", "identity").strip().lower()
+        if coding in {"gzip", "x-gzip", "deflate"}:
+            self._inflater = Inflater(coding)
+        elif coding not in {"", "identity"}:
+            raise Garbled(f"the reply is encoded as {coding[:40]!r}, which was not asked for", status=self.status)
+
+    def _limit(self, cap: int) -> None:
+        self._cap = cap
+        length = self.headers.get("content-length", "")
+        if length.isdigit() and self._inflater is None and int(length[:20]) > cap:
+            raise self._too_large()
+
+    def _count(self, data: bytes) -> bytes:
+        self._size += len(data)
+        if self._size > self._cap:
+            raise self._too_large()
+        return data
+
+    def _too_large(self) -> TooLarge:
+        cap = f"{self._cap // MIB} MiB" if self._cap >= MIB else f"{self._cap} bytes"
+        return TooLarge(f"{self._origin.name} sent a reply over the cap of {cap}; the request was stopped")
+
+    async def _finish(self) -> None:
+        """The body was read to its end: the connection goes back."""
+        link, self._link = self._link, None
+        if link is None:
+            return
+        try:
+            await self._response.aclose()
+        except BaseException:
+            link.abort()
+            raise
+        self._origin.give(link)
+
+    async def _close(self) -> None:
+        """What was not read to its end is closed at once, before anything is awaited: the task may be cancelled."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.abort()
+        if self._raw is not None:
+            raw, self._raw = self._raw, None
+            await raw.aclose()
+
+
+_CLOSED: Final = (httpcore2.ReadError, httpcore2.WriteError, httpcore2.RemoteProtocolError)
+
+
+class _Stale(Exception):
+    """The server had closed the resting connection; not a byte of a reply came."""
+
+
+def encode(value: dict[str, Any]) -> bytes:
+    """JSON as UTF-8. Lone surrogates become U+FFFD; raises InvalidInput for NaN, infinities and what is no JSON."""
+    try:
+        data = to_json(value)
+    except (PydanticSerializationError, UnicodeError, ValueError):
+        data = b"NaN"
+    if b"NaN" in data or b"Infinity" in data:  # perhaps only words in a text: the slow encoder can tell
+        try:
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise InvalidInput(f"the request is no JSON: {str(exc)[:100]}") from None
+        data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+    return data
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

@@ -1,0 +1,118 @@
+"""Prompts as files: Markdown with TOML front matter between `+++` lines, read from the package and the user's folder.
+
+The front matter declares `title`, `description`, `arguments`, and where calls made with it go: `context` and `tier` (or
+`model`). The body holds `{{name}}` or `{{name|default}}`, filled in one pass: what is filled in is never read again.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from mcp_llm.errors import InvalidInput
+from mcp_llm.settings import Table, Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_SLOT: Final = re.compile(r"\{\{([a-z_][a-z0-9_]*)(?:\|([^{}]*))?\}\}")
+MAX_FILE: Final = 256 * 1024
+
+
+class Argument(Table):
+    """One argument of a prompt; values are text."""
+
+    name: str
+    description: str = ""
+    required: bool = False
+
+
+class Front(Table):
+    """What a prompt file may declare."""
+
+    title: str
+    description: str = ""
+    context: str | None = None
+    tier: Tier | None = None
+    model: str | None = None
+    arguments: tuple[Argument, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt by name: its declaration and its body."""
+
+    name: str
+    front: Front
+    body: str
+
+    def render(self, values: Mapping[str, str]) -> str:
+        """The body with its slots filled. Raises InvalidInput naming what is missing or unknown."""
+        known = {argument.name for argument in self.front.arguments}
+        if unknown := sorted(values.keys() - known):
+            raise InvalidInput(
+                f"prompt {self.name!r} has no argument {', '.join(unknown)}; it takes {', '.join(sorted(known))}"
+            )
+        missing = [one.name for one in self.front.arguments if one.required and not values.get(one.name)]
+        if missing:
+            raise InvalidInput(f"prompt {self.name!r} needs {', '.join(missing)}")
+        return _SLOT.sub(lambda slot: values.get(slot[1]) or slot[2] or "", self.body)
+
+
+@dataclass(slots=True)
+class Prompts:
+    """Reads the folders when something is first asked for; a file that cannot be read is a problem, not an end."""
+
+    folders: Sequence[Path]
+    problems: list[str] = field(default_factory=list)
+    _found: dict[str, Prompt] | None = None
+
+    def all(self) -> dict[str, Prompt]:
+        """Prompts by name; a later folder's file replaces an earlier one's."""
+        if self._found is None:
+            self._found = {}
+            for folder in (package_folder(), *self.folders):
+                for path in sorted(folder.glob("*.md")) if folder.is_dir() else ():
+                    try:
+                        self._found[path.stem] = read(path)
+                    except (OSError, ValueError, InvalidInput) as exc:
+                        self.problems.append(f"prompt {path.name}: {exc}")
+        return self._found
+
+    def declared(self, context: str | None) -> str | None:
+        """The model or tier that the prompt owning this context declares."""
+        if not context:
+            return None
+        for prompt in self.all().values():
+            if prompt.front.context == context:
+                return prompt.front.model or prompt.front.tier
+        return None
+
+
+def package_folder() -> Path:
+    """The prompts that come with the package: inside the wheel, or beside the package in a checkout."""
+    inside = Path(__file__).parent / "prompts_data"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "prompts"
+
+
+def read(path: Path) -> Prompt:
+    """Parse one file. Raises InvalidInput saying what is wrong with it."""
+    if path.stat().st_size > MAX_FILE:
+        raise InvalidInput(f"over {MAX_FILE // 1024} KiB")
+    text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
+    if not text.startswith("+++\n") or (end := text.find("\n+++\n", 3)) < 0:
+        raise InvalidInput("it has to begin with TOML front matter between two lines of +++")
+    try:
+        data: dict[str, Any] = tomllib.loads(text[4 : end + 1])
+        front = Front.model_validate(data)
+    except tomllib.TOMLDecodeError as exc:
+        raise InvalidInput(f"front matter is not valid TOML: {exc}") from exc
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        raise InvalidInput(f"front matter: {'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+    return Prompt(path.stem, front, text[end + 5 :].strip() + "\n")

@@ -1,0 +1,104 @@
+"""What can be set: the shape of `mcp_llm.toml`, with defaults that are safe. Reading it is `config.py`'s work."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+Tier: TypeAlias = Literal["pro", "balanced", "lite"]
+USD: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+Pack: TypeAlias = Literal["core", "media", "ops", "workflow"]
+
+
+class Table(BaseModel):
+    """Frozen; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Route(Table):
+    """Where a context's calls go. `"anthropic:lite"` is short for `{ model = "anthropic:lite" }`."""
+
+    model: str | None = None
+    fallbacks: tuple[str, ...] = ()
+    local_only: bool = False
+    """Refuse providers that are not on this machine."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: object) -> object:
+        return {"model": value} if isinstance(value, str) else value
+
+
+class Timeouts(Table):
+    """Seconds: until connected, until the first byte, between bytes, for the whole call."""
+
+    connect: PositiveFloat = 10
+    first_byte: PositiveFloat = 60
+    idle: PositiveFloat = 60
+    total: PositiveFloat = 600
+
+
+class Retries(Table):
+    """How often one target is tried, and how long a wait is honoured, in seconds."""
+
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    max_wait: PositiveFloat = 60
+
+
+class Budget(Table):
+    """Caps. None is no cap; `unknown_usd` is what a call of unknown price is taken to cost at most, None refuses it."""
+
+    call_usd: USD | None = None
+    day_usd: USD | None = None
+    day_calls: PositiveInt | None = None
+    day_tokens: PositiveInt | None = None
+    unknown_usd: USD | None = None
+
+
+class Files(Table):
+    """Which folders files may be read from (the working folder is always one), and how much."""
+
+    roots: tuple[str, ...] = ()
+    working_folder: bool = True
+    max_bytes: PositiveInt = 20 * 1024 * 1024
+    max_files: PositiveInt = 32
+
+
+class Settings(Table):
+    """Everything the user can decide, after all layers are joined."""
+
+    default: str = "auto"
+    """The model used where nothing else decides: a model, alias, tier or `auto`."""
+    prefer: tuple[str, ...] = ()
+    """Providers in the order in which `auto` and bare tiers try them; the rest follow in the built-in order."""
+    aliases: dict[str, str] = Field(default_factory=dict)
+    tiers: dict[Tier, str] = Field(default_factory=dict)
+    """What a bare tier means, instead of the first configured provider's."""
+    contexts: dict[str, Route] = Field(default_factory=dict)
+    """Context name or glob (`notes.*`) -> route."""
+    fallbacks: tuple[str, ...] = ()
+    """Tried in order when the model in force fails before its first token; a route's own list replaces it."""
+    timeouts: Timeouts = Timeouts()
+    retries: Retries = Retries()
+    budget: Budget = Budget()
+    files: Files = Files()
+    providers: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Tables laid over the catalog's providers, or whole new ones."""
+    prices: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """`"provider:model" = { input = 1.0, output = 2.0 }`, dollars per million tokens; beats every price list."""
+    disabled: tuple[str, ...] = ()
+    """Providers that are never asked."""
+    packs: tuple[Pack, ...] = ("core",)
+    discover: bool = True
+    """Look for model servers on this machine's usual loopback ports."""
+    keychain: bool = False
+    """Also look keys up in the operating system's keychain (needs the `keyring` package)."""
+    max_calls: PositiveInt = 1000
+    """Calls in flight in one process; more are answered Busy."""
+    ca_file: str | None = None
+    soft_deadline: PositiveFloat | None = None
+    ledger: bool = True
+    keep_answers_days: NonNegativeInt = 30

@@ -1,0 +1,154 @@
+"""The tables of `state.db` as plain SQL, one tuple of statements per version; no connection is opened here.
+
+Times are epoch milliseconds, money is nano-dollars (10^-9 USD) as integers, documents are JSON text. A version that has
+been released is never edited: what changes is appended as the next one (`PRAGMA user_version` counts them).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp_llm.errors import StoreError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_FIRST = (
+    # `usd` is NULL where no price is known; `charged` is what budgets count for the row, never NULL.
+    """CREATE TABLE ledger (
+        id INTEGER PRIMARY KEY,
+        ts INTEGER NOT NULL,
+        run_id TEXT,
+        parent_run TEXT,
+        principal TEXT,
+        context TEXT,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        model_used TEXT,
+        operation TEXT NOT NULL,
+        input INTEGER,
+        output INTEGER,
+        cached INTEGER,
+        cache_write INTEGER,
+        reasoning INTEGER,
+        usd INTEGER,
+        cost_source TEXT,
+        first_token_ms INTEGER,
+        total_ms INTEGER,
+        outcome TEXT NOT NULL,
+        request_id TEXT,
+        charged INTEGER NOT NULL,
+        charged_tokens INTEGER NOT NULL
+    )""",
+    "CREATE INDEX ledger_ts ON ledger (ts)",
+    "CREATE INDEX ledger_run ON ledger (run_id) WHERE run_id IS NOT NULL",
+    # What a scope has spent, and what is held by reservations in flight.
+    """CREATE TABLE budgets (
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        usd INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        calls INTEGER NOT NULL,
+        held_usd INTEGER NOT NULL DEFAULT 0,
+        held_tokens INTEGER NOT NULL DEFAULT 0,
+        held_calls INTEGER NOT NULL DEFAULT 0,
+        updated INTEGER NOT NULL,
+        PRIMARY KEY (kind, key)
+    ) WITHOUT ROWID""",
+    # `ledger` is the row written in the name of a reservation whose process died ("unknown"); NULL while it is held.
+    """CREATE TABLE reservations (
+        id TEXT PRIMARY KEY,
+        owner TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        usd INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        calls INTEGER NOT NULL,
+        entry TEXT,
+        created INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        ledger INTEGER
+    ) WITHOUT ROWID""",
+    "CREATE INDEX reservations_expires ON reservations (expires) WHERE ledger IS NULL",
+    # owner, fence, expires and attempts are the lease of whoever works on the run.
+    """CREATE TABLE runs (
+        id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        principal TEXT,
+        status TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL,
+        model TEXT,
+        request TEXT,
+        result TEXT,
+        parent TEXT,
+        owner TEXT,
+        fence INTEGER NOT NULL DEFAULT 0,
+        expires INTEGER,
+        attempts INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID""",
+    "CREATE INDEX runs_updated ON runs (updated)",
+    "CREATE INDEX runs_parent ON runs (parent) WHERE parent IS NOT NULL",
+    """CREATE TABLE run_events (
+        run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        seq INTEGER NOT NULL,
+        ts INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        data TEXT NOT NULL,
+        crc INTEGER,
+        fence INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (run, seq)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE threads (
+        id TEXT PRIMARY KEY,
+        principal TEXT,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE thread_messages (
+        thread TEXT NOT NULL REFERENCES threads (id) ON DELETE CASCADE,
+        seq INTEGER NOT NULL,
+        ts INTEGER NOT NULL,
+        message TEXT NOT NULL,
+        PRIMARY KEY (thread, seq)
+    ) WITHOUT ROWID""",
+    # Parameters that a model was seen to refuse, kept until they are tried again.
+    """CREATE TABLE learned (
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        parameter TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (provider, model, parameter)
+    ) WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to the newest version, in one transaction; several processes may do so at once.
+
+    Raises StoreError when the file was written by a newer version of this program.
+    """
+    if _version(connection) == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)  # again: another process may have been first
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"The state database has version {version}, this program knows {len(MIGRATIONS)}: "
+                "upgrade mcp-llm, or set MCP_LLM_HOME to another folder."
+            )
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -1,0 +1,293 @@
+"""The one thread that writes `state.db`: it owns the connection and commits all that is queued in one transaction.
+
+Jobs are functions of the connection, each in its own savepoint, answered after the commit. Posted rows are answered by
+nobody: they wait up to 50 ms to share a commit. It knows nothing of what the rows mean.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mcp_llm.errors import StoreError
+
+from . import home
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+    from pathlib import Path
+
+Apply: TypeAlias = "Callable[[sqlite3.Connection, list[Any]], None]"
+Work: TypeAlias = "Callable[[sqlite3.Connection], Any]"
+
+COALESCE_SECONDS = 0.05
+RETRY_SECONDS = 1.0
+CLOSE_SECONDS = 2.0
+KEEP_ROWS = 20_000
+"""Posted rows kept in memory while the disk refuses them; the oldest are lost beyond that."""
+
+
+class Job:
+    """A write that somebody waits for; `done` is called on the writer's thread, once."""
+
+    __slots__ = ("abandoned", "done", "error", "finished", "result", "work")
+
+    def __init__(self, work: Work, done: Callable[[Job], None]) -> None:
+        self.work = work
+        self.done = done
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.finished = False
+        self.abandoned = False
+
+
+class _Lost(Exception):
+    """SQLite rolled the whole transaction back; the cause says why."""
+
+
+class Writer:
+    """Starts its thread at the first `submit` or `post`. Every method may be called from any thread."""
+
+    def __init__(self, path: Path | None, *, fallback: bool) -> None:
+        self.path = path
+        self.fallback = fallback
+        self.durable = path is not None
+        self.generation = 0
+        self.lost = 0
+        self.notes: list[str] = []
+        self.posted: deque[tuple[Apply, Any]] = deque()
+        self._queue: SimpleQueue[Job | bool] = SimpleQueue()  # True: rows were posted; False: stop
+        self._armed = False
+        self._closed = False
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._repeats: list[list[Any]] = []
+        self._retry = 0.0
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; raises StoreError after `stop`."""
+        with self._lock:
+            if self._closed:
+                raise StoreError("The store is closed.")
+            if self._thread is None:
+                self._start()
+            self._queue.put(job)
+
+    def post(self, apply: Apply, row: Any) -> None:
+        """Queue a row: `apply(connection, rows)` gets it with its neighbours. Never blocks, never raises."""
+        self.posted.append((apply, row))
+        if not self._armed:
+            self._arm()
+
+    def _arm(self) -> None:
+        with self._lock:
+            if self._closed:
+                self.lost += len(self.posted)
+                self.posted.clear()
+                return
+            self._armed = True
+            if self._thread is None:
+                self._start()
+            self._queue.put(True)
+
+    def repeat(self, seconds: float, work: Work) -> None:
+        """Run `work` every so many seconds from now on, in a transaction of its own accord."""
+
+        def register(_: sqlite3.Connection) -> None:
+            self._repeats.append([seconds, time.monotonic() + seconds, work])
+
+        self.submit(Job(register, lambda _: None))
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="mcp-llm store", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> bool:
+        """Write what is queued and end the thread; False when that took more than two seconds (rows may be lost)."""
+        with self._lock:
+            first, self._closed = not self._closed, True
+            thread = self._thread
+            if first and thread is not None:
+                self._queue.put(False)
+        if thread is None or thread is threading.current_thread():
+            return True
+        thread.join(CLOSE_SECONDS)
+        return not thread.is_alive()
+
+    # From here on: the writer's own thread.
+
+    def _run(self) -> None:
+        running = True
+        while running:
+            jobs, running = self._gather()
+            if not running and self._connection is not None:
+                self._connection.execute("PRAGMA busy_timeout = 1000")  # somebody is waiting in `stop`
+            self._flush(jobs)
+        self.lost += len(self.posted)
+        self.posted.clear()
+        self._disconnect()
+
+    def _gather(self) -> tuple[list[Job], bool]:
+        """Block until something is to be written; False with it: this is the last time."""
+        jobs: list[Job] = []
+        deadline = self._wake_at()
+        while True:
+            try:
+                wait = None if deadline is None else deadline - time.monotonic()
+                item = self._queue.get(timeout=wait) if wait is None or wait > 0 else self._queue.get_nowait()
+            except Empty:
+                return jobs, True
+            if item is False:
+                return jobs, False
+            if item is True:
+                due = max(time.monotonic() + COALESCE_SECONDS, self._retry)
+                deadline = due if deadline is None else min(deadline, due)
+                continue
+            jobs.append(item)
+            deadline = 0.0  # take what is there, wait no longer
+
+    def _wake_at(self) -> float | None:
+        times = [due for _, due, _ in self._repeats]
+        if self.posted:
+            times.append(max(self._retry, time.monotonic() + COALESCE_SECONDS))
+        return min(times, default=None)
+
+    def _flush(self, jobs: list[Job]) -> None:
+        self._armed = False  # before the rows are taken: a later row arms it again
+        rows = [self.posted.popleft() for _ in range(len(self.posted))]
+        now = time.monotonic()
+        repeats = [repeat for repeat in self._repeats if repeat[1] <= now]
+        for repeat in repeats:
+            repeat[1] = now + repeat[0]
+        jobs = [job for job in jobs if not job.abandoned]
+        if not (jobs or rows or repeats):
+            return
+        todo = [*jobs, *(Job(work, lambda _: None) for _, _, work in repeats)]
+        try:
+            try:
+                self._transact(todo, rows)
+            except Exception as error:
+                if not self._heal(_cause(error)):
+                    raise
+                self._transact(todo, rows)
+        except Exception as error:
+            self._fail(_cause(error), todo, rows)
+        for job in todo:
+            job.finished = True
+            job.done(job)
+
+    def _transact(self, jobs: list[Job], rows: list[tuple[Apply, Any]]) -> None:
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            groups: dict[Apply, list[Any]] = {}
+            for apply, row in rows:
+                groups.setdefault(apply, []).append(row)
+            for apply, group in groups.items():
+                self._insert(connection, apply, group)
+            for job in jobs:
+                job.error = None
+                try:
+                    job.result = self._guarded(connection, job.work)
+                except _Lost:
+                    raise
+                except BaseException as error:
+                    job.error = error
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _insert(self, connection: sqlite3.Connection, apply: Apply, group: list[Any]) -> None:
+        try:
+            self._guarded(connection, lambda con: apply(con, group))
+        except _Lost:
+            raise
+        except Exception:
+            # One bad row must not cost its neighbours: each by itself, the bad ones are counted and dropped.
+            if len(group) == 1:
+                self.lost += 1
+                return
+            for row in group:
+                self._insert(connection, apply, [row])
+
+    @staticmethod
+    def _guarded(connection: sqlite3.Connection, work: Work) -> Any:
+        """Run in a savepoint, so that a failure undoes this work alone; raises _Lost when all is undone."""
+        connection.execute("SAVEPOINT job")
+        try:
+            result = work(connection)
+        except BaseException as error:
+            if not connection.in_transaction:
+                raise _Lost from error
+            connection.execute("ROLLBACK TO job")
+            connection.execute("RELEASE job")
+            if home.is_corrupt(error) if isinstance(error, Exception) else False:
+                raise _Lost from error
+            raise
+        connection.execute("RELEASE job")
+        return result
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and (not self.durable or home.identity(self.path) == self._file):  # type: ignore[arg-type]  # durable has a path
+            return self._connection
+        # First use, or the file was renamed or deleted under us: rows must not go to where nobody reads them.
+        self._disconnect()
+        if self.path is None or not self.durable:
+            self._connection = home.memory()
+            return self._connection
+        try:
+            home.prepare(self.path)
+            self._file = home.identity(self.path)
+            self._connection = home.connect(self.path, write=True)
+            self.generation += 1
+        except Exception as error:
+            if home.is_corrupt(error) or not self.fallback:
+                raise
+            self.durable = False
+            self.notes.append(f"{home.explain(error)} Until then state is kept in memory and ends with this process.")
+            self._connection = home.memory()
+        return self._connection
+
+    def _heal(self, error: BaseException) -> bool:
+        """True when a corrupt file was put out of the way, so that trying again has a point."""
+        if self.path is None or not self.durable or not isinstance(error, Exception) or not home.is_corrupt(error):
+            return False
+        self._disconnect()
+        name = home.set_aside(self.path, self._file)
+        if name is not None:
+            self.notes.append(
+                f"The state database was corrupt. It was renamed to {name} and a new, empty one was made; "
+                f"`sqlite3 {name} .recover` may read what is left of it."
+            )
+        return True
+
+    def _fail(self, error: BaseException, jobs: list[Job], rows: list[tuple[Apply, Any]]) -> None:
+        told = home.explain(error)
+        self._retry = time.monotonic() + RETRY_SECONDS
+        self.posted.extendleft(reversed(rows))
+        while len(self.posted) > KEEP_ROWS:
+            self.posted.popleft()
+            self.lost += 1
+        for job in jobs:
+            job.error = StoreError(str(told))  # one each: a traceback grows on an exception that is raised twice
+        if str(told) not in self.notes:
+            self.notes.append(str(told))
+        # After a failed sync the page cache cannot be trusted: a new connection reads the log again, with checksums.
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _cause(error: BaseException) -> BaseException:
+    return error.__cause__ if isinstance(error, _Lost) and error.__cause__ is not None else error

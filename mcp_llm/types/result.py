@@ -1,0 +1,96 @@
+"""The result of asking once: what `generate` gives as a tool, a function and a command. Unknown is null, never 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from .chat import Stop
+from .message import Value
+
+
+class Tokens(Value):
+    """Token counts; `input` includes cached ones, `output` includes reasoning."""
+
+    input: int | None = None
+    output: int | None = None
+    total: int | None = None
+    cached: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+    estimated: bool = False
+
+
+class Cost(Value):
+    """Dollars, who says so (`provider`, `user`, `genai-prices`, `catalog`, `local`), and the day of the price."""
+
+    usd: float | None = None
+    source: str | None = None
+    priced_at: str | None = None
+
+
+class Call(Value):
+    """A tool call the model wants made; `arguments` is parsed where it is JSON, else the raw text."""
+
+    id: str
+    name: str
+    arguments: Any
+
+
+class Tried(Value):
+    """A target that was tried before the one that answered, and why it did not."""
+
+    provider: str
+    model: str
+    error: str
+    message: str
+    status: int | None = None
+
+
+class Generated(Value):
+    """One answer with its receipt."""
+
+    response: str
+    model: str = Field(description="what was asked for")
+    model_used: str | None = None
+    provider: str | None = None
+    finish_reason: Stop = "other"
+    finish_reason_raw: str | None = None
+    thinking: str | None = None
+    tool_calls: tuple[Call, ...] | None = None
+    parsed: Any = None
+    usage: Tokens = Tokens()
+    cost: Cost = Cost()
+    latency_ms: int | None = None
+    first_token_ms: int | None = None
+    request_id: str | None = None
+    run_id: str
+    thread: str | None = None
+    fallbacks: tuple[Tried, ...] = ()
+    warnings: tuple[str, ...] = ()
+    citations: Any = None
+
+    @property
+    def receipt(self) -> str:
+        """One line: model, tokens, cost, seconds, run id."""
+        words = [f"{self.provider}:{self.model_used}" if self.provider else self.model]
+        usage = self.usage
+        mark = "~" if usage.estimated else ""
+        if usage.input is not None or usage.output is not None:
+            words.append(f"{mark}{_count(usage.input)} in / {_count(usage.output)} out")
+        words.append(
+            "cost unknown" if self.cost.usd is None else "free" if not self.cost.usd else f"${self.cost.usd:.6g}"
+        )
+        if self.latency_ms is not None:
+            words.append(f"{self.latency_ms / 1000:.1f} s")
+        if self.finish_reason not in {"stop", "tool_calls"}:
+            words.append(f"stopped: {self.finish_reason}")
+        words.append(f"run {self.run_id}")
+        if self.thread:
+            words.append(f"thread {self.thread}")
+        return " · ".join(words)
+
+
+def _count(tokens: int | None) -> str:
+    return "?" if tokens is None else f"{tokens:,}"

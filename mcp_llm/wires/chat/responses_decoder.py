@@ -1,0 +1,289 @@
+"""Reads a reply of the Responses dialect, streamed or whole.
+
+Deltas are passed on as they come; the items themselves come from `response.output_item.done` and, where a server leaves
+those out, from the terminal event. Items are known by `output_index`: their ids may change between events.
+
+`echo` of a part: `item` is the output item without what the part itself holds; `part` the piece of a message's content,
+whose first piece also carries the `item` it belongs to.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_llm.errors import Disconnected
+from mcp_llm.types.chat import Chunk, Delta, End, Stop
+from mcp_llm.types.message import Media, Opaque, Text, Thinking, ToolCall
+from mcp_llm.types.usage import Usage
+from mcp_llm.wires import failures
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    from mcp_llm.types.message import Echo, Json, Part
+    from mcp_llm.wires.base import Frame
+
+_TERMINAL: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
+_STATUS: Final[dict[str, Stop]] = {"completed": "stop", "complete": "stop", "cancelled": "cancelled"}
+_INCOMPLETE: Final[dict[str, Stop]] = {"max_output_tokens": "length", "content_filter": "content_filter"}
+_THOUGHTS: Final[dict[str, tuple[str, str]]] = {
+    "response.reasoning_summary_text.delta": ("summary", "summary_index"),
+    "response.reasoning_text.delta": ("content", "content_index"),
+}
+_ARGUMENTS: Final = frozenset({"response.function_call_arguments.delta", "response.custom_tool_call_input.delta"})
+_CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
+_IMAGE_TYPES: Final = {"svg": "image/svg+xml", "jpg": "image/jpeg"}
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One part of the answer: its number, and how many characters of it were passed on."""
+
+    number: int
+    sent: int = 0
+    section: tuple[str, int] | None = None
+
+
+class Decoder:
+    """Frames -> chunks of one reply."""
+
+    def __init__(self, quirks: Any) -> None:
+        self.done = False
+        self._slots: dict[tuple[Hashable, Hashable], _Slot] = {}
+        self._items: set[Hashable] = set()
+        self._ids: set[str] = set()
+        self._calls = 0
+        self._refusals: dict[tuple[Hashable, int], str] = {}
+        self._citations: list[Json] = []
+        self._results: list[Json] = []
+        self._response: dict[str, Any] = {}
+
+    def feed(self, frame: Frame) -> Iterable[Chunk]:
+        """Deltas of one event, or of a whole response object."""
+        data = frame.data
+        if data is None or self.done:
+            return ()
+        kind = data.get("type") or frame.event or ""
+        if kind == "response.output_text.delta":
+            return self._grow(self._key(data), data.get("content_index", 0), data["delta"], Text)
+        if (thought := _THOUGHTS.get(kind)) is not None:
+            return self._think(self._key(data), (thought[0], data.get(thought[1], 0)), data["delta"])
+        if kind in _ARGUMENTS:
+            return self._argue(self._key(data), data["delta"])
+        if kind == "response.output_item.done":
+            return self._item(self._key(data, data["item"]), data["item"])
+        if kind == "response.output_item.added":
+            return self._added(self._key(data, data["item"]), data["item"])
+        if kind == "response.refusal.delta":
+            key = (self._key(data), data.get("content_index", 0))
+            self._refusals[key] = self._refusals.get(key, "") + data["delta"]
+        elif kind == "response.image_generation_call.partial_image":
+            return self._picture(self._key(data), data["partial_image_b64"], data.get("output_format"), None)
+        elif kind in _TERMINAL:
+            return self._finish(data["response"])
+        elif kind == "error" or (data.get("error") and not kind.startswith("response.")):
+            raise failures.from_data(data)
+        elif frame.whole and not kind.startswith("response."):
+            return self._finish(data)
+        return ()
+
+    def close(self) -> Iterable[Chunk]:
+        """The end of the answer."""
+        if not self.done:
+            raise Disconnected("the reply was cut off before its end (no terminal event came)")
+        response = self._response
+        stop, raw = self._stop(response)
+        note = "".join(self._refusals.values()) or None
+        yield End(
+            stop=stop,
+            stop_raw=raw,
+            usage=usage(response.get("usage")),
+            model=response.get("model"),
+            id=response.get("id"),
+            note=note,
+            extras=self._extras(response),
+        )
+
+    # Deltas
+
+    def _key(self, data: dict[str, Any], item: dict[str, Any] | None = None) -> Hashable:
+        index = data.get("output_index")
+        if index is not None:
+            return int(index)
+        return str(data.get("item_id") or (item or {}).get("id"))
+
+    def _slot(self, key: Hashable, piece: Hashable) -> _Slot:
+        slot = self._slots.get((key, piece))
+        if slot is None:
+            slot = self._slots[key, piece] = _Slot(len(self._slots))
+        return slot
+
+    def _grow(self, key: Hashable, piece: Hashable, text: str, kind: type[Text | Thinking]) -> Iterable[Chunk]:
+        slot = self._slot(key, piece)
+        slot.sent += len(text)
+        return (Delta(slot.number, kind(text)),)
+
+    def _think(self, key: Hashable, section: tuple[str, int], text: str) -> Iterable[Chunk]:
+        slot = self._slot(key, "thinking")
+        if slot.section is not None and slot.section != section:
+            text = "\n\n" + text
+        slot.section = section
+        return self._grow(key, "thinking", text, Thinking)
+
+    def _argue(self, key: Hashable, text: str) -> Iterable[Chunk]:
+        slot = self._slot(key, "call")
+        slot.sent += len(text)
+        return (Delta(slot.number, ToolCall("", "", text)),)
+
+    def _added(self, key: Hashable, item: dict[str, Any]) -> Iterable[Chunk]:
+        if item["type"] not in _CALLS or not (item.get("call_id") and item.get("name")):
+            return ()
+        return (Delta(self._slot(key, "call").number, ToolCall(item["call_id"], item["name"])),)
+
+    # Items
+
+    def _item(self, key: Hashable, item: dict[str, Any]) -> Iterable[Chunk]:
+        """What of a whole item was not passed on yet, and its opaque state."""
+        self._items.add(key)
+        if isinstance(item.get("id"), str):
+            self._ids.add(item["id"])
+        kind = item["type"]
+        if kind == "message":
+            return self._message(key, item)
+        if kind == "reasoning":
+            return self._rest(key, "thinking", _reasoning(item), Thinking, {"item": item})
+        if kind in _CALLS:
+            return self._call(key, item, _CALLS[kind])
+        if kind == "image_generation_call" and item.get("result"):
+            rest = {name: value for name, value in item.items() if name != "result"}
+            return self._picture(key, item["result"], item.get("output_format"), {"item": rest})
+        if kind == "web_search_call":
+            action = item.get("action")
+            sources = action.get("sources") if isinstance(action, dict) else None
+            self._results.extend(sources if isinstance(sources, list) else ())
+        elif kind == "search_results" and isinstance(item.get("results"), list):
+            self._results.extend(item["results"])
+        return (Delta(self._slot(key, "item").number, Opaque({"item": item})),)
+
+    def _message(self, key: Hashable, item: dict[str, Any]) -> Iterable[Chunk]:
+        content = item.get("content")
+        if isinstance(content, str):  # some compatible servers use the short form of an input message
+            content = [{"type": "output_text", "text": content, "annotations": []}]
+        if not content:
+            yield Delta(self._slot(key, "item").number, Opaque({"item": item}))
+            return
+        rest: dict[str, Any] | None = {name: value for name, value in item.items() if name != "content"}
+        for index, piece in enumerate(content):
+            is_text = piece["type"] == "output_text"
+            echo: Echo = {"part": {name: value for name, value in piece.items() if name != "text" or not is_text}}
+            if rest is not None:
+                echo["item"], rest = rest, None
+            if is_text:
+                annotations = piece.get("annotations")
+                self._citations.extend(annotations if isinstance(annotations, list) else ())
+                yield from self._rest(key, index, piece["text"], Text, echo)
+                continue
+            if piece["type"] == "refusal":
+                self._refusals[key, index] = piece["refusal"]
+            yield Delta(self._slot(key, index).number, Opaque(echo))
+
+    def _rest(
+        self, key: Hashable, piece: Hashable, text: str, kind: type[Text | Thinking], echo: Echo
+    ) -> Iterable[Chunk]:
+        slot = self._slot(key, piece)
+        rest = text[slot.sent :]
+        slot.sent += len(rest)
+        return (Delta(slot.number, kind(rest, echo)),)
+
+    def _call(self, key: Hashable, item: dict[str, Any], field: str) -> Iterable[Chunk]:
+        slot = self._slot(key, "call")
+        arguments = item.get(field) or ""
+        if not isinstance(arguments, str):
+            arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+        rest = arguments[slot.sent :]
+        slot.sent += len(rest)
+        id = item.get("call_id") or item.get("id") or f"call_{self._calls}"
+        self._calls += 1
+        echo = {"item": {name: value for name, value in item.items() if name not in (field, "call_id", "name")}}
+        return (Delta(slot.number, ToolCall(id, item["name"], rest, echo)),)
+
+    def _picture(self, key: Hashable, data: str, form: str | None, echo: Echo | None) -> Iterable[Chunk]:
+        mime = _IMAGE_TYPES.get(form or "", f"image/{form or 'png'}")
+        part: Part = Media(mime, data=data, echo=echo)
+        return (Delta(self._slot(key, "item").number, part),)
+
+    # The end
+
+    def _finish(self, response: dict[str, Any]) -> Iterable[Chunk]:
+        status, error = response.get("status"), response.get("error")
+        if error or status == "failed" or "output" not in response:
+            raise failures.from_data(_error(response))
+        self._response = response
+        self.done = True
+        chunks: list[Chunk] = []
+        for index, item in enumerate(response["output"] or ()):
+            if index not in self._items and item.get("id") not in self._ids:
+                chunks.extend(self._item(index, item))
+        return chunks
+
+    def _stop(self, response: dict[str, Any]) -> tuple[Stop, str | None]:
+        status = response.get("status")
+        if status == "incomplete":
+            # Also with calls in it: the last of them was cut off, none may be run.
+            reason = (response.get("incomplete_details") or {}).get("reason")
+            return _INCOMPLETE.get(reason or "", "other"), reason or status
+        if status not in (None, "completed", "complete"):
+            return _STATUS.get(status, "other"), status
+        if self._calls:
+            return "tool_calls", status
+        return "content_filter" if self._refusals else "stop", status
+
+    def _extras(self, response: dict[str, Any]) -> dict[str, Json] | None:
+        citations = response.get("citations")
+        extras: dict[str, Json] = {
+            "citations": [*self._citations, *(citations if isinstance(citations, list) else ())],
+            "search_results": self._results,
+        }
+        return {name: value for name, value in extras.items() if value} or None
+
+
+def _reasoning(item: dict[str, Any]) -> str:
+    pieces = [*(item.get("summary") or ()), *(item.get("content") or ())]
+    return "\n\n".join(piece["text"] for piece in pieces if piece.get("text"))
+
+
+def _error(response: dict[str, Any]) -> Json:
+    """The failed response as an error body; its message is never empty."""
+    error = response.get("error")
+    if error or "output" not in response:
+        return response
+    return {"error": {"code": "server_error", "message": "the provider gave the response up without saying why"}}
+
+
+def usage(data: Json) -> Usage | None:
+    """`usage` of a response; Chat Completions' names, which some servers use here, count as well."""
+    if not isinstance(data, dict):
+        return None
+    into = data.get("input_tokens_details") or {}
+    out = data.get("output_tokens_details") or {}
+    return Usage(
+        input=data.get("input_tokens", data.get("prompt_tokens")),
+        output=data.get("output_tokens", data.get("completion_tokens")),
+        cached=into.get("cached_tokens"),
+        cache_write=into.get("cache_write_tokens"),
+        reasoning=out.get("reasoning_tokens"),
+        usd=_usd(data),
+    )
+
+
+def _usd(data: dict[str, Any]) -> Decimal | None:
+    """Money that the vendor reports: ticks of 10^-10 dollars (xAI), or dollars, bare or under `total_cost`."""
+    ticks, cost = data.get("cost_in_usd_ticks"), data.get("cost")
+    if isinstance(cost, dict):
+        cost = cost.get("total_cost")
+    if isinstance(ticks, int):
+        return Decimal(ticks).scaleb(-10)
+    return Decimal(str(cost)) if isinstance(cost, int | float) and not isinstance(cost, bool) else None
