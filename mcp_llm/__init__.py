@@ -1,3 +1,55 @@
-"""One MCP server that gives any MCP host every LLM; the same functions as a Python library."""
+"""One MCP server that gives any MCP host every LLM; the same functions as a Python library.
+
+Names are loaded when they are first used: importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mcp_llm.api import agenerate as agenerate
+    from mcp_llm.api import agenerate_result as agenerate_result
+    from mcp_llm.api import generate as generate
+    from mcp_llm.api import generate_result as generate_result
+    from mcp_llm.api import register_provider as register_provider
+    from mcp_llm.api import stream as stream
+    from mcp_llm.errors import Error as Error
+    from mcp_llm.provider import get_provider as get_provider
+    from mcp_llm.types.chat import ToolSpec as ToolSpec
+    from mcp_llm.types.message import Media as Media
+    from mcp_llm.types.message import Message as Message
+    from mcp_llm.types.message import Text as Text
+    from mcp_llm.types.result import Generated as Generated
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Error": "mcp_llm.errors",
+    "Generated": "mcp_llm.types.result",
+    "Media": "mcp_llm.types.message",
+    "Message": "mcp_llm.types.message",
+    "Text": "mcp_llm.types.message",
+    "ToolSpec": "mcp_llm.types.chat",
+    "agenerate": "mcp_llm.api",
+    "agenerate_result": "mcp_llm.api",
+    "generate": "mcp_llm.api",
+    "generate_result": "mcp_llm.api",
+    "get_provider": "mcp_llm.provider",
+    "register_provider": "mcp_llm.api",
+    "stream": "mcp_llm.api",
+}
+
+__all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

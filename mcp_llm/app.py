@@ -44,11 +44,17 @@ class _Wire:
 
     def __call__(self) -> Transport:
         if self._transport is None:
-            from mcp_llm.llm.transport import Proxies, Transport
+            from mcp_llm.llm.transport import Transport
+
+            def value(name: str) -> str | None:
+                # Lower case first, as curl has it.
+                return self._config.variable(name.lower()) or self._config.variable(name)
 
             self._transport = Transport(
                 ca_file=self._config.settings.ca_file,
-                proxies=Proxies.read(self._config.variable),
+                http_proxy=value("HTTP_PROXY"),
+                https_proxy=value("HTTPS_PROXY"),
+                no_proxy=value("NO_PROXY"),
                 user_agent=f"mcp-llm/{__version__}",
             )
         return self._transport
@@ -62,7 +68,6 @@ class _Wire:
 async def open_app(config: Config | None = None) -> AsyncIterator[Service]:
     """Everything, opened; closed again at the end, with what was posted to the ledger on disk."""
     config = config or configuration.load()
-    settings = config.settings
     store = Store.open(config.home / "state.db", fallback=True)
     wire = _Wire(config)
     try:

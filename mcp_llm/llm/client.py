@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from mcp_llm.errors import Attempt, ConfigError, Disconnected, Error, Garbled, InvalidInput, Overloaded, ProviderError
-from mcp_llm.types.chat import End, Fold
-from mcp_llm.types.usage import Usage
+from mcp_llm.errors import Attempt, ConfigError, Error, Garbled, InvalidInput, Overloaded, ProviderError
+from mcp_llm.types.chat import End
 
 from . import learning, parameters, retry
+from .answer import Answer
 from .exchange import blame, encode, over_backend, over_http
 from .health import Breakers
 from .limits import Calls, Gate
@@ -27,94 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from mcp_llm.catalog.find import Target
-    from mcp_llm.catalog.price import Cost
     from mcp_llm.settings import Settings
-    from mcp_llm.types.chat import ChatRequest, ChatResponse, Chunk
+    from mcp_llm.types.chat import ChatRequest, Chunk
 
     from .access import Access
+    from .answer import Job
     from .backends import Backends
-    from .money import Hold, Purse
+    from .learned import Learned
+    from .money import Purse
     from .routing import Plan
     from .transport import Deadlines, Transport
-
-
-@dataclass(slots=True)
-class Job:
-    """What a call is part of: where its rows and its money belong, and whom to tell while it waits.
-
-    `timeout_s` bounds the whole call, retries included; `tell` gets one line a person would want to read.
-    """
-
-    run_id: str
-    context: str | None = None
-    parent_run: str | None = None
-    operation: str = "generate"
-    principal: str = "local"
-    budget_usd: float | None = None
-    timeout_s: float | None = None
-    tell: Callable[[str], None] | None = None
-
-
-@dataclass(slots=True)
-class Answer:
-    """An answer as it arrives. Iterate `batches()` to the end, then `response()`; times are seconds."""
-
-    target: Target
-    request: ChatRequest
-    asked_for: str
-    warnings: list[str]
-    tried: list[Attempt]
-    started: float
-    asked: float
-    first_chunk: float
-    fold: Fold = field(default_factory=Fold)
-    error: BaseException | None = None
-    finished: float | None = None
-    usage: Usage = Usage()
-    cost: Cost | None = None
-    hold: Hold | None = None
-    _source: AsyncGenerator[list[Chunk]] | None = None
-    _first: list[Chunk] = field(default_factory=list)
-
-    async def batches(self) -> AsyncIterator[list[Chunk]]:
-        """Chunks as they come, several at a time where they came together; raises with `partial` when it breaks off."""
-        batch = self._first
-        add = self.fold.add
-        try:
-            while True:
-                for chunk in batch:
-                    add(chunk)
-                if self.fold.end is not None:
-                    self.finished = time.monotonic()
-                yield batch
-                if self.fold.end is not None or self._source is None:
-                    return
-                batch = await anext(self._source)
-        except StopAsyncIteration:
-            self.error = error = blame(Disconnected("the answer ended without saying why"), self.target)
-            error.partial = self.fold.text()
-            raise error from None
-        except Error as exc:
-            self.error = error = blame(exc, self.target)
-            error.partial = self.fold.text() or None
-            # A word was shown already: whatever the cause, nobody may silently ask again.
-            error.retry = False
-            if error is exc:
-                raise
-            raise error from exc
-
-    async def complete(self) -> ChatResponse:
-        """Read to the end."""
-        async for _ in self.batches():
-            pass
-        return self.response()
-
-    def response(self) -> ChatResponse:
-        """What has arrived, as a response that says who wrote it."""
-        from mcp_llm.types.message import Origin
-
-        target = self.target
-        return self.fold.response(Origin(provider=target.provider_id, model=target.model_id, wire=target.wire))
 
 
 @dataclass(slots=True)
@@ -212,11 +134,7 @@ class LLM:
                     first = await _first_batch(source)
                     stack.push_async_exit(own.pop_all().__aexit__)
             except BaseException as exc:
-                error = (
-                    blame(exc, target)
-                    if isinstance(exc, ProviderError) or (not isinstance(exc, Error) and isinstance(exc, Exception))
-                    else exc
-                )
+                error = blame(exc, target) if isinstance(exc, ProviderError) else exc
                 kind = error.kind if isinstance(error, Error) else "cancelled"
                 self.breakers.record(target.provider_id, kind)
                 with anyio.CancelScope(shield=True):
@@ -244,7 +162,7 @@ class LLM:
                     random=random,
                 )
                 if delay is None or time.monotonic() + delay >= deadline or not self.breakers.allows(key[0]):
-                    raise error from (exc if error is not exc else None)
+                    raise
                 if job.tell:
                     job.tell(f"{key[0]}: {error.kind}, waiting {delay:.0f} s")
                 await anyio.sleep(delay)

@@ -7,12 +7,12 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Final
 
-import httpcore2
-
-from mcp_llm.errors import Disconnected, Error, Garbled, InvalidInput
+from mcp_llm.errors import Disconnected, InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mcp_llm.errors import Error
 
 _CERTIFICATE: Final[dict[int, str]] = {
     9: "is not valid yet",
@@ -41,25 +41,6 @@ _ERRNO: Final[dict[int, str]] = {
     errno.EMFILE: "cannot be reached: this process has too many open files",
     errno.ENFILE: "cannot be reached: the system has too many open files",
 }
-
-
-def explain(exc: Exception, host: str, *, begun: bool) -> Error:
-    """Our error for whatever the connection layer raised."""
-    match exc:
-        case Error():
-            return exc
-        case httpcore2.ProxyError():
-            return Disconnected(f"the proxy refused the connection to {host}: {str(exc)[:100]}")
-        case httpcore2.LocalProtocolError() | UnicodeError():
-            return InvalidInput("the request cannot be written as HTTP: a header or the path is malformed")
-        case httpcore2.RemoteProtocolError():
-            text = str(exc)
-            if "disconnected" in text or "peer closed" in text:
-                return broken(exc, host, begun=begun)
-            return Garbled(f"{host} did not answer in valid HTTP ({text[:100]})")
-        case httpcore2.ReadError() | httpcore2.WriteError():
-            return broken(exc, host, begun=begun)
-    return unreachable(exc, host)
 
 
 def unreachable(exc: BaseException, host: str, *, port: int | None = None, tls: bool = False) -> Error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from mcp_llm.errors import Disconnected, ProviderError, Unsupported
+from mcp_llm.errors import Disconnected, Error, ProviderError, Unsupported
 from mcp_llm.types.message import Origin
 from mcp_llm.wires import chat, handoff
 from mcp_llm.wires.failures import failure
@@ -74,6 +74,11 @@ async def over_backend(
         try:
             async for chunk in source:
                 yield [chunk]
+        except Error:
+            raise
+        except Exception as exc:
+            # Somebody's own code: its text may hold anything, its type is enough to look for.
+            raise Disconnected(f"the provider's own code failed with {type(exc).__name__}", retry=False) from exc
         finally:
             if (close := getattr(source, "aclose", None)) is not None:
                 await close()
@@ -85,10 +90,8 @@ async def over_backend(
         await stream.aclose()
 
 
-def blame(error: Exception, target: Target) -> ProviderError:
-    """The error with the target's name in it; a stranger from a backend becomes a Disconnected that names its type."""
-    if not isinstance(error, ProviderError):
-        error = Disconnected(f"the provider's own code failed with {type(error).__name__}", retry=False)
+def blame(error: ProviderError, target: Target) -> ProviderError:
+    """The error with the target's name in it."""
     error.provider = error.provider or target.provider_id
     error.model = error.model or target.model_id
     return error

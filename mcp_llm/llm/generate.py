@@ -16,7 +16,7 @@ from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.message import Media, Text, ToolResult, user
 
 from . import parameters, receipt
-from .client import Job
+from .answer import Job
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mcp_llm.types.message import Message, Part
     from mcp_llm.types.result import Generated
 
-    from .client import Answer
+    from .answer import Answer
     from .routing import Plan
     from .service import Service
 

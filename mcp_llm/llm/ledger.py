@@ -246,10 +246,16 @@ class Ledger:
             f" WHERE {' AND '.join(where)} GROUP BY grouped ORDER BY sum(charged) DESC, grouped",
             values,
         )
-        return [
-            Spend(*row[:7], None if row[7] is None else rules.dollars(row[7]), row[8], rules.dollars(row[9]))
-            for row in found
-        ]
+        return [_spend(*row) for row in found]
+
+
+def _spend(key: str, *sums: Any) -> Spend:
+    calls, failed, read, written, cached, reasoning, usd, unpriced, charged = sums
+    return Spend(key, calls, failed, read, written, cached, reasoning, _dollars(usd), unpriced, rules.dollars(charged))
+
+
+def _dollars(amount: int | None) -> Decimal | None:
+    return None if amount is None else rules.dollars(amount)
 
 
 def _row(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mcp_llm.settings import Settings
     from mcp_llm.types.chat import ChatRequest
 
-    from .client import Answer, Job
+    from .answer import Answer, Job
     from .ledger import Ledger, Reservation
 
 SMALLEST: Final = 16
@@ -100,8 +100,8 @@ class Purse:
         affordable = int((ceiling - base) / per_token) if per_token > 0 else 0
         if affordable < SMALLEST:
             raise BudgetExceeded(
-                f"this prompt alone may cost ${base:.4f} on {target.name}, the budget is ${ceiling}. Shorten it, raise the "
-                "budget, or ask a cheaper model.",
+                f"this prompt alone may cost ${base:.4f} on {target.name}, the budget is ${ceiling}. Shorten it, raise "
+                "the budget, or ask a cheaper model.",
                 limit="usd",
             )
         words = [f"`max_tokens` was set to {affordable} so that the answer cannot cost more than ${ceiling}"]

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
-
-import httpcore2
 
 from mcp_llm.errors import InvalidInput
 
-from .sockets import Dialer, Socket
+from .sockets import Connection, Dialer, Socket
 
 if TYPE_CHECKING:
     import ssl
@@ -36,7 +33,7 @@ class Link:
 
     __slots__ = ("connection", "dialer", "used")
 
-    def __init__(self, connection: httpcore2.AsyncConnectionInterface, dialer: Dialer) -> None:
+    def __init__(self, connection: Connection, dialer: Dialer) -> None:
         self.connection = connection
         self.dialer = dialer
         self.used = False
@@ -59,12 +56,11 @@ class Origin:
         self.scheme = scheme.encode()
         self.name = host
         self.host = host.encode()
-        self.port = port
+        self.port = None if port == (443 if scheme == "https" else 80) else port
         host = f"[{host}]" if ":" in host else host
-        self.authority = (host if port == (443 if scheme == "https" else 80) else f"{host}:{port}").encode()
+        self.authority = (host if self.port is None else f"{host}:{port}").encode()
         self._tls = tls
         self._proxy = proxy
-        self._origin = httpcore2.Origin(self.scheme, self.host, port)
         self._idle: list[Link] = []
         self._known: tuple[dict[str, str], list[tuple[bytes, bytes]]] = ({}, [])
 
@@ -88,19 +84,8 @@ class Origin:
                 link.socket.begin(clock)
                 return link
             link.abort()
-        dialer = Dialer(clock)
-        proxy = None
-        if self._proxy is not None:
-            parts = urlsplit(self._proxy)
-            proxy = httpcore2.Proxy(
-                f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
-                auth=(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
-                ssl_context=self._tls() if parts.scheme == "https" else None,
-            )
-        pool = httpcore2.AsyncConnectionPool(
-            ssl_context=self._tls() if self.scheme == b"https" else None, proxy=proxy, network_backend=dialer
-        )
-        return Link(pool.create_connection(self._origin), dialer)
+        dialer = Dialer(clock, self._proxy, self._tls)
+        return Link(dialer.connection(self.scheme, self.host, self.port), dialer)
 
     def give(self, link: Link) -> None:
         """Take back a connection whose exchange ended cleanly."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mcp_llm.catalog.price import Cost as Price
     from mcp_llm.types.chat import ChatResponse
 
-    from .client import Answer
+    from .answer import Answer
 
 
 def result(

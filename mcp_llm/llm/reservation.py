@@ -61,8 +61,8 @@ Key = tuple[str, str]
 class Scope:
     """What a limit holds for: `Scope("day", "2026-11-20", usd=Decimal(5))`, `Scope("run", run_id, calls=50)`.
 
-    A limit that is None is not enforced. The kinds "day" (UTC) and "run" start with what the ledger already has for
-    them and also count the calls that nobody reserved; any other kind counts reserved calls only.
+    A limit that is None is not enforced. The kind "day" (UTC) starts with what the ledger already has for that day and
+    also counts the calls that nobody reserved; any other kind counts reserved calls only.
     """
 
     kind: str
@@ -157,13 +157,11 @@ def _state(connection: sqlite3.Connection, scope: Scope, now: int) -> Row:
 
 def _seed(connection: sqlite3.Connection, kind: str, key: str) -> Row:
     """What the ledger already has for a scope that is limited for the first time."""
-    sums = "SELECT coalesce(sum(charged), 0), coalesce(sum(charged_tokens), 0), count(*) FROM ledger WHERE "
-    found: Row = (0, 0, 0)
-    if kind == "run":
-        found = connection.execute(sums + "run_id = ?", (key,)).fetchone()
-    elif kind == "day":
-        start = (datetime.date.fromisoformat(key) - _EPOCH).days * DAY_MS
-        found = connection.execute(sums + "ts >= ? AND ts < ?", (start, start + DAY_MS)).fetchone()
+    if kind != "day":
+        return (0, 0, 0)
+    start = (datetime.date.fromisoformat(key) - _EPOCH).days * DAY_MS
+    sums = "SELECT coalesce(sum(charged), 0), coalesce(sum(charged_tokens), 0), count(*) FROM ledger"
+    found: Row = connection.execute(sums + " WHERE ts >= ? AND ts < ?", (start, start + DAY_MS)).fetchone()
     return found
 
 
@@ -178,7 +176,7 @@ def _check(scope: Scope, state: Row, amount: tuple[int | None, int | None, int])
                 "give the model a price, or set a worst case for unknown prices" if unit == "usd" else "set max_tokens"
             )
             raise BudgetExceeded(
-                f"The {unit} budget of this {scope.kind} cannot be kept: the most this call can use is unknown. So {fix}.",
+                f"The {unit} budget of the {scope.kind} cannot be kept, as the worst case is unknown: {fix}.",
                 limit=name,
             )
         used, held = state[index], state[index + 3]
@@ -209,7 +207,7 @@ def settle(connection: sqlite3.Connection, reservation: Reservation, row: Row | 
         if stand_in is None:
             _move(connection, reservation.scopes, spent=spent, held=back, now=now)
         else:
-            # It had expired: its stand-in was charged, also to the scopes that count every row of the ledger.
+            # It had expired, and its stand-in was charged.
             _drop_row(connection, stand_in, worst, reservation.scopes, now)
             _move(connection, reservation.scopes, spent=spent, now=now)
         connection.execute("DELETE FROM reservations WHERE id = ?", (reservation.id,))
@@ -218,38 +216,31 @@ def settle(connection: sqlite3.Connection, reservation: Reservation, row: Row | 
 
 
 def _drop_row(connection: sqlite3.Connection, ledger: int, worst: Row, scopes: Sequence[Key], now: int) -> None:
-    ts, run = connection.execute("SELECT ts, run_id FROM ledger WHERE id = ?", (ledger,)).fetchone() or (None, None)
+    found = connection.execute("SELECT ts FROM ledger WHERE id = ?", (ledger,)).fetchone()
     connection.execute("DELETE FROM ledger WHERE id = ?", (ledger,))
-    back = tuple(-value for value in worst)
-    _move(connection, [*scopes, *_implied(ts, run, scopes)], spent=back, now=now)
+    days = [("day", day(found[0]))] if found is not None and not _has_day(scopes) else []
+    _move(connection, [*scopes, *days], spent=tuple(-value for value in worst), now=now)
 
 
 def insert(
     connection: sqlite3.Connection, rows: Sequence[Row], *, besides: Sequence[Key] = (), calls: int = 1, now: int
 ) -> None:
-    """Ledger rows, counted in the day and run budgets that exist (but for the kinds in `besides`: done already)."""
+    """Ledger rows, counted in their day's budget where there is one, unless `besides` says that a day has them."""
     connection.executemany(INSERT, rows)
-    sums: dict[Key, list[int]] = {}
+    if _has_day(besides):
+        return
+    sums: dict[int, list[int]] = {}
     for row in rows:
-        for key in _implied(row[0], row[1], besides):
-            total = sums.setdefault(key, [0, 0, 0])
-            total[0] += row[-2]
-            total[1] += row[-1]
-            total[2] += calls
-    connection.executemany(
-        f"UPDATE budgets SET {_AMOUNT}, updated = ? WHERE kind = ? AND key = ?",
-        [(*total, now, *key) for key, total in sums.items()],
-    )
+        total = sums.setdefault(row[0] // DAY_MS, [0, 0, 0])
+        total[0] += row[-2]
+        total[1] += row[-1]
+        total[2] += calls
+    for number, total in sums.items():
+        _move(connection, [("day", day(number * DAY_MS))], spent=tuple(total), now=now)
 
 
-def _implied(ts: int | None, run: str | None, besides: Iterable[Key]) -> list[Key]:
-    kinds = {kind for kind, _ in besides}
-    keys: list[Key] = []
-    if ts is not None and "day" not in kinds:
-        keys.append(("day", day(ts)))
-    if run is not None and "run" not in kinds:
-        keys.append(("run", run))
-    return keys
+def _has_day(keys: Iterable[Key]) -> bool:
+    return any(kind == "day" for kind, _ in keys)
 
 
 def _move(
@@ -279,10 +270,10 @@ def expire(connection: sqlite3.Connection, now: int) -> None:
 
 
 def prune(connection: sqlite3.Connection, now: int) -> None:
-    """Forget reservations nobody will settle any more, and budgets idle for a week that the ledger can seed again."""
+    """Forget reservations nobody will settle any more, and budgets that were idle for 30 days."""
     connection.execute("DELETE FROM reservations WHERE ledger IS NOT NULL AND expires < ?", (now - DAY_MS,))
-    idle = "kind IN ('day', 'run', 'call') AND updated < ? AND held_usd = 0 AND held_tokens = 0 AND held_calls = 0"
-    connection.execute(f"DELETE FROM budgets WHERE {idle}", (now - 7 * DAY_MS,))
+    idle = "updated < ? AND held_usd = 0 AND held_tokens = 0 AND held_calls = 0"
+    connection.execute(f"DELETE FROM budgets WHERE {idle}", (now - 30 * DAY_MS,))
 
 
 def day(ts: int) -> str:

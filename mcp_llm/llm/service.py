@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +78,11 @@ class Service:
         everything.sort(key=lambda one: rank.get(one.provider_id, len(rank)))
         return [*everything, Available("demo", local=True)]
 
+    def register(self, name: str, provider: object) -> None:
+        """Add a provider in code; `name:anything` asks it from now on."""
+        self.backends.register(name, provider)
+        self.catalog.add(name, {"name": name, "base_url": "code://", "wires": {"chat": "code"}, "open": True})
+
     async def attachments(self, sources: Sequence[Any]) -> tuple[list[Part], list[str]]:
         """Files as parts, and sentences about what was skipped."""
         if not sources:
@@ -86,10 +90,12 @@ class Service:
         from . import files
 
         settings = self.config.settings.files
-        roots = [Path(os.path.expanduser(root)) for root in settings.roots]
+        roots = [Path(root).expanduser() for root in settings.roots]  # noqa: ASYNC240 - looks up HOME, not the disk
         if settings.working_folder:
             roots.insert(0, self.config.working_folder)
-        return await files.load_all(sources, roots=roots, limits=files.Limits(settings.max_bytes, settings.max_files))
+        limits = files.Limits(bytes=settings.max_bytes, files=settings.max_files)
+        loaded = await files.load_all(sources, roots=roots, limits=limits)
+        return list(loaded.parts), loaded.warnings
 
 
 def _able(facts: Any, needs: frozenset[str]) -> bool:

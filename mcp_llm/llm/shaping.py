@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_llm.errors import SchemaMismatch
 from mcp_llm.types.message import assistant, user
 
-from .structured import parse, repair_prompt, validate
+from .structured import check, parse, repair_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -51,12 +51,12 @@ async def shaped(
 
 
 async def _check(text: str, schema: dict[str, Any] | None) -> tuple[Any, list[str], list[str]]:
-    """(value, faults, warnings)"""
+    """(value, faults, warnings)."""
     try:
         value = parse(text)
-    except ValueError as exc:
+    except SchemaMismatch as exc:
         return None, [str(exc)], []
     if schema is None:
         return value, [] if isinstance(value, dict) else ["the answer is not a JSON object"], []
-    faults, warnings = await validate(value, schema)
-    return value, faults, warnings
+    checked = await check(value, schema)
+    return value, checked.errors, checked.warnings

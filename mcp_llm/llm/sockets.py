@@ -11,25 +11,30 @@ import asyncio
 import socket
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from urllib.parse import unquote, urlsplit
 
 import anyio
 import anyio.abc
 import httpcore2
 
+from mcp_llm.errors import ProviderError
+
 from .connection_errors import unreachable
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .deadlines import Clock
+
+Connection: TypeAlias = httpcore2.AsyncConnectionInterface
 
 HIGH_WATER = 256 * 1024
 """Unread bytes at which the peer is made to wait; asyncio reads at most as much again before it obeys."""
 LOW_WATER = 64 * 1024
-HEAD_LIMIT = 128 * 1024
-"""Bytes of status lines and headers, interim replies (1xx) included."""
+HEAD_LIMIT = 64 * 1024
+"""Bytes of headers, interim replies (1xx) included, after which a reply must have begun."""
 
 
 class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
@@ -92,6 +97,11 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         """Whether a resting connection can take another request: still open, and nothing arrived unasked."""
         return not (self._lost or self._chunks or self._transport is None or self._transport.is_closing())
 
+    @property
+    def unread(self) -> int:
+        """Bytes that arrived and were not read yet."""
+        return self._size
+
     def begin(self, clock: Clock) -> None:
         """Wake from rest for the next exchange."""
         self.clock = clock
@@ -120,6 +130,8 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self._flush()
         if self.clock is not None and time.monotonic() >= self.clock.ends:
             raise self.clock.late()
+        if self.in_head and self.received >= HEAD_LIMIT:
+            raise httpcore2.RemoteProtocolError("too many bytes of headers")
         while not self._chunks:
             if self._error is not None:
                 raise httpcore2.ReadError(str(self._error)) from self._error
@@ -138,8 +150,6 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self._paused = False
             self._transport.resume_reading()
         self.received += len(data)
-        if self.in_head and self.received > HEAD_LIMIT + max_bytes:
-            raise httpcore2.RemoteProtocolError("too many bytes of headers")
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -240,9 +250,27 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 class Dialer(httpcore2.AsyncNetworkBackend):
     """Opens the socket of one connection and keeps it at hand."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, proxy: str | None, tls: Callable[[], ssl.SSLContext]) -> None:
         self.clock = clock
         self.socket: Socket | None = None
+        self._proxy = proxy
+        self._tls = tls
+
+    def connection(self, scheme: bytes, host: bytes, port: int | None) -> Connection:
+        """A connection to this origin, through the proxy if there is one; it is opened by its first request."""
+        proxy = None
+        if self._proxy is not None:
+            parts = urlsplit(self._proxy)
+            proxy = httpcore2.Proxy(
+                f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
+                auth=(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
+                ssl_context=self._tls() if parts.scheme == "https" else None,
+            )
+        secure = scheme == b"https"
+        pool = httpcore2.AsyncConnectionPool(
+            ssl_context=self._tls() if secure else None, proxy=proxy, network_backend=self
+        )
+        return pool.create_connection(httpcore2.Origin(scheme, host, port or (443 if secure else 80)))
 
     async def connect_tcp(
         self,
@@ -257,7 +285,10 @@ class Dialer(httpcore2.AsyncNetworkBackend):
                 self.socket = await self._connect(host, port)
                 return self.socket
         except (OSError, UnicodeError) as exc:
-            raise unreachable(exc, host, port=port) from exc
+            error = unreachable(exc, host, port=port)
+            if self._proxy and isinstance(error, ProviderError):
+                error.message = f"the way is through a proxy, and {error.message}"
+            raise error from exc
         raise self.clock.late(connecting=True)
 
     async def _connect(self, host: str, port: int) -> Socket:

@@ -22,7 +22,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from mcp_llm.errors import ConfigError, Disconnected, Error, Garbled, InvalidInput, ProviderError, TooLarge
 
-from .connection_errors import explain
+from .connection_errors import broken, unreachable
 from .deadlines import MIB, Caps, Clock, Deadlines
 from .inflate import Inflater
 from .origins import Link, Origin
@@ -80,12 +80,11 @@ class Transport:
         if not _TARGET.fullmatch(target):
             raise InvalidInput("the model's name or the base URL holds characters that no URL path may have")
         body = None if request.json is None else encode(request.json)
-        given = {**self._defaults, **_lower(headers), **_lower(request.headers)}
+        kind = {} if body is None else {"content-type": "application/json"}
+        given = {**self._defaults, **kind, **_lower(headers), **_lower(request.headers)}
         fields = [(b"host", origin.authority), *origin.encoded(given)]
-        if body is not None:
-            fields += ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
-        elif request.method == "POST":
-            fields.append((b"content-length", b"0"))
+        if request.method == "POST" or body is not None:
+            fields.append((b"content-length", b"%d" % len(body or b"")))
         message = httpcore2.Request(
             request.method,
             httpcore2.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target.encode()),
@@ -167,6 +166,7 @@ class Exchange:
         self._pieces: Iterator[bytes] | None = None
         self._cap = caps.stream
         self._size = 0
+        self._run = 0
 
     async def __aenter__(self) -> Self:
         self._clock = clock = Clock(self._deadlines)
@@ -223,6 +223,9 @@ class Exchange:
         while True:
             if self._pieces is not None:
                 for piece in self._pieces:
+                    self._run += 1
+                    if self._run % 16 == 0:  # inflating never waits by itself: others get their turn every MiB
+                        await anyio.lowlevel.checkpoint()
                     return self._count(piece)
                 self._pieces = None
             if self._raw is None:
@@ -239,7 +242,7 @@ class Exchange:
             except Error:
                 raise
             except Exception as exc:
-                raise explain(exc, self._origin.name, begun=True) from exc
+                raise _explain(exc, self._origin.name, begun=True) from exc
             if self.first_byte_s is None:
                 self.first_byte_s = time.monotonic() - self.sent_at
                 self._clock.answered()
@@ -259,7 +262,8 @@ class Exchange:
                 raise
             if link.used and link.socket is not None and not link.socket.received and isinstance(exc, _CLOSED):
                 raise _Stale from exc
-            raise explain(exc, self._origin.name, begun=False) from exc
+            error = _explain(exc, self._origin.name, begun=False)
+            raise error from (None if isinstance(error, InvalidInput) else exc)
         if link.socket is not None:
             link.socket.in_head = False
         return response
@@ -278,11 +282,12 @@ class Exchange:
         if 300 <= self.status < 400:
             to = urlsplit(headers.get("location", "")).hostname or self._origin.name
             raise Disconnected(
-                f"{self._origin.name} redirects to {to[:253]!r} (HTTP {self.status}), which is never followed; "
-                "correct the base URL",
+                f"{self._origin.name} redirects to {to[:253]!r}, which is never followed; correct the base URL",
                 status=self.status,
                 retry=False,
             )
+        if self.status < 200:
+            raise Garbled(f"{self._origin.name} answered with HTTP {self.status}, which is no reply")
         coding = headers.get("content-encoding", "identity").strip().lower()
         if coding in {"gzip", "x-gzip", "deflate"}:
             self._inflater = Inflater(coding)
@@ -332,6 +337,25 @@ _CLOSED: Final = (httpcore2.ReadError, httpcore2.WriteError, httpcore2.RemotePro
 
 class _Stale(Exception):
     """The server had closed the resting connection; not a byte of a reply came."""
+
+
+def _explain(exc: Exception, host: str, *, begun: bool) -> Error:
+    """Our error for whatever the connection layer raised."""
+    match exc:
+        case Error():
+            return exc
+        case httpcore2.ProxyError():
+            return Disconnected(f"the proxy refused the connection to {host}: {str(exc)[:100]}")
+        case httpcore2.LocalProtocolError() | UnicodeError():
+            return InvalidInput("the request cannot be written as HTTP: a header or the path is malformed")
+        case httpcore2.RemoteProtocolError():
+            text = str(exc)
+            if "disconnected" in text or "peer closed" in text:
+                return broken(exc, host, begun=begun)
+            return Garbled(f"{host} did not answer in valid HTTP ({text[:100]})")
+        case httpcore2.ReadError() | httpcore2.WriteError():
+            return broken(exc, host, begun=begun)
+    return unreachable(exc, host)
 
 
 def encode(value: dict[str, Any]) -> bytes:

@@ -1,0 +1,146 @@
+"""Asking from Python, sync and async: plain functions over one Service that is opened when it is first needed.
+
+The async functions use a Service of the running event loop; the sync ones run on a background loop of their own, so
+they work inside and outside a running loop alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from mcp_llm.background import background, opened
+from mcp_llm.errors import InvalidInput
+from mcp_llm.llm import generate as operation
+from mcp_llm.llm.generate import Ask
+from mcp_llm.streaming import Stream
+from mcp_llm.types.message import Media, Message, Text, Thinking, ToolCall, ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_llm.types.chat import Effort
+    from mcp_llm.types.result import Generated
+
+_RENAMED = {"max_output_tokens": "max_tokens", "system_instruction": "system"}
+_TAKEN = {"prompt", "messages", "options", "sampling", "stop", "tools", "tool_choice"}
+_ASK = frozenset(field.name for field in fields(Ask)) - _TAKEN
+_FIELDS = frozenset({"top_p", "top_k", "seed", "presence_penalty", "frequency_penalty"})
+
+
+async def agenerate_result(
+    contents: Any,
+    model: str | None = None,
+    *,
+    temperature: float | None = None,
+    max_output_tokens: int | None = None,
+    system_instruction: str | None = None,
+    json_output: bool = False,
+    json_schema: dict[str, Any] | None = None,
+    thinking_budget: int | None = None,
+    effort: Effort | None = None,
+    timeout_s: float | None = None,
+    context: str | None = None,
+    files: Sequence[Any] = (),
+    thread: str | None = None,
+    budget_usd: float | None = None,
+    **options: Any,
+) -> Generated:
+    """Ask one model; the whole result with its receipt. Raises the errors of `mcp_llm.errors`.
+
+    `contents` is a string, a list of strings and parts, messages, bytes or a picture object (anything with `save`).
+    Sampling names (`top_p`, `top_k`, `seed`, penalties) and `stop` are understood for every vendor; any other keyword
+    goes into the provider's request body as it is.
+    """
+    ask = _ask(
+        contents,
+        options,
+        model=model,
+        temperature=temperature,
+        max_tokens=max_output_tokens,
+        system=system_instruction,
+        json_output=json_output,
+        json_schema=json_schema,
+        thinking_budget=thinking_budget,
+        effort=effort,
+        timeout_s=timeout_s,
+        context=context,
+        thread=thread,
+        budget_usd=budget_usd,
+        files=files,
+    )
+    return await operation.generate(await opened.get(), ask)
+
+
+async def agenerate(contents: Any, model: str | None = None, **arguments: Any) -> str:
+    """Ask one model; the answer's text. Arguments are those of `agenerate_result`."""
+    return (await agenerate_result(contents, model, **arguments)).response
+
+
+def generate_result(contents: Any, model: str | None = None, **arguments: Any) -> Generated:
+    """`agenerate_result` for code that is not async; works inside a running event loop too (and blocks it)."""
+    return background.call(lambda: agenerate_result(contents, model, **arguments))
+
+
+def generate(contents: Any, model: str | None = None, **arguments: Any) -> str:
+    """Ask one model; the answer's text. Arguments are those of `agenerate_result`."""
+    return generate_result(contents, model, **arguments).response
+
+
+def stream(contents: Any, model: str | None = None, **arguments: Any) -> Stream:
+    """The answer in pieces of text: iterate it, or in async code open it with `async with` and iterate it then.
+
+    Arguments are those of `agenerate_result`; `.result` is the whole result once the pieces have ended.
+    """
+    renamed = {_RENAMED.get(name, name): value for name, value in arguments.items()}
+    known = {name: renamed.pop(name) for name in _ASK & renamed.keys()}
+    return Stream(_ask(contents, renamed, model=model, **known))
+
+
+def register_provider(name: str, provider: object) -> None:
+    """Make a provider in code, an object or its class, available as `name:model`.
+
+    See `mcp_llm.llm.backends` for the three shapes.
+    """
+    opened.register(name, provider)
+
+
+def _ask(contents: Any, options: dict[str, Any], **known: Any) -> Ask:
+    """The request of these arguments; of `options` what is understood for every vendor is taken out."""
+    options = dict(options)
+    items = list(contents) if isinstance(contents, list | tuple) else [contents]
+    ask = Ask(
+        sampling={name: options.pop(name) for name in _FIELDS & options.keys()},
+        stop=_stops(options.pop("stop", ())),
+        tools=options.pop("tools", ()),
+        tool_choice=options.pop("tool_choice", None),
+        options=options,
+        **known,
+    )
+    said: list[Any] = []
+    pictures: list[Any] = []
+    turns: list[Message] = []
+    for item in items:
+        if isinstance(item, Message):
+            turns.append(item)
+        elif isinstance(item, str | Text | Media | Thinking | ToolCall | ToolResult):
+            said.append(item)
+        elif isinstance(item, dict) and "role" in item:
+            turns.append(_message(item))
+        elif isinstance(item, bytes | bytearray) or hasattr(item, "save") or hasattr(item, "__fspath__"):
+            pictures.append(bytes(item) if isinstance(item, bytearray) else item)
+        else:
+            raise InvalidInput(f"contents holds a {type(item).__name__}: use text, parts, messages, bytes or pictures")
+    ask.messages, ask.prompt, ask.files = turns, said, [*pictures, *ask.files]
+    return ask
+
+
+def _message(item: dict[str, Any]) -> Message:
+    content = item.get("content", "")
+    if not isinstance(content, str):
+        raise InvalidInput("a message in contents has to have text as `content`; use mcp_llm.Message for parts")
+    return Message(role="assistant" if item["role"] == "assistant" else "user", parts=(Text(content),))
+
+
+def _stops(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)

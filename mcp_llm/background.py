@@ -1,0 +1,91 @@
+"""Where the Python functions run: a Service for each event loop, and a loop in the background for code without one."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+
+from mcp_llm.app import open_app
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
+
+    from anyio.from_thread import BlockingPortal
+
+    from mcp_llm.llm.service import Service
+
+T = TypeVar("T")
+
+
+class Background:
+    """The background loop of the sync functions: started at the first call, ended with the interpreter."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._context: AbstractContextManager[BlockingPortal] | None = None
+        self._portal: BlockingPortal | None = None
+
+    def call(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
+        """Run an async function there and wait for its result."""
+        return self.portal().call(function, *args)
+
+    def portal(self) -> BlockingPortal:
+        """The way onto that loop."""
+        with self._lock:
+            if self._portal is None:
+                self._context = anyio.from_thread.start_blocking_portal()
+                self._portal = self._context.__enter__()
+                atexit.register(self.close)
+            return self._portal
+
+    def close(self) -> None:
+        """End it; registered to run at exit."""
+        with self._lock:
+            context, self._context, portal, self._portal = self._context, None, self._portal, None
+        if context is not None and portal is not None:
+            portal.call(opened.close)
+            context.__exit__(None, None, None)
+
+
+class Services:
+    """One Service for each event loop: connections belong to the loop that made them."""
+
+    def __init__(self) -> None:
+        self._registered: dict[str, object] = {}
+        self._open: WeakKeyDictionary[Any, tuple[AsyncExitStack, Service]] = WeakKeyDictionary()
+
+    async def get(self) -> Service:
+        """The Service of the running loop, opened at the first call."""
+        loop = anyio.lowlevel.current_token().native_token
+        found = self._open.get(loop)
+        if found is None:
+            stack = AsyncExitStack()
+            service = await stack.enter_async_context(open_app())
+            for name, provider in self._registered.items():
+                service.register(name, provider)
+            found = self._open[loop] = (stack, service)
+        return found[1]
+
+    async def close(self) -> None:
+        """Close the Service of the running loop; the next call opens another."""
+        found = self._open.pop(anyio.lowlevel.current_token().native_token, None)
+        if found is not None:
+            await found[0].aclose()
+
+    def register(self, name: str, provider: object) -> None:
+        """A provider in code, for every Service, those that are open and those to come."""
+        self._registered[name] = provider
+        for _, service in list(self._open.values()):
+            service.register(name, provider)
+
+
+opened = Services()
+background = Background()

@@ -1,0 +1,102 @@
+"""A call and its answer as it arrives: what it is part of, who gives it, what has come so far."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mcp_llm.errors import Disconnected, Error, ProviderError
+from mcp_llm.types.chat import Fold
+from mcp_llm.types.message import Origin
+from mcp_llm.types.usage import Usage
+
+from .exchange import blame
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+    from mcp_llm.catalog.find import Target
+    from mcp_llm.catalog.price import Cost
+    from mcp_llm.errors import Attempt
+    from mcp_llm.types.chat import ChatRequest, ChatResponse, Chunk
+
+    from .money import Hold
+
+
+@dataclass(slots=True)
+class Job:
+    """What a call is part of: where its rows and its money belong, and whom to tell while it waits.
+
+    `timeout_s` bounds the whole call, retries included; `tell` gets one line a person would want to read.
+    """
+
+    run_id: str
+    context: str | None = None
+    parent_run: str | None = None
+    operation: str = "generate"
+    principal: str = "local"
+    budget_usd: float | None = None
+    timeout_s: float | None = None
+    tell: Callable[[str], None] | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer as it arrives. Iterate `batches()` to the end, then `response()`; times are seconds."""
+
+    target: Target
+    request: ChatRequest
+    asked_for: str
+    warnings: list[str]
+    tried: list[Attempt]
+    started: float
+    asked: float
+    first_chunk: float
+    fold: Fold = field(default_factory=Fold)
+    error: BaseException | None = None
+    finished: float | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost: Cost | None = None
+    hold: Hold | None = None
+    _source: AsyncGenerator[list[Chunk]] | None = None
+    _first: list[Chunk] = field(default_factory=list)
+
+    async def batches(self) -> AsyncIterator[list[Chunk]]:
+        """Chunks as they come, several at a time where they came together; raises with `partial` when it breaks off."""
+        batch = self._first
+        add = self.fold.add
+        try:
+            while True:
+                for chunk in batch:
+                    add(chunk)
+                if self.fold.end is not None:
+                    self.finished = time.monotonic()
+                yield batch
+                if self.fold.end is not None or self._source is None:
+                    return
+                batch = await anext(self._source)
+        except StopAsyncIteration:
+            self.error = error = blame(Disconnected("the answer ended without saying why"), self.target)
+            error.partial = self.fold.text()
+            raise error from None
+        except ProviderError as exc:
+            self.error = blame(exc, self.target)
+            exc.partial = self.fold.text() or None
+            # A word was shown already: whatever the cause, nobody may silently ask again.
+            exc.retry = False
+            raise
+        except Error as exc:
+            self.error = exc
+            raise
+
+    async def complete(self) -> ChatResponse:
+        """Read to the end."""
+        async for _ in self.batches():
+            pass
+        return self.response()
+
+    def response(self) -> ChatResponse:
+        """What has arrived, as a response that says who wrote it."""
+        target = self.target
+        return self.fold.response(Origin(provider=target.provider_id, model=target.model_id, wire=target.wire))

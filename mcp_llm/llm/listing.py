@@ -1,0 +1,149 @@
+"""What can be asked right now: models with tier, capabilities, context and price, and what the others lack."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mcp_llm.catalog import price
+from mcp_llm.errors import ConfigError, Error
+from mcp_llm.types.message import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mcp_llm.catalog.find import Target
+    from mcp_llm.wires.base import ModelInfo
+
+    from .service import Service
+
+
+class ModelRow(Value):
+    """One model. Prices are dollars per million tokens, None is unknown; `configured` says whether it can be asked."""
+
+    model: str
+    provider: str
+    configured: bool
+    tier: str | None = None
+    name: str | None = None
+    can: tuple[str, ...] | None = None
+    reads: tuple[str, ...] | None = None
+    context: int | None = None
+    output: int | None = None
+    input_usd: float | None = None
+    output_usd: float | None = None
+    price_source: str | None = None
+    priced_at: str | None = None
+    local: bool = False
+    retires: str | None = None
+
+
+class Listing(Value):
+    """Models, the one in force when none is named, and how to get at the providers that lack a key."""
+
+    default: str | None
+    because: str
+    models: tuple[ModelRow, ...]
+    missing: dict[str, str]
+    """Provider -> what has to be set."""
+    problems: tuple[str, ...] = ()
+
+
+async def list_models(
+    service: Service,
+    *,
+    provider: str | None = None,
+    search: str | None = None,
+    live: bool = False,
+    everything: bool = False,
+) -> Listing:
+    """The list. `live` also asks the providers for their own lists; `everything` adds those without a key."""
+    available = await service.available()
+    ready = {one.provider_id: one for one in available}
+    problems = list(service.config.problems)
+    rows: list[ModelRow] = []
+    missing: dict[str, str] = {}
+    wanted = [service.catalog.id_of(provider)] if provider else None
+    for provider_id in wanted or service.catalog.ids:
+        entry = service.catalog.provider(provider_id)
+        if entry.retired:
+            if wanted:
+                problems.append(f"{provider_id}: {entry.retired}")
+            continue
+        configured = provider_id in ready or (not entry.local and service.access.reachable(provider_id, entry))
+        if not configured:
+            missing[provider_id] = _missing(service, provider_id)
+            if not (wanted or everything):
+                continue
+        infos: list[ModelInfo] = list(service.models.known(provider_id) or [])
+        if configured and (live or entry.local) and provider_id != "demo":
+            try:
+                infos = await service.models.of(provider_id, refresh=live)
+            except Error as exc:
+                problems.append(str(exc)[:300])
+        rows += _rows(service, provider_id, infos, configured=configured)
+    if search:
+        words = search.lower().split()
+        rows = [row for row in rows if all(word in f"{row.model} {row.name or ''}".lower() for word in words)]
+    default, because = await _default(service)
+    return Listing(default=default, because=because, models=tuple(rows), missing=missing, problems=tuple(problems))
+
+
+async def _default(service: Service) -> tuple[str | None, str]:
+    try:
+        plan = await service.plan(None, None)
+    except Error as exc:
+        return None, str(exc)
+    return plan.targets[0].name, plan.because
+
+
+def _missing(service: Service, provider_id: str) -> str:
+    entry = service.catalog.provider(provider_id)
+    if entry.local:
+        return "no server answers on this machine"
+    if not service.access.has_key(provider_id, entry):
+        return f"set {service.access.variables(provider_id, entry)[0]}"
+    try:
+        service.access.base_url(provider_id, entry)
+    except ConfigError as exc:
+        return str(exc)
+    return "disabled in the settings"
+
+
+def _rows(service: Service, provider_id: str, infos: Iterable[ModelInfo], *, configured: bool) -> list[ModelRow]:
+    entry = service.catalog.provider(provider_id)
+    tiers = {model: tier for tier, model in reversed(entry.tiers.items())}
+    told = {info.id: info for info in infos}
+    ids = [*entry.models, *(model for model in told if model not in entry.models)]
+    rows = []
+    for model_id in ids:
+        model = entry.models.get(model_id)
+        if model is not None and (model.kind != "chat" or model.retired):
+            continue
+        target = service.catalog.target(provider_id, model_id)
+        rows.append(_row(service, target, tiers.get(model_id), told.get(model_id), configured=configured))
+    return rows
+
+
+def _row(service: Service, target: Target, tier: str | None, info: ModelInfo | None, *, configured: bool) -> ModelRow:
+    facts, overrides = target.facts, service.purse.overrides
+    now = datetime.now(UTC)
+    rates = price.rates(target, now, overrides=overrides)
+    offer = price.source(target, now, overrides=overrides)
+    return ModelRow(
+        model=target.name,
+        provider=target.provider_id,
+        configured=configured,
+        tier=tier,
+        name=(target.model.name if target.model else None) or (info.name if info else None),
+        can=facts.can if facts.can is not None else info.can if info else None,
+        reads=facts.reads if facts.reads is not None else info.reads if info else None,
+        context=(info.context if info else None) or facts.context,
+        output=(info.output if info else None) or facts.output,
+        input_usd=float(rates[0]) if rates else info.input_price if info else None,
+        output_usd=float(rates[1]) if rates and rates[1] is not None else info.output_price if info else None,
+        price_source=offer[0] if offer else None,
+        priced_at=offer[1].isoformat() if offer and offer[1] else None,
+        local=target.provider.local,
+        retires=facts.retires.isoformat() if facts.retires else info.retires if info else None,
+    )

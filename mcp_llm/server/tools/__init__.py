@@ -1,0 +1,22 @@
+"""The published tools by pack. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from .generate import GENERATE
+from .list_models import LIST_MODELS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .published import Published
+
+PACKS: Final[dict[str, tuple[Published, ...]]] = {
+    "core": (GENERATE, LIST_MODELS),
+}
+
+
+def tools(packs: Sequence[str]) -> list[Published]:
+    """The tools of these packs, in a fixed order; core is always there."""
+    return [tool for pack, members in PACKS.items() if pack == "core" or pack in packs for tool in members]

@@ -1,0 +1,127 @@
+"""The tool `generate`: one prompt to one model."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from mcp.types import ToolAnnotations
+from pydantic import Field
+
+from mcp_llm.llm.generate import Ask, estimate, generate
+from mcp_llm.server import result as results
+from mcp_llm.types.chat import Effort, ToolSpec
+
+from .conversation import messages, parts
+from .published import Arguments, publish
+
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult
+
+    from mcp_llm.server.run import Run
+
+
+class GenerateArguments(Arguments):
+    """One line each: every word is read by the calling model in every conversation."""
+
+    prompt: Annotated[str | list[dict[str, Any]], Field(description="text, or parts [{type:text|image|file, ...}]")]
+    model: Annotated[
+        str | None, Field(description="provider:model, id, alias, pro|balanced|lite, auto (see list_models)")
+    ] = None
+    system: str | None = None
+    messages: Annotated[list[dict[str, Any]] | None, Field(description="earlier turns [{role, content}]")] = None
+    context: Annotated[str | None, Field(description="routing context, e.g. notes.title")] = None
+    files: Annotated[list[str] | None, Field(description="paths, URLs or data URIs: text, image, PDF, audio")] = None
+    json_schema: Annotated[dict[str, Any] | None, Field(description="answer as `parsed` JSON of this schema")] = None
+    temperature: float | None = None
+    max_tokens: Annotated[int | None, Field(ge=1)] = None
+    effort: Annotated[Effort | None, Field(description="reasoning effort")] = None
+    thinking_budget: Annotated[int | None, Field(ge=-1, description="reasoning tokens; 0 off, -1 model decides")] = None
+    stop: list[str] | None = None
+    tools: Annotated[
+        list[dict[str, Any]] | None,
+        Field(description="functions {name, description, parameters}: returned as tool_calls, not run"),
+    ] = None
+    thread: Annotated[str | None, Field(description='"new", or a thread id to go on with')] = None
+    budget_usd: Annotated[float | None, Field(ge=0, description="most this call may cost")] = None
+    timeout_s: Annotated[float | None, Field(gt=0)] = None
+    options: Annotated[dict[str, Any] | None, Field(description="added to the provider's request body as is")] = None
+    dry_run: Annotated[bool, Field(description="only quote tokens and price")] = False
+
+
+OUTPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "response": {"type": "string"},
+        "model_used": {"type": "string"},
+        "provider": {"type": "string"},
+        "finish_reason": {"type": "string"},
+        "thinking": {"type": "string"},
+        "tool_calls": {"type": "array", "items": {"type": "object"}},
+        "parsed": {},
+        "usage": {"type": "object"},
+        "cost": {"type": "object"},
+        "run_id": {"type": "string"},
+        "thread": {"type": "string"},
+        "fallbacks": {"type": "array", "items": {"type": "object"}},
+        "warnings": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["response"],
+}
+
+
+async def run_generate(given: GenerateArguments, run: Run) -> CallToolResult:
+    """Ask, with a heartbeat; the same text and structured answer."""
+    ask = Ask(
+        prompt=given.prompt if isinstance(given.prompt, str) else parts(given.prompt),
+        model=given.model,
+        system=given.system,
+        messages=messages(given.messages or []),
+        context=given.context,
+        files=given.files or (),
+        json_schema=given.json_schema,
+        temperature=given.temperature,
+        max_tokens=given.max_tokens,
+        effort=given.effort,
+        thinking_budget=given.thinking_budget,
+        stop=given.stop or (),
+        tools=[tool(one) for one in given.tools or ()],
+        thread=given.thread,
+        budget_usd=given.budget_usd,
+        timeout_s=given.timeout_s,
+        options=given.options or {},
+        principal=run.principal,
+    )
+    if given.dry_run:
+        quote = await estimate(run.service, ask)
+        usd = "unknown" if quote["usd_at_most"] is None else f"${quote['usd_at_most']:.6g}"
+        text = f"{quote['provider']}:{quote['model']} · ~{quote['input_tokens']:,} tokens in · at most {usd}"
+        return results.plain(text, {"response": text, "quote": json.loads(json.dumps(quote, default=str))})
+    async with run.beating():
+        answer = await generate(run.service, ask, run_id=run.run_id, progress=run.progress)
+    return results.generated(answer)
+
+
+def tool(value: dict[str, Any]) -> ToolSpec:
+    """A function definition as people write it: flat, or OpenAI's `{type, function: {...}}`."""
+    inner = value.get("function") if isinstance(value.get("function"), dict) else value
+    known: dict[str, Literal["name", "description", "parameters", "strict"]] = {
+        "name": "name",
+        "description": "description",
+        "parameters": "parameters",
+        "input_schema": "parameters",
+        "inputSchema": "parameters",
+        "strict": "strict",
+    }
+    return ToolSpec.model_validate({known[key]: item for key, item in (inner or {}).items() if key in known})
+
+
+GENERATE = publish(
+    run_generate,
+    GenerateArguments,
+    name="generate",
+    title="Ask a model",
+    description="Ask one LLM of any provider. The answer comes with model, tokens, cost and a run id.",
+    output=OUTPUT,
+    annotations=ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=False),
+)

@@ -1,0 +1,148 @@
+"""A published tool: its arguments as a pydantic model, its function, and definitions that cost few tokens.
+
+Unknown arguments are refused, schemas carry no titles, and every failure reaches the caller as a sentence with its fix:
+never pydantic's report, never a traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools.base import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from pydantic import ConfigDict, ValidationError
+
+from mcp_llm.errors import Error, ProviderError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mcp.types import CallToolResult, ToolAnnotations
+
+    from mcp_llm.server.run import Run
+
+logger = logging.getLogger(__name__)
+PARTIAL_SHOWN = 4000
+"""Characters of a broken-off answer that are shown with its error; the run keeps all of it."""
+
+
+class Arguments(ArgModelBase):
+    """The base of a tool's arguments: unknown names are errors."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+class Published(Tool):
+    """A tool whose definition and errors are ours."""
+
+    async def run(self, arguments: dict[str, Any], context: Any, convert_result: bool = False) -> Any:
+        """Check, call, answer; whatever fails is raised as one readable ToolError."""
+        from mcp_llm.server.run import Run
+
+        try:
+            given = self.fn_metadata.arg_model.model_validate(self.fn_metadata.pre_parse_json(arguments))
+        except ValidationError as exc:
+            raise ToolError(explain(exc, list(self.parameters["properties"]))) from None
+        run = Run.of(context)
+        try:
+            return await self.fn(given, run)
+        except Error as exc:
+            raise ToolError(told(exc, run.run_id)) from exc
+        except Exception as exc:
+            logger.exception("%s failed", self.name)
+            raise ToolError(
+                f"mcp-llm itself failed ({type(exc).__name__}); its log on stderr says where. The run is {run.run_id}."
+            ) from exc
+
+
+def publish(
+    function: Callable[[Any, Run], Awaitable[CallToolResult]],
+    arguments: type[Arguments],
+    *,
+    name: str,
+    title: str,
+    description: str,
+    output: dict[str, Any],
+    annotations: ToolAnnotations,
+) -> Published:
+    """The tool of a function; `output` is its output schema, written by hand to stay small."""
+    return Published(
+        fn=function,
+        name=name,
+        title=title,
+        description=description,
+        parameters=compact(arguments.model_json_schema(by_alias=True)),
+        fn_metadata=FuncMetadata(arg_model=arguments, output_schema=output),
+        is_async=True,
+        context_kwarg=None,
+        annotations=annotations,
+    )
+
+
+def compact(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same schema in fewer tokens: no titles, no null defaults, and `anyOf [T, null]` as T: null is leaving out."""
+    return {key: _compact(key, value) for key, value in schema.items() if key not in {"title", "description"}}
+
+
+def _compact(key: str, value: Any) -> Any:
+    if key in {"properties", "$defs"} and isinstance(value, dict):
+        return {name: _one(item) for name, item in value.items()}
+    return _one(value) if isinstance(value, dict) else value
+
+
+def _one(schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    schema = {
+        key: value for key, value in schema.items() if key != "title" and not (key == "default" and value is None)
+    }
+    options = schema.get("anyOf")
+    if isinstance(options, list):
+        kept = [option for option in options if option != {"type": "null"}]
+        if len(kept) == 1:
+            rest = {key: value for key, value in schema.items() if key != "anyOf"}
+            schema = {**kept[0], **rest}
+        else:
+            schema["anyOf"] = [_one(option) for option in kept]
+    if isinstance(schema.get("items"), dict):
+        schema["items"] = _one(schema["items"])
+    if schema.get("additionalProperties") is True:
+        del schema["additionalProperties"]
+    return {key: _compact(key, value) for key, value in schema.items() if key != "title"}
+
+
+def explain(error: ValidationError, names: list[str]) -> str:
+    """What is wrong with the arguments, one sentence each, without repeating their values."""
+    sentences = []
+    for fault in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
+        place = ".".join(str(part) for part in fault["loc"])
+        first = str(fault["loc"][0]) if fault["loc"] else ""
+        if fault["type"] == "missing":
+            sentences.append(f"the argument `{place}` is missing")
+        elif fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
+            close = get_close_matches(first, names, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(names)}"
+            sentences.append(f"there is no argument `{first[:60]}`; {hint}")
+        else:
+            sentences.append(f"`{place[:120]}`: {fault['msg']}")
+    return "; ".join(dict.fromkeys(sentences))
+
+
+def told(error: Error, run_id: str) -> str:
+    """The error for the calling model: the cause, the fix, what had arrived, and where it is kept."""
+    text = str(error)
+    if isinstance(error, ProviderError):
+        if error.partial:
+            shown = error.partial[:PARTIAL_SHOWN]
+            more = (
+                f" (first {PARTIAL_SHOWN:,} of {len(error.partial):,} characters)"
+                if len(error.partial) > len(shown)
+                else ""
+            )
+            text += f"\nWhat had arrived{more}, also kept in run {run_id}:\n{shown}"
+        else:
+            text += f" [run {run_id}]"
+    return text
