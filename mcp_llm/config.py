@@ -135,6 +135,21 @@ def load(
     )
 
 
+def folders() -> tuple[Path, Path]:
+    """(config folder, state folder) of this process; reads no file, so it also answers when the config file is broken."""
+    return _folders(dict(os.environ))
+
+
+def child_environment() -> dict[str, str]:
+    """The whole environment, for starting this very program as a child; no other program is given it."""
+    return dict(os.environ)
+
+
+def debugging() -> bool:
+    """Whether the user wants tracebacks (`MCP_LLM_DEBUG`)."""
+    return os.environ.get("MCP_LLM_DEBUG", "").strip().lower() not in {"", "0", "false", "no", "off"}
+
+
 def _folders(env: Mapping[str, str]) -> tuple[Path, Path]:
     if home := env.get("MCP_LLM_HOME"):
         path = Path(home).expanduser()

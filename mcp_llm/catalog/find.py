@@ -9,19 +9,20 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import ConfigError, InvalidInput, UnknownModel, UnknownProvider, Unsupported
 
 from . import merge
-from .source import CODE_WIRES
+from .source import CODE_WIRES, Layer, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .schema import Facts, Model, Provider
-    from .source import Index, Source
+    from .source import Index
 
 MAX_NAME: Final = 200
 MAX_CACHED: Final = 4096
@@ -54,6 +55,11 @@ class Target:
         """`provider:model`, which finds this target again."""
         return f"{self.provider_id}:{self.model_id}"
 
+    @property
+    def local(self) -> bool:
+        """Whether it runs on this machine: free, and nothing leaves it."""
+        return self.provider.local and not self.facts.remote
+
 
 class Catalog:
     """Every provider that is known. Cheap to make: a provider's file is parsed when it is first looked at."""
@@ -79,6 +85,10 @@ class Catalog:
         """The provider of this id or other spelling. Raises UnknownProvider with near misses."""
         return self._source(provider_id).provider
 
+    def id_of(self, name: str) -> str:
+        """The id of a provider by any of its spellings. Raises UnknownProvider with near misses."""
+        return self._source(name).id
+
     def models(self, provider_id: str) -> Mapping[str, Model]:
         """The models that the catalog names for a provider, by id."""
         return MappingProxyType(self.provider(provider_id).models)
@@ -86,6 +96,23 @@ class Catalog:
     def facts(self, provider_id: str, model_id: str) -> Facts:
         """What is known of a model, also of one that only rules match; None everywhere where nothing is."""
         return self._merged(self._source(provider_id), model_id).facts
+
+    def quirks(self, provider_id: str, operation: str) -> Any:
+        """The quirks of another operation's wire (`models`, `tokens`). Raises Unsupported where there is none."""
+        source = self._source(provider_id)
+        wire = source.provider.wires.get(operation)
+        if wire is None:
+            raise Unsupported(f"{source.id} has no wire for {operation!r}")
+        return check(wire, source.provider.quirks.get(operation, {}), source.id, operation)
+
+    def add(self, provider_id: str, table: Mapping[str, Any]) -> None:
+        """A provider that came up while running; replaces one of the same id. Raises ConfigError for a wrong table."""
+        source = Source(provider_id, None, (Layer(f"provider {provider_id}", table),))
+        _ = source.provider
+        self._sources[provider_id] = source
+        self._found.clear()
+        self._targets.clear()
+        self.__dict__.pop("providers", None)
 
     def find(self, model: str) -> Target:
         """The target of `provider:model`, `provider:tier` or a bare id (the provider that is nearest to it).
@@ -126,11 +153,11 @@ class Catalog:
             return self.target(*places[0])
         if colon and _PROVIDER_ID.fullmatch(head):
             raise UnknownProvider(
-                f"no provider is called {head!r}{self._near_providers(head)}. If {model!r} is a model's own id, put its "
-                f"provider before it: <provider>:{model}"
+                f"no provider is called {head!r}.{self._near_providers(head)} If {model!r} is a model's own id, put "
+                f"its provider before it: <provider>:{model}"
             )
         raise UnknownModel(
-            f"no provider is known for the model {model!r}{self._near_models(model)}. Name its provider, as in "
+            f"no provider is known for the model {model!r}.{self._near_models(model)} Name its provider, as in "
             f"<provider>:{model}"
         )
 
@@ -177,27 +204,27 @@ class Catalog:
 
     def _source(self, name: str) -> Source:
         if (source := self._known(name)) is None:
-            raise UnknownProvider(f"no provider is called {name[:MAX_NAME]!r}{self._near_providers(name)}")
+            raise UnknownProvider(f"no provider is called {name[:MAX_NAME]!r}.{self._near_providers(name)}")
         return source
 
     def _near_providers(self, name: str) -> str:
-        names = {other: source.id for source in self._sources.values() for other in (source.id, *source.index.names)}
-        close = [names[match] for match in get_close_matches(name.lower(), list(names), n=3)]
-        return f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else f"; there are {', '.join(self.ids)}"
+        spellings = {
+            other: source.id for source in self._sources.values() for other in (source.id, *source.index.names)
+        }
+        return _near(name, spellings) or f" There are {', '.join(self.ids)}."
 
     def _near_models(self, model_id: str, only: str | None = None) -> str:
         spellings: dict[str, str] = {}
         for name, index in self._indexes():
             if only is None or name == only:
-                for known in (*index.models, *index.aliases):
-                    spellings.setdefault(known.lower(), f"{name}:{known}")
-        close = get_close_matches(model_id.lower(), list(spellings), n=3)
-        return f"; did you mean {' or '.join(spellings[match] for match in close)}?" if close else ""
+                spellings |= {known.lower(): f"{name}:{known}" for known in index.models}
+                spellings |= {alias.lower(): f"{name}:{known}" for alias, known in index.aliases.items()}
+        return _near(model_id, spellings)
 
     def _merged(self, source: Source, model_id: str) -> merge.Merged:
         provider = source.provider
-        lender = self._source(provider.rules_from).provider if provider.rules_from is not None else None
-        return merge.merged(provider, lender, model_id)
+        lenders = [self._source(name).provider for name in provider.rules_from]
+        return merge.merged(provider, lenders, model_id)
 
     def _target(self, source: Source, model_id: str) -> Target:
         _check(model_id)
@@ -210,31 +237,38 @@ class Catalog:
         model = provider.models.get(model_id)
         warnings = []
         if model is None and not provider.open and not provider.local:
-            warnings.append(
-                f"{model_id!r} is not in the catalog of {source.id}{self._near_models(model_id, source.id)}; it is sent as "
-                "it is, and its limits and price are not known for sure."
-            )
+            near = self._near_models(model_id, source.id)
+            warnings.append(f"{model_id!r} is not in the catalog of {source.id}; it is sent as it is.{near}")
         if layers.facts.retired:
             warnings.append(f"{source.id}:{model_id} is retired: {layers.facts.retired}")
         quirks = check(layers.wire, layers.quirks, f"{source.id}:{model_id}")
-        return Target(
-            provider, source.id, model_id, model, layers.facts, layers.wire, quirks, tuple(warnings)
-        )
+        return Target(provider, source.id, model_id, model, layers.facts, layers.wire, quirks, tuple(warnings))
 
 
-def check(wire: str, quirks: Mapping[str, Any], who: str) -> Any:
+def _near(name: str, spellings: Mapping[str, str]) -> str:
+    close = dict.fromkeys(
+        spellings[match] for match in get_close_matches(name.lower(), list(spellings), n=3, cutoff=0.7)
+    )
+    return f" Did you mean {' or '.join(close)}?" if close else ""
+
+
+def check(wire: str, quirks: Mapping[str, Any], who: str, operation: str = "chat") -> Any:
     """The wire's `Quirks` with these values; None for a wire that is code. Raises ConfigError for a wrong one."""
     from pydantic import ValidationError
 
-    from mcp_llm.wires import chat
+    from mcp_llm.wires import base
 
     if wire in CODE_WIRES:
         return None
-    if wire not in chat.WIRES:
-        raise ConfigError(f"{who}: chat wire {wire!r} does not exist; there are {', '.join(chat.WIRES)}")
-    cls = chat.wire(wire).Quirks
     try:
-        return cls(**quirks)
+        if not operation.isidentifier():
+            raise KeyError(operation)
+        module = import_module(f"mcp_llm.wires.{operation}").wire(wire)
+    except (ModuleNotFoundError, KeyError):
+        raise ConfigError(f"{who}: there is no wire {wire!r} for {operation!r}") from None
+    cls = getattr(module, "Quirks", base.Quirks)
+    try:
+        return cls(**{name: None if value == "null" else value for name, value in quirks.items()})
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(item) for item in first["loc"])
@@ -249,10 +283,13 @@ def check_quirks(provider: Provider, origin: str) -> None:
     """Try every set of quirks that a provider's file states. Raises ConfigError for the first wrong one."""
     for wire, quirks, where in merge.stated(provider):
         check(wire, quirks, f"{origin}: {where}")
+    for operation, table in provider.quirks.items():
+        if operation != "chat":
+            check(provider.wires.get(operation, ""), table, f"{origin}: [quirks.{operation}]", operation)
 
 
 def _check(model: str) -> None:
-    if not isinstance(model, str) or not model.strip():
+    if not model.strip():
         raise InvalidInput("the model's name is empty; give one such as provider:model")
     if len(model) > MAX_NAME:
         raise InvalidInput(f"the model's name has {len(model)} characters; {MAX_NAME} are the most a name can have")

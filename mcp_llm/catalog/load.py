@@ -70,9 +70,7 @@ def _read(path: Path) -> Layer:
 def _add(sources: dict[str, Source], provider_id: str, layer: Layer) -> None:
     """Lay it over the provider of that id, or begin a new one; the sources stay as they were when it does not fit."""
     if not _ID.fullmatch(provider_id):
-        raise ConfigError(
-            f"{layer.origin}: {provider_id!r} is no provider id: use small letters, digits, '-' and '_'."
-        )
+        raise ConfigError(f"{layer.origin}: {provider_id!r} is no provider id: use small letters, digits, '-' and '_'.")
     old = sources.get(provider_id)
     new = Source(provider_id, old.file if old else None, (*(old.layers if old else ()), layer))
     if new.file is None and not any("base_url" in laid.data for laid in new.layers):
@@ -80,8 +78,9 @@ def _add(sources: dict[str, Source], provider_id: str, layer: Layer) -> None:
             f'{layer.origin}: `base_url` is missing: a new provider needs one, such as base_url = "https://host/v1".'
         )
     provider = new.provider
-    if provider.rules_from is not None and provider.rules_from not in sources:
-        raise ConfigError(f"{layer.origin}: rules_from = {provider.rules_from!r} names no provider.")
+    for lender in provider.rules_from:
+        if lender not in sources:
+            raise ConfigError(f"{layer.origin}: rules_from: {lender!r} is no provider.")
     if _mentions_quirks(layer.data):
         check_quirks(provider, layer.origin)
     sources[provider_id] = new

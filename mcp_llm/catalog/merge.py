@@ -1,4 +1,4 @@
-"""What is known of one model: the layers of its provider's file (and of the rules it borrows) laid on one another. Pure."""
+"""What is known of one model: the layers of its provider's file, and of rules it borrows, on one another. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from .globs import matches
-from .schema import Facts
+from .schema import Facts, Model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .schema import Provider
 
@@ -25,24 +25,25 @@ class Merged:
     quirks: dict[str, Any] = field(default_factory=dict)
 
 
-def merged(provider: Provider, lender: Provider | None, model_id: str) -> Merged:
-    """Later wins: the lender's rules, the provider's rules, the model's own table.
+def merged(provider: Provider, lenders: Sequence[Provider], model_id: str) -> Merged:
+    """Later wins: the lenders' rules, the provider's rules, the model's own table.
 
     A quirk counts only where the wire it was stated for is the one that holds in the end: a provider with a second
-    wire for one family (`wire` in a rule) keeps the quirks of the two apart, and borrowed rules bring theirs along.
+    wire for one family (`wire` in a rule) keeps the quirks of the two apart, and borrowed rules bring theirs along. A
+    rule's quirks are for the wire it names, else for its provider's own; a model's are for the wire that holds.
     """
     running = provider.wires.get("chat", "")
     values: dict[str, Any] = {}
     stated: list[tuple[str, dict[str, Any]]] = [(running, provider.quirks.get("chat", {}))]
-    for owner, facts in _layers(provider, lender, model_id):
-        wire = facts.wire or (running if owner is provider else owner.wires.get("chat", ""))
-        if facts.wire:
-            running = facts.wire
+    for owner, facts in _layers(provider, lenders, model_id):
+        running = facts.wire or running
+        wire = running if isinstance(facts, Model) else facts.wire or owner.wires.get("chat", "")
         if facts.quirks:
             stated.append((wire, facts.quirks))
         for name in NAMES:
             value = getattr(facts, name)
-            if value is not None:
+            # Borrowed rules say what a family is like; when it ends is up to each provider.
+            if value is not None and (owner is provider or name not in {"retires", "retired"}):
                 old = values.get(name)
                 values[name] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
     quirks: dict[str, Any] = {}
@@ -52,12 +53,11 @@ def merged(provider: Provider, lender: Provider | None, model_id: str) -> Merged
     return Merged(Facts.model_construct(**values, wire=running or None, quirks=quirks or None), running, quirks)
 
 
-def _layers(provider: Provider, lender: Provider | None, model_id: str) -> Iterator[tuple[Provider, Facts]]:
-    for owner in (lender, provider):
-        if owner is not None:
-            for rule in owner.rules:
-                if any(matches(pattern, model_id) for pattern in rule.match):
-                    yield owner, rule
+def _layers(provider: Provider, lenders: Sequence[Provider], model_id: str) -> Iterator[tuple[Provider, Facts]]:
+    for owner in (*lenders, provider):
+        for rule in owner.rules:
+            if any(matches(pattern, model_id) for pattern in rule.match):
+                yield owner, rule
     if (model := provider.models.get(model_id)) is not None:
         yield provider, model
 
@@ -71,4 +71,4 @@ def stated(provider: Provider) -> Iterator[tuple[str, dict[str, Any], str]]:
             yield rule.wire or chat, rule.quirks, f"[[rules]] {number} ({rule.match[0] if rule.match else 'no glob'})"
     for name, model in provider.models.items():
         if model.quirks:
-            yield merged(provider, None, name).wire, model.quirks, f"[models.{name}]"
+            yield merged(provider, (), name).wire, model.quirks, f"[models.{name}]"

@@ -103,6 +103,12 @@ def rates(
     return None if plain is None else (plain, output, cached)
 
 
+def source(target: Target, at: datetime, *, overrides: Mapping[str, Rates] = NONE) -> tuple[Source, date | None] | None:
+    """Whose price `rates` shows, and its date; None when nobody has one."""
+    offer = _offer(target, at, overrides)
+    return None if offer is None else (offer.source, offer.priced_at)
+
+
 def user_rates(prices: Mapping[str, Mapping[str, Any]]) -> dict[str, Rates]:
     """The settings' `[prices]` checked: `"provider:model" = { input = 1.0, output = 2.0 }`. Raises ConfigError."""
     from pydantic import ValidationError
@@ -129,14 +135,14 @@ def _offer(target: Target, at: datetime, overrides: Mapping[str, Rates]) -> _Off
     if overrides and (own := overrides.get(target.name)) is not None:
         return _Offer(tariffs.from_rates(own), "user")
     provider, model = target.provider, target.model
-    if provider.local:
+    if target.local:
         return _Offer(_FREE, "local")
     if provider.prices is not None:
         reference = model.price_ref if model is not None and model.price_ref is not None else target.model_id
         if (listing := tariffs.listing(provider.prices, reference)) is not None:
-            found = listing.at(at)
+            found, since = listing.at(at)
             if found.input is not None and not found.free:
-                return _Offer(found, "genai-prices", listing.since(at))
+                return _Offer(found, "genai-prices", since)
     for price in (model.price, model.price_later) if model is not None else ():
         if price is not None and (price.expires is None or _day(at) <= price.expires):
             return _Offer(_own(price), "catalog", price.checked)

@@ -41,7 +41,9 @@ Parameter: TypeAlias = Literal[
 """The request's fields that a model may be declared to refuse."""
 
 USD: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
-Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+Names: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+]
 """Strings; a single one needs no brackets."""
 
 
@@ -100,6 +102,9 @@ class Facts(Strict):
     base_url: str | None = None
     """Another place than the provider's, with the same placeholders (a second wire often lives under another path)."""
     quirks: dict[str, Any] | None = None
+    """Fields of the wire's `Quirks`; `"null"` stands for None, which TOML cannot say."""
+    remote: bool | None = None
+    """Runs elsewhere although its provider is local: neither free nor private."""
     retires: date | None = None
     retired: str | None = None
     """Why it cannot be asked any more, and what to use instead."""
@@ -155,6 +160,8 @@ class Provider(Strict):
     """One provider: who it is, where it lives, which wires it speaks, and what is known of its models."""
 
     name: str
+    rank: int = 50
+    """Place in the order in which `auto` and bare tiers try the providers that have a key; small ones come first."""
     names: tuple[str, ...] = ()
     """Other spellings of the provider's id that are understood (`gemini:` for `google:`)."""
     base_url: str
@@ -176,7 +183,7 @@ class Provider(Strict):
     prefixes: tuple[str, ...] = ()
     """Beginnings of bare model ids that belong here (`claude-`)."""
     open: bool = False
-    """What it serves is not ours to know (a router, deployments, a local server): unknown ids pass without a warning."""
+    """What it serves is not ours to know (a router, deployments, a local server): no warning for an unknown id."""
     retired: str | None = None
     """Why it cannot be asked any more, and what to use instead."""
     prices: str | None = None
@@ -187,7 +194,7 @@ class Provider(Strict):
     """The provider's own code -> an error kind of `wires/failures.py`."""
     tiers: dict[Tier, str] = Field(default_factory=dict)
     aliases: dict[str, str] = Field(default_factory=dict)
-    rules_from: str | None = None
-    """Another provider whose `[[rules]]` hold here too (the same families under other ids)."""
+    rules_from: Names = ()
+    """Other providers whose `[[rules]]` hold here too (the same families under other ids)."""
     rules: tuple[Rule, ...] = ()
     models: dict[str, Model] = Field(default_factory=dict)

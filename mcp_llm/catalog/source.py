@@ -10,6 +10,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import ConfigError
@@ -25,7 +26,16 @@ if TYPE_CHECKING:
 CODE_WIRES: Final = frozenset({"demo", "code"})
 """Wires of providers that are code: they have no module, no quirks and no bytes."""
 
-COMPATIBLE: Final[dict[str, Any]] = {}
+COMPATIBLE: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "max_tokens_field": "max_tokens",
+        "null_content": False,
+        "parallel_tool_calls": False,
+        "strict": "omit",
+        "json_schema": "json_object",
+        "think_tags": True,
+    }
+)
 """Quirks of an endpoint of which only the URL is known: the least that every imitation of the dialect takes."""
 
 _MODEL: Final = re.compile(r'models\.(?:"([^"]+)"|([\w-]+))')

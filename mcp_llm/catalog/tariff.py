@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from mcp_llm.types.usage import Usage
 
@@ -55,7 +55,7 @@ class Tariff:
     request: Decimal = ZERO
 
     def cost(self, usage: Usage) -> Decimal | None:
-        """Dollars for this usage; None when a count or rate that it takes is unknown. Impossible counts never go below 0."""
+        """Dollars for this usage; None when a count or rate it takes is unknown; impossible ones never pay back."""
         if usage.input is None or self.input is None:
             return None
         size = plain = usage.input
@@ -121,19 +121,12 @@ class Listing:
 
     tariffs: tuple[tuple[Any, Tariff], ...]
 
-    def at(self, when: datetime) -> Tariff:
-        """The tariff of that moment."""
+    def at(self, when: datetime) -> tuple[Tariff, date | None]:
+        """The tariff of that moment and the date from which it holds, None where the list does not say."""
         for condition, tariff in reversed(self.tariffs):
             if condition is None or condition.active(when):
-                return tariff
-        return self.tariffs[0][1]
-
-    def since(self, when: datetime) -> Any:
-        """The date from which the tariff of that moment holds, None where the list does not say."""
-        for condition, _ in reversed(self.tariffs):
-            if condition is None or condition.active(when):
-                return getattr(condition, "start_date", None)
-        return None
+                return tariff, getattr(condition, "start_date", None)
+        return self.tariffs[0][1], None
 
 
 def listing(provider: str, model: str) -> Listing | None:

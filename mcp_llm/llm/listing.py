@@ -144,6 +144,6 @@ def _row(service: Service, target: Target, tier: str | None, info: ModelInfo | N
         output_usd=float(rates[1]) if rates and rates[1] is not None else info.output_price if info else None,
         price_source=offer[0] if offer else None,
         priced_at=offer[1].isoformat() if offer and offer[1] else None,
-        local=target.provider.local,
+        local=target.local,
         retires=facts.retires.isoformat() if facts.retires else info.retires if info else None,
     )

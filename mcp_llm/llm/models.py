@@ -61,7 +61,7 @@ class Models:
         if name is None:
             raise Unsupported(f"{provider_id} has no model list; name a model yourself")
         wire = wires.wire(name)
-        quirks = wire.Quirks(**provider.quirks.get("models", {}))
+        quirks = self.catalog.quirks(provider_id, "models")
         found: list[ModelInfo] = []
         cursor: str | None = None
         for _ in range(PAGES):

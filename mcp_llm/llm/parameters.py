@@ -52,14 +52,6 @@ def fit(request: ChatRequest, target: Target, learned: Collection[str] = ()) -> 
             continue
         changes[name] = EMPTY.get(name)
         warnings.append(f"`{name}` was not sent: {who} does not take it")
-    if (
-        request.json_schema is not None
-        and "json_schema" not in changes
-        and facts.can is not None
-        and "json" not in facts.can
-    ):
-        changes["system"] = _append(request.system, instruction(request.json_schema))
-        changes["json_schema"] = None
     effort = changes.get("effort", request.effort) if "effort" in changes else request.effort
     if effort is not None and facts.efforts is not None and effort not in facts.efforts:
         changes["effort"], words = _nearest(effort, facts.efforts)

@@ -83,13 +83,13 @@ class Router:
             targets += [target for target in self._targets(name, available)[:1] if target not in targets]
         local_only = bool(route and route.local_only)
         if local_only:
-            refused = [target for target in targets if not target.provider.local]
-            targets = [target for target in targets if target.provider.local]
+            refused = [target for target in targets if not target.local]
+            targets = [target for target in targets if target.local]
             if not targets:
                 names = ", ".join(target.provider_id for target in refused)
                 raise Denied(
                     f"context {context!r} is local_only, but {asked!r} means {names}, which is not on this machine. "
-                    "Name a local model (ollama:..., lmstudio:...) or change the context's route."
+                    "Name a model on this machine (list_models shows them) or change the context's route."
                 )
         warnings = [words for target in targets[:1] for words in target.warnings]
         return Plan(asked, because, targets, warnings, local_only)

@@ -74,8 +74,14 @@ class Service:
         ]
         found = await self.local.found() if settings.discover else []
         everything = [*keyed, *(one for one in found if one.provider_id not in settings.disabled)]
-        rank = {provider_id: index for index, provider_id in enumerate(settings.prefer)}
-        everything.sort(key=lambda one: rank.get(one.provider_id, len(rank)))
+        mine = {provider_id: index for index, provider_id in enumerate(settings.prefer)}
+        everything.sort(
+            key=lambda one: (
+                mine.get(one.provider_id, len(mine)),
+                one.local,
+                self.catalog.provider(one.provider_id).rank,
+            )
+        )
         return [*everything, Available("demo", local=True)]
 
     def register(self, name: str, provider: object) -> None:

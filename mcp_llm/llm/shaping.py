@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_llm.errors import SchemaMismatch
 from mcp_llm.types.message import assistant, user
+from mcp_llm.wires.schema import without_nulls
 
 from .structured import check, parse, repair_prompt
 
@@ -58,5 +59,6 @@ async def _check(text: str, schema: dict[str, Any] | None) -> tuple[Any, list[st
         return None, [str(exc)], []
     if schema is None:
         return value, [] if isinstance(value, dict) else ["the answer is not a JSON object"], []
+    value = without_nulls(value, schema)  # strict wires make the model write null for what it leaves out
     checked = await check(value, schema)
     return value, checked.errors, checked.warnings

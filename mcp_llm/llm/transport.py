@@ -1,7 +1,8 @@
 """HttpRequest -> bytes of the reply: the only module that speaks HTTP. No retries, no JSON of replies, no providers.
 
-It uses httpcore2, the connection layer under httpx2: no redirects, cookies, netrc or logging to switch off, and 0.4 of
-the CPU of `httpx2.AsyncClient.post`. Import it only where a call is really made: it loads the HTTP stack.
+It uses httpcore2, the connection layer under httpx2: no redirects, cookies, netrc or logging to switch off, and of the
+CPU of `httpx2.AsyncClient.post` 0.46 at one call, 0.37 at 32, 0.17 at 256. Import it only where a call is really made:
+it loads the HTTP stack (`Deadlines` alone is in `deadlines.py`).
 """
 
 from __future__ import annotations

@@ -35,9 +35,9 @@ COMPLETED: Final = 100
 """Values a completion may give, by the specification."""
 
 
-def build(config: Config) -> MCPServer[Service]:
-    """The server for this configuration; nothing is opened before it runs."""
-    opened: list[Service] = []
+def build(config: Config, opened: list[Service] | None = None) -> MCPServer[Service]:
+    """The server for this configuration; nothing is opened before it runs. `opened` holds the Service while it does."""
+    opened = [] if opened is None else opened
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Service]) -> AsyncIterator[Service]:

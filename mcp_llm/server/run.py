@@ -40,14 +40,10 @@ class Run:
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
-        """Tell the client every few seconds how far it is, for as long as the body runs; costs nothing when unasked.
+        """Tell the client every few seconds how far it is, while the body runs; nothing is sent where nobody asked.
 
         Progress strictly increases: it counts the beats, because nobody knows how long an answer will be.
         """
-        meta = self.context.request_context.meta
-        if not meta or meta.get("progress_token", meta.get("progressToken")) is None:
-            yield
-            return
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._beat)

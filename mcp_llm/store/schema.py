@@ -41,7 +41,7 @@ _FIRST = (
         charged_tokens INTEGER NOT NULL
     )""",
     "CREATE INDEX ledger_ts ON ledger (ts)",
-    "CREATE INDEX ledger_run ON ledger (run_id) WHERE run_id IS NOT NULL",
+    # No index by run: random keys would double the cost of a row; what a run has spent is in `budgets`.
     # What a scope has spent, and what is held by reservations in flight.
     """CREATE TABLE budgets (
         kind TEXT NOT NULL,

@@ -117,6 +117,8 @@ class Store:
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on a reading connection, in one snapshot; it sees every row written or posted before."""
+        if self._closed:
+            raise StoreError("The store is closed.")
         if self.durable and self._writer.generation == 0:
             await self.start()
         if not self.durable:

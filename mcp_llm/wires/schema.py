@@ -79,7 +79,7 @@ def _closed(node: Schema) -> Schema:
             out.setdefault("anyOf", value)
         elif (
             key in _CLOSED
-            or (key == "format" and value in _CLOSED_FORMATS)
+            or (key == "format" and str(value) in _CLOSED_FORMATS)
             or (key == "minItems" and value in (0, 1))
             or (key == "const" and primitive(value))
             or (key == "enum" and isinstance(value, list) and all(map(primitive, value)))

@@ -144,7 +144,7 @@ def _typed(node: Schema, caps: _Caps, level: int) -> Schema:
         # The vendor's regular expressions have no lookaround.
         (limits if _LOOKAROUND.search(str(node["pattern"])) else out)["pattern"] = node["pattern"]
     if "format" in node:
-        (out if node["format"] in _FORMATS else limits)["format"] = node["format"]
+        (out if str(node["format"]) in _FORMATS else limits)["format"] = node["format"]
     words = {"description": node["description"]} if "description" in node else {}
     return hinted({**words, **out}, limits) if limits else out
 
@@ -158,7 +158,7 @@ def _object(node: Schema, caps: _Caps, level: int) -> Schema:
     if node.get("unevaluatedProperties", False) is not False:
         raise _ImpossibleError
     required = node.get("required", [])
-    if not isinstance(required, list) or not properties.keys() >= set(required):
+    if not isinstance(required, list) or not all(isinstance(name, str) and name in properties for name in required):
         raise _ImpossibleError
     caps.properties += len(properties)
     caps.check(level)
@@ -235,7 +235,7 @@ def _pruned(value: Any, nodes: list[Any], root: Schema) -> Any:
         owners = [node for node in found if isinstance(node.get("properties"), dict) and key in node["properties"]]
         children = [node["properties"][key] for node in owners]
         if item is None and owners:
-            needed = any(key in node.get("required", ()) for node in owners)
+            needed = any(isinstance(node.get("required"), list) and key in node["required"] for node in owners)
             if not needed and not any(_takes_null(child, root) for child in children):
                 continue
         out[key] = _pruned(item, children, root) if children else item
@@ -251,7 +251,7 @@ def _alternatives(nodes: list[Any], root: Schema) -> list[Schema]:
         if id(node) in seen:
             continue
         seen[id(node)] = node
-        if "$ref" in node:
+        if isinstance(node.get("$ref"), str):
             name = node["$ref"].removeprefix("#/$defs/")
             stack.append(root if name == "#" else root["$defs"][name])
         for key in ("allOf", "anyOf", "oneOf"):

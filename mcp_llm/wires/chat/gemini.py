@@ -38,7 +38,7 @@ class Quirks(base.Quirks):
     """Template under the base URL. Vertex: `/publishers/google/models/{model}:{method}`, the rest in `base_url`."""
     thinking: Literal["level", "budget", "none"] = "level"
     """How reasoning is steered: `thinkingLevel` (3 and later), `thinkingBudget` (2.5), or the model does not think."""
-    levels: tuple[Effort, ...] = Field(("minimal", "low", "medium", "high"), min_length=1)
+    levels: tuple[Effort, ...] = Field(default=("minimal", "low", "medium", "high"), min_length=1)
     """The `thinkingLevel` words the model takes; another effort is moved to the nearest, with a warning."""
     budget_min: int = 0
     """Smallest `thinkingBudget`; above 0 thinking cannot be turned off (128 on 2.5-pro)."""

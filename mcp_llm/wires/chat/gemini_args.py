@@ -57,23 +57,23 @@ class PartialArgs:
 
 
 def _place(root: dict[str, Any], path: str, value: Any) -> None:
-    steps = _steps(path)
+    *way, last = _steps(path)
     node: Any = root
-    for step, following in pairwise(steps):
-        fresh: Any = [] if isinstance(following, int) else {}
-        node = _child(node, step, fresh)
-    if isinstance(node, list) and isinstance(steps[-1], int) and steps[-1] == len(node):
-        node.append(value)
-    else:
-        node[steps[-1]] = value
+    for step, following in pairwise([*way, last]):
+        node = _child(node, step, [] if isinstance(following, int) else {})
+    _child(node, last, value)
+    node[last] = value
 
 
 def _child(node: Any, step: str | int, fresh: Any) -> Any:
-    if isinstance(node, list):
+    """What is at one step, `fresh` where there is nothing yet; a list only grows at its end."""
+    if isinstance(node, dict) and isinstance(step, str):
+        return node.setdefault(step, fresh)
+    if isinstance(node, list) and isinstance(step, int):
         if step == len(node):
             node.append(fresh)
-        return node[step]  # type: ignore[index]  # a name into a list is a TypeError, which is what it should be
-    return node.setdefault(step, fresh)
+        return node[step]
+    raise ValueError("a path that does not fit the arguments before it")
 
 
 def _steps(path: str) -> list[str | int]:

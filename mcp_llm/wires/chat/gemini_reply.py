@@ -48,6 +48,7 @@ STOPS: Final[dict[str, Stop]] = {
 """`finishReason` in our vocabulary; what is not here is `other`."""
 
 _EXTRAS: Final = ("groundingMetadata", "citationMetadata", "urlContextMetadata", "logprobsResult", "continuationToken")
+_GROWING: Final = ("citationMetadata", "logprobsResult")
 _KNOWN: Final = frozenset({"candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId"})
 
 
@@ -62,7 +63,8 @@ class Decoder:
         self._args: PartialArgs | None = None
         self._finish: str | None = None
         self._blocked: str | None = None
-        self._note: str | None = None
+        self._block_note: str | None = None
+        self._finish_note: str | None = None
         self._usage: dict[str, Any] = {}
         self._model: str | None = None
         self._id: str | None = None
@@ -94,6 +96,9 @@ class Decoder:
         stop: Stop = "content_filter" if self._finish is None and self._blocked else STOPS.get(raw or "", "other")
         if self._calls and raw in (None, "STOP"):
             stop = "tool_calls"
+        note = None
+        if stop in ("content_filter", "error", "other"):  # beside STOP the message says nothing
+            note = self._finish_note or self._block_note or self._blocked
         chunks.append(
             End(
                 stop=stop,
@@ -101,14 +106,14 @@ class Decoder:
                 usage=_usage(self._usage),
                 model=_name(self._model),
                 id=_name(self._id),
-                note=_name(self._note or (self._blocked if stop == "content_filter" else None)),
+                note=_name(note),
                 extras=self._extras or None,
             )
         )
         return chunks
 
     def _fragment(self, data: dict[str, Any]) -> list[Chunk]:
-        if "error" in data:
+        if data.get("error") is not None:
             raise failures.from_data(data)
         if (usage := data.get("usageMetadata")) is not None:
             # Cumulative: the last number of each key counts.
@@ -119,7 +124,7 @@ class Decoder:
             self._id = name
         if feedback := data.get("promptFeedback"):
             self._blocked = feedback.get("blockReason") or self._blocked
-            self._note = feedback.get("blockReasonMessage") or self._note
+            self._block_note = feedback.get("blockReasonMessage") or self._block_note
         self._known = self._known or not _KNOWN.isdisjoint(data)
         chunks: list[Chunk] = []
         for candidate in data.get("candidates") or ():
@@ -135,10 +140,10 @@ class Decoder:
 
     def _about(self, candidate: dict[str, Any]) -> None:
         self._finish = candidate.get("finishReason") or self._finish
-        self._note = candidate.get("finishMessage") or self._note
+        self._finish_note = candidate.get("finishMessage") or self._finish_note
         for key in _EXTRAS:
             if value := candidate.get(key):
-                self._extras[key] = _joined(self._extras.get(key), value, append=key != "groundingMetadata")
+                self._extras[key] = _joined(self._extras.get(key), value, append=key in _GROWING)
 
     def _part(self, part: dict[str, Any], first: bool, chunks: list[Chunk]) -> None:
         if (text := part.get("text")) is not None:

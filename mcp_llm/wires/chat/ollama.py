@@ -33,7 +33,7 @@ class Quirks(base.Quirks):
 
     think: Literal["bool", "levels", "none"] = "bool"
     """How reasoning is steered: on and off, by level words only (gpt-oss, which ignores booleans), or not at all."""
-    levels: tuple[Effort, ...] = Field(("low", "medium", "high"), min_length=1)
+    levels: tuple[Effort, ...] = Field(default=("low", "medium", "high"), min_length=1)
     """The words `think` takes where it is `levels`."""
     num_ctx: int | None = None
     """Context window to load the model with, tokens; the server's own default is small and cuts silently."""
@@ -210,7 +210,7 @@ class Decoder:
         if data is None:
             self.done = True
             return []
-        if "error" in data:
+        if data.get("error") is not None:
             raise failures.from_data(data)
         chunks: list[Chunk] = []
         if message := data.get("message"):

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from pydantic import Field
+
 from mcp_llm.errors import Unsupported
-from mcp_llm.types.chat import Effort
+from mcp_llm.types.chat import Effort  # noqa: TC001 - pydantic reads it
 from mcp_llm.types.message import Media, Opaque, Text, ToolCall, ToolResult
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
@@ -40,12 +42,12 @@ class Quirks(base.Quirks):
     """Where the system's words go: the field `instructions`, or a first item of that role."""
     effort: Literal["reasoning", "none"] = "reasoning"
     """Whether effort is sent, as `reasoning.effort`."""
-    efforts: dict[Effort, str] = {}
+    efforts: dict[Effort, str] = Field(default_factory=dict)
     """Spellings of effort that differ from ours, e.g. `{ max = "xhigh" }`."""
     budget: bool = False
     """A thinking budget is sent as `reasoning.max_tokens` (OpenRouter); else only 0 means something: effort none."""
     summary: Literal["auto", "concise", "detailed"] | None = None
-    """Ask for reasoning summaries, unless effort is none; for reasoning models only (OpenAI: verified organisations)."""
+    """Ask for reasoning summaries unless effort is none; for models that reason only (OpenAI: verified accounts)."""
     strict: Literal["auto", "off", "omit"] = "auto"
     """Tools' `strict`: true where the schema loses nothing by it, always false, or the key left out."""
     json_schema: Literal["strict", "plain", "json_object", "none"] = "strict"
@@ -137,8 +139,8 @@ def _reasoning(request: ChatRequest, quirks: Quirks, warnings: list[str]) -> dic
     if effort is not None and "max_tokens" not in reasoning:
         if quirks.effort == "reasoning":
             reasoning["effort"] = quirks.efforts.get(effort, effort)
-        else:
-            warnings.append("effort was left out: this provider has no such parameter.")
+        elif effort != "none":
+            warnings.append("effort was left out: this model has no such parameter.")
     if quirks.summary is not None and effort != "none":
         reasoning["summary"] = quirks.summary
     return reasoning

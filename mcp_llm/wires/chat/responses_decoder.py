@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from decimal import Decimal
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_llm.errors import Disconnected
+from mcp_llm.errors import Disconnected, Garbled
 from mcp_llm.types.chat import Chunk, Delta, End, Stop
 from mcp_llm.types.message import Media, Opaque, Text, Thinking, ToolCall
 from mcp_llm.types.usage import Usage
@@ -54,7 +55,7 @@ class Decoder:
         self.done = False
         self._slots: dict[tuple[Hashable, Hashable], _Slot] = {}
         self._items: set[Hashable] = set()
-        self._ids: set[str] = set()
+        self._ids: set[Hashable] = set()  # of items without an index
         self._calls = 0
         self._refusals: dict[tuple[Hashable, int], str] = {}
         self._citations: list[Json] = []
@@ -83,11 +84,11 @@ class Decoder:
         elif kind == "response.image_generation_call.partial_image":
             return self._picture(self._key(data), data["partial_image_b64"], data.get("output_format"), None)
         elif kind in _TERMINAL:
-            return self._finish(data["response"])
-        elif kind == "error" or (data.get("error") and not kind.startswith("response.")):
+            return self._finish(data["response"], whole=False)
+        elif kind in ("error", "response.error") or (data.get("error") and not kind.startswith("response.")):
             raise failures.from_data(data)
         elif frame.whole and not kind.startswith("response."):
-            return self._finish(data)
+            return self._finish(data, whole=True)
         return ()
 
     def close(self) -> Iterable[Chunk]:
@@ -139,18 +140,24 @@ class Decoder:
         return (Delta(slot.number, ToolCall("", "", text)),)
 
     def _added(self, key: Hashable, item: dict[str, Any]) -> Iterable[Chunk]:
-        if item["type"] not in _CALLS or not (item.get("call_id") and item.get("name")):
+        kind = item.get("type")
+        if kind in _CALLS:
+            if not (item.get("call_id") and item.get("name")):
+                return ()
+            return (Delta(self._slot(key, "call").number, ToolCall(item["call_id"], item["name"])),)
+        if kind in ("message", "reasoning", "image_generation_call"):
             return ()
-        return (Delta(self._slot(key, "call").number, ToolCall(item["call_id"], item["name"])),)
+        # Takes the item's place in the order, which later items would take otherwise; the finished item replaces it.
+        return (Delta(self._slot(key, "item").number, Opaque({"item": item})),)
 
     # Items
 
     def _item(self, key: Hashable, item: dict[str, Any]) -> Iterable[Chunk]:
         """What of a whole item was not passed on yet, and its opaque state."""
         self._items.add(key)
-        if isinstance(item.get("id"), str):
-            self._ids.add(item["id"])
-        kind = item["type"]
+        if not isinstance(key, int):
+            self._ids.add(item.get("id"))
+        kind = item.get("type")
         if kind == "message":
             return self._message(key, item)
         if kind == "reasoning":
@@ -173,22 +180,24 @@ class Decoder:
         if isinstance(content, str):  # some compatible servers use the short form of an input message
             content = [{"type": "output_text", "text": content, "annotations": []}]
         if not content:
+            if (key, 0) in self._slots:  # words came, but the item was finished without them
+                return
             yield Delta(self._slot(key, "item").number, Opaque({"item": item}))
             return
         rest: dict[str, Any] | None = {name: value for name, value in item.items() if name != "content"}
         for index, piece in enumerate(content):
-            is_text = piece["type"] == "output_text"
+            is_text = piece.get("type") == "output_text"
             echo: Echo = {"part": {name: value for name, value in piece.items() if name != "text" or not is_text}}
             if rest is not None:
                 echo["item"], rest = rest, None
             if is_text:
                 annotations = piece.get("annotations")
                 self._citations.extend(annotations if isinstance(annotations, list) else ())
-                yield from self._rest(key, index, piece["text"], Text, echo)
+                yield from self._rest(key, index, piece.get("text") or "", Text, echo)
                 continue
-            if piece["type"] == "refusal":
-                self._refusals[key, index] = piece["refusal"]
-            yield Delta(self._slot(key, index).number, Opaque(echo))
+            if piece.get("type") == "refusal":
+                self._refusals[key, index] = piece.get("refusal") or ""
+            yield Delta(self._slot(key, ("other", index)).number, Opaque(echo))
 
     def _rest(
         self, key: Hashable, piece: Hashable, text: str, kind: type[Text | Thinking], echo: Echo
@@ -205,26 +214,32 @@ class Decoder:
             arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
         rest = arguments[slot.sent :]
         slot.sent += len(rest)
-        id = item.get("call_id") or item.get("id") or f"call_{self._calls}"
+        call_id = item.get("call_id") or item.get("id") or f"call_{self._calls}"
         self._calls += 1
         echo = {"item": {name: value for name, value in item.items() if name not in (field, "call_id", "name")}}
-        return (Delta(slot.number, ToolCall(id, item["name"], rest, echo)),)
+        return (Delta(slot.number, ToolCall(call_id, item.get("name") or "", rest, echo)),)
 
     def _picture(self, key: Hashable, data: str, form: str | None, echo: Echo | None) -> Iterable[Chunk]:
         mime = _IMAGE_TYPES.get(form or "", f"image/{form or 'png'}")
         part: Part = Media(mime, data=data, echo=echo)
-        return (Delta(self._slot(key, "item").number, part),)
+        return (Delta(self._slot(key, "image").number, part),)
 
     # The end
 
-    def _finish(self, response: dict[str, Any]) -> Iterable[Chunk]:
-        status, error = response.get("status"), response.get("error")
-        if error or status == "failed" or "output" not in response:
-            raise failures.from_data(_error(response))
+    def _finish(self, response: dict[str, Any], *, whole: bool) -> Iterable[Chunk]:
+        error = response.get("error")
+        if error or response.get("object") == "error" or "detail" in response:
+            raise failures.from_data(response)
+        if response.get("status") == "failed":
+            words = "the provider says that the response failed, without a reason"
+            raise failures.from_data({"error": {"code": "server_error", "message": words}})
+        output = response.get("output")
+        if not isinstance(output, list) and whole:
+            raise Garbled("the reply is no answer of the Responses API (it has no `output`): check the provider's wire")
         self._response = response
         self.done = True
         chunks: list[Chunk] = []
-        for index, item in enumerate(response["output"] or ()):
+        for index, item in enumerate(output or ()):
             if index not in self._items and item.get("id") not in self._ids:
                 chunks.extend(self._item(index, item))
         return chunks
@@ -237,7 +252,7 @@ class Decoder:
             return _INCOMPLETE.get(reason or "", "other"), reason or status
         if status not in (None, "completed", "complete"):
             return _STATUS.get(status, "other"), status
-        if self._calls:
+        if any(piece == "call" for _, piece in self._slots):
             return "tool_calls", status
         return "content_filter" if self._refusals else "stop", status
 
@@ -252,38 +267,38 @@ class Decoder:
 
 def _reasoning(item: dict[str, Any]) -> str:
     pieces = [*(item.get("summary") or ()), *(item.get("content") or ())]
-    return "\n\n".join(piece["text"] for piece in pieces if piece.get("text"))
-
-
-def _error(response: dict[str, Any]) -> Json:
-    """The failed response as an error body; its message is never empty."""
-    error = response.get("error")
-    if error or "output" not in response:
-        return response
-    return {"error": {"code": "server_error", "message": "the provider gave the response up without saying why"}}
+    texts = (piece.get("text") for piece in pieces if isinstance(piece, dict))
+    return "\n\n".join(text for text in texts if text)
 
 
 def usage(data: Json) -> Usage | None:
     """`usage` of a response; Chat Completions' names, which some servers use here, count as well."""
     if not isinstance(data, dict):
         return None
-    into = data.get("input_tokens_details") or {}
-    out = data.get("output_tokens_details") or {}
+    into, out = data.get("input_tokens_details"), data.get("output_tokens_details")
     return Usage(
-        input=data.get("input_tokens", data.get("prompt_tokens")),
-        output=data.get("output_tokens", data.get("completion_tokens")),
-        cached=into.get("cached_tokens"),
-        cache_write=into.get("cache_write_tokens"),
-        reasoning=out.get("reasoning_tokens"),
+        input=_count(data, "input_tokens", "prompt_tokens"),
+        output=_count(data, "output_tokens", "completion_tokens"),
+        cached=_count(into, "cached_tokens"),
+        cache_write=_count(into, "cache_write_tokens"),
+        reasoning=_count(out, "reasoning_tokens"),
         usd=_usd(data),
     )
+
+
+def _count(data: Json, *names: str) -> int | None:
+    if not isinstance(data, dict):
+        return None
+    return next((data[name] for name in names if type(data.get(name)) is int), None)
 
 
 def _usd(data: dict[str, Any]) -> Decimal | None:
     """Money that the vendor reports: ticks of 10^-10 dollars (xAI), or dollars, bare or under `total_cost`."""
     ticks, cost = data.get("cost_in_usd_ticks"), data.get("cost")
+    if type(ticks) is int:
+        return Decimal(ticks).scaleb(-10)
     if isinstance(cost, dict):
         cost = cost.get("total_cost")
-    if isinstance(ticks, int):
-        return Decimal(ticks).scaleb(-10)
-    return Decimal(str(cost)) if isinstance(cost, int | float) and not isinstance(cost, bool) else None
+    if isinstance(cost, bool) or not isinstance(cost, int | float) or not isfinite(cost):
+        return None
+    return Decimal(str(cost))

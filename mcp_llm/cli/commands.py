@@ -1,0 +1,113 @@
+"""The commands by name, loaded when they are called, and the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from mcp_llm import __version__
+from mcp_llm.errors import BudgetExceeded, ConfigError, Error, InvalidInput, ProviderError, SchemaMismatch
+
+from . import terminal
+
+TABLE: Final = {
+    "serve": "Serve MCP on stdin and stdout; what a host starts, and what no command at all does.",
+    "ask": "Ask one model; the answer streams to stdout.",
+    "chat": "Talk with a model, line by line; the conversation is kept.",
+    "models": "What can be asked: models, capabilities, context, prices.",
+    "health": "Ask each configured provider whether it answers.",
+    "usage": "What was spent, by model, provider, context, day, hour or run.",
+    "doctor": "What was found where, what is wrong, and how to mend it.",
+    "config": "Show, find or begin the config file.",
+    "prompts": "The prompts that `ask --prompt` knows.",
+    "demo": "Start the server as a host would and show what it says; needs no key.",
+}
+"""Command -> its line in the help. The module of that name has it as `command`."""
+
+CODES: Final = """\b
+Exit codes:
+  0    done
+  1    something else went wrong; doctor: nothing but the demo can be asked
+  2    wrong usage or configuration (a missing key, an unknown model, no prompt)
+  3    the provider failed or refused
+  4    the budget does not allow it
+  5    the answer does not fit the schema
+  130  interrupted (Ctrl-C); 141 whoever read stdout has gone
+"""
+
+
+class Lazy(click.Group):
+    """A group that imports a command's module only to run it or to show its own help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the help."""
+        return list(TABLE)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, or None."""
+        if cmd_name not in TABLE:
+            return None
+        command: click.Command = import_module(f"{__package__}.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in the help, without loading anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(TABLE.items()))
+
+
+@click.group(cls=Lazy, epilog=CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="mcp-llm")
+def group() -> None:
+    """Every LLM from one command, and the MCP server that gives them to any host.
+
+    stdout is the answer, stderr is everything else.
+    """
+
+
+def commands() -> None:
+    """Run the command line and exit."""
+    terminal.prepare()
+    code: object
+    try:
+        code = group.main(prog_name="mcp-llm", standalone_mode=False)
+        terminal.flush()
+    except click.ClickException as exc:
+        exc.show()
+        code = exc.exit_code
+    except Error as exc:
+        terminal.problem(str(exc))
+        code = exit_code(exc)
+    except (KeyboardInterrupt, click.Abort):
+        terminal.note("")
+        code = terminal.INTERRUPTED
+    except (terminal.Gone, BrokenPipeError):
+        terminal.hush()
+        code = terminal.GONE
+    except Exception as exc:
+        code = _unforeseen(exc)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def exit_code(error: BaseException) -> int:
+    """What the process ends with for an error of ours; the help lists them."""
+    if isinstance(error, BudgetExceeded):
+        return 4
+    if isinstance(error, SchemaMismatch):
+        return 5
+    if isinstance(error, ProviderError):
+        return 3
+    return 2 if isinstance(error, ConfigError | InvalidInput) else 1
+
+
+def _unforeseen(error: Exception) -> int:
+    from mcp_llm import config as configuration
+
+    if configuration.debugging():
+        raise error
+    words = str(error)[:500] or "no message"
+    terminal.problem(f"unexpected {type(error).__name__}: {words}. Set MCP_LLM_DEBUG=1 to see where it happened.")
+    return 1

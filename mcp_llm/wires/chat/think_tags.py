@@ -1,0 +1,56 @@
+"""Takes `<think>...</think>` off the beginning of a streamed answer, wherever the deltas cut the tags."""
+
+from __future__ import annotations
+
+from typing import Final
+
+OPEN: Final = "<think>"
+CLOSE: Final = "</think>"
+
+
+class ThinkTags:
+    """Feed it text, get `(thinking, text)`; a tag that does not open the answer is left alone as text."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._place = "start"
+
+    def feed(self, text: str) -> tuple[str, str]:
+        """What is certain by now; a beginning of a tag is held back."""
+        if self._place == "text":
+            return "", text
+        held = self._held + text
+        self._held = ""
+        thinking = ""
+        if self._place == "start":
+            rest = held.lstrip()
+            if not rest.startswith(OPEN):
+                if OPEN.startswith(rest):
+                    self._held = held
+                    return "", ""
+                self._place = "text"
+                return "", held
+            self._place = "thinking"
+            held = rest[len(OPEN) :].lstrip("\n")
+        if self._place == "thinking":
+            thinking, tag, rest = held.partition(CLOSE)
+            if not tag:
+                return self._kept(held), ""
+            held = rest
+            self._place = "gap"
+        held = held.lstrip("\n")  # the blank lines between the tag and the answer
+        if held:
+            self._place = "text"
+        return thinking, held
+
+    def close(self) -> tuple[str, str]:
+        """What was held back."""
+        held, self._held = self._held, ""
+        return (held, "") if self._place == "thinking" else ("", held)
+
+    def _kept(self, held: str) -> str:
+        for size in range(min(len(CLOSE) - 1, len(held)), 0, -1):
+            if held.endswith(CLOSE[:size]):
+                self._held = held[-size:]
+                return held[:-size]
+        return held

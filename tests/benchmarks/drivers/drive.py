@@ -1,0 +1,91 @@
+"""What every driver shares: a peer has `call(base)` and `stream(base)`; the cases and the clock are here.
+
+Reads its plan as JSON from argv: {"base": "http://127.0.0.1:port", "cases": [...]}. Prints microseconds of CPU per
+call or delta, seconds of wall time, and the process's largest memory, as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol
+
+PROMPT = "Say something about foxes. " * 8
+DELTAS, PACED, STREAMS, GAP = 1000, 50, 32, 20_000
+
+
+class Peer(Protocol):
+    """A client library, opened on a base URL that ends in /v1."""
+
+    async def call(self, base: str) -> str: ...
+
+    def stream(self, base: str) -> AsyncIterator[object]: ...
+
+
+async def _many(call: Callable[[], Awaitable[object]], count: int, at_once: int) -> float:
+    """CPU seconds of `count` calls, `at_once` in flight."""
+    left = iter(range(count))
+
+    async def worker() -> None:
+        for _ in left:
+            await call()
+
+    started = time.process_time()
+    await asyncio.gather(*(worker() for _ in range(at_once)))
+    return time.process_time() - started
+
+
+async def _drain(stream: AsyncIterator[object]) -> None:
+    async for _ in stream:
+        pass
+
+
+async def _first(stream: AsyncIterator[object]) -> float:
+    started = time.perf_counter()
+    first = 0.0
+    async for _ in stream:
+        first = first or time.perf_counter() - started
+    return first
+
+
+async def _case(peer: Peer, base: str, case: str) -> float:
+    kind, _, number = case.partition(" ")
+    whole, burst, paced, short = (f"{base}/{path}/v1" for path in ("n20/g0", f"n{DELTAS}/g0", f"n{PACED}/g{GAP}", "n20/g0"))
+    if kind == "call":
+        at_once = int(number)
+        count = {1: 150, 32: 640}.get(at_once, 1024)
+        assert "quick brown fox" in await peer.call(whole)
+        await _many(lambda: peer.call(whole), at_once, at_once)
+        return await _many(lambda: peer.call(whole), count, at_once) / count * 1e6
+    if kind == "burst":
+        await _drain(peer.stream(burst))
+        return await _many(lambda: _drain(peer.stream(burst)), 8, 1) / (8 * DELTAS) * 1e6
+    if kind == "paced":
+        await _drain(peer.stream(short))
+        return await _many(lambda: _drain(peer.stream(paced)), STREAMS, STREAMS) / (STREAMS * PACED) * 1e6
+    if kind == "first":
+        for _ in range(5):
+            await _drain(peer.stream(short))
+        return statistics.median([await _first(peer.stream(short)) for _ in range(40)]) * 1e3
+    raise ValueError(case)
+
+
+def main(open_peer: Callable[[], Any]) -> None:
+    """Run the plan with `open_peer()`, an async context manager that gives a Peer."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {0})
+    plan = json.loads(sys.argv[1])
+
+    async def run() -> dict[str, float]:
+        async with open_peer() as peer:
+            return {case: await _case(peer, plan["base"], case) for case in plan["cases"]}
+
+    told: dict[str, Any] = {"cases": asyncio.run(run())}
+    told["rss"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(told))

@@ -1,0 +1,291 @@
+"""The ledger and its budgets: nothing unknown is free, and no crowd of callers can overshoot."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from mcp_llm.errors import BudgetExceeded
+from mcp_llm.llm.ledger import LEASE_SECONDS, Entry, Ledger, Reservation, Scope, Spend, Used, day
+from mcp_llm.store.sqlite import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_795_132_800_000  # 2026-11-20T00:00:00Z
+TODAY = "2026-11-20"
+CENT = Decimal("0.01")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "state.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    opened = Store.open(path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def time() -> list[int]:
+    """The clock: its last element is now."""
+    return [NOW]
+
+
+@pytest.fixture
+def ledger(store: Store, time: list[int]) -> Ledger:
+    return Ledger(store, clock=lambda: time[-1])
+
+
+def call(usd: str | None = None, *, ts: int = NOW, tokens: int | None = None, **names: str) -> Entry:
+    given: dict[str, Any] = {"provider": "acme", "model": "m", **names}
+    return Entry(ts, usd=None if usd is None else Decimal(usd), input=tokens, output=tokens and 0, **given)
+
+
+def used(usd: str = "0", tokens: int = 0, calls: int = 0, held: tuple[str, int, int] = ("0", 0, 0)) -> Used:
+    return Used(Decimal(usd), tokens, calls, Decimal(held[0]), held[1], held[2])
+
+
+async def test_a_day_is_named_in_utc() -> None:
+    assert (day(NOW), day(NOW - 1), day(0)) == (TODAY, "2026-11-19", "1970-01-01")
+
+
+async def test_spend_is_summed_per_group_with_unknown_prices_told_apart(ledger: Ledger) -> None:
+    ledger.add(call("0.25", tokens=10))
+    ledger.add(call("0.5", tokens=20, outcome="timeout"))
+    ledger.add(call(None, model="new"))
+    assert await ledger.spend("model") == [
+        Spend("acme:m", 2, 1, 30, 0, None, None, Decimal("0.75"), 0, Decimal("0.75")),
+        Spend("acme:new", 1, 0, None, None, None, None, None, 1, Decimal(0)),
+    ]
+    assert [(row.key, row.calls) for row in await ledger.spend("provider")] == [("acme", 3)]
+
+
+async def test_spend_groups_by_day_hour_context_and_run(ledger: Ledger) -> None:
+    ledger.add(call("1", ts=NOW - 1, context="a", run_id="r1"))
+    ledger.add(call("2", ts=NOW + 3_600_000, context="b"))
+    assert [row.key for row in await ledger.spend("day")] == [TODAY, "2026-11-19"]
+    assert [row.key for row in await ledger.spend("hour")] == ["2026-11-20T01:00Z", "2026-11-19T23:00Z"]
+    assert [row.key for row in await ledger.spend("context")] == ["b", "a"]
+    assert [row.key for row in await ledger.spend("run")] == ["", "r1"]
+    assert [row.usd for row in await ledger.spend(since=NOW)] == [Decimal(2)]
+    assert [row.usd for row in await ledger.spend(until=NOW)] == [Decimal(1)]
+
+
+async def test_a_principal_sees_only_its_own_calls(ledger: Ledger) -> None:
+    ledger.add(call("1", principal="a"))
+    ledger.add(call("2", principal="b"))
+    assert [row.usd for row in await ledger.spend(principal="a")] == [Decimal(1)]
+
+
+async def test_hostile_names_and_figures_cannot_lower_or_break_a_sum(ledger: Ledger, store: Store) -> None:
+    ledger.add(call("1", tokens=5))
+    ledger.add(call("-100", tokens=-1_000_000))
+    ledger.add(call("1e30", tokens=10**30))
+    ledger.add(call("NaN", context='a\n{"ts":0,"cost":-100}' + "x" * 10_000))
+    ledger.add(call("0", context="\ud800"))
+    [total] = await ledger.spend()
+    assert (total.calls, total.usd, total.unpriced, total.input, store.lost) == (5, Decimal(1), 3, 5, 0)
+
+
+async def test_a_reservation_is_held_until_the_real_figure_takes_its_place(ledger: Ledger) -> None:
+    scopes = [Scope("day", TODAY, usd=Decimal(1)), Scope("run", "r", tokens=100)]
+    reservation = await ledger.reserve(scopes, usd=Decimal("0.4"), tokens=50)
+    assert await ledger.used("day", TODAY) == used(held=("0.4", 50, 1))
+    await ledger.commit(reservation, call("0.1", tokens=7, run_id="r"))
+    assert await ledger.used("day", TODAY) == await ledger.used("run", "r") == used("0.1", 7, 1)
+    assert [row.usd for row in await ledger.spend("run")] == [Decimal("0.1")]
+
+
+@pytest.mark.parametrize(
+    ("scope", "limit"),
+    [
+        (Scope("day", TODAY, usd=Decimal("0.05")), "day.usd"),
+        (Scope("run", "r", tokens=99), "run.tokens"),
+        (Scope("call", "c", calls=0), "call.calls"),
+    ],
+)
+async def test_a_limit_that_would_be_passed_refuses_and_holds_nothing(ledger: Ledger, scope: Scope, limit: str) -> None:
+    roomy = Scope("tree", "t", usd=Decimal(100))
+    with pytest.raises(BudgetExceeded) as caught:
+        await ledger.reserve([roomy, scope], usd=Decimal("0.06"), tokens=100)
+    assert caught.value.limit == limit
+    assert await ledger.used("tree", "t") == await ledger.used(scope.kind, scope.key) == used()
+
+
+async def test_an_unknown_worst_case_is_refused_where_it_is_limited(ledger: Ledger) -> None:
+    with pytest.raises(BudgetExceeded, match="worst case for unknown prices"):
+        await ledger.reserve([Scope("day", TODAY, usd=Decimal(1))], usd=None, tokens=5)
+    with pytest.raises(BudgetExceeded, match="set max_tokens"):
+        await ledger.reserve([Scope("day", TODAY, tokens=10)], usd=None, tokens=None)
+    await ledger.reserve([Scope("day", TODAY, calls=1)], usd=None, tokens=None)
+
+
+async def test_an_unknown_real_cost_is_charged_at_the_worst_case_but_shown_as_unknown(ledger: Ledger) -> None:
+    reservation = await ledger.reserve([Scope("day", TODAY, usd=Decimal(1))], usd=Decimal("0.3"), tokens=9)
+    await ledger.commit(reservation, call(None))
+    assert await ledger.used("day", TODAY) == used("0.3", 9, 1)
+    [total] = await ledger.spend()
+    assert (total.usd, total.unpriced, total.charged) == (None, 1, Decimal("0.3"))
+
+
+async def test_a_failure_known_not_to_be_billed_is_charged_nothing(ledger: Ledger) -> None:
+    reservation = await ledger.reserve([Scope("day", TODAY, usd=Decimal(1))], usd=Decimal("0.3"), tokens=9)
+    await ledger.commit(reservation, call(None, outcome="rate_limited"), usd=Decimal(0), tokens=0)
+    assert await ledger.used("day", TODAY) == used("0", 0, 1)
+
+
+async def test_released_and_settled_reservations_are_settled_once(ledger: Ledger) -> None:
+    scope = Scope("day", TODAY, usd=Decimal(1))
+    first = await ledger.reserve([scope], usd=CENT, tokens=1)
+    await ledger.release(first)
+    await ledger.release(first)
+    assert await ledger.used("day", TODAY) == used()
+    with pytest.raises(ValueError, match="settled before"):
+        await ledger.commit(first, call("1"))
+
+
+async def test_without_limits_nothing_is_reserved_and_the_row_is_written_all_the_same(ledger: Ledger) -> None:
+    reservation = await ledger.reserve([Scope("day", TODAY)], usd=None, tokens=None)
+    await ledger.commit(reservation, call("0.2"))
+    assert [row.usd for row in await ledger.spend()] == [Decimal("0.2")]
+    assert await ledger.used("day", TODAY) == used()
+
+
+async def test_a_day_limit_knows_the_calls_made_before_it_was_set_and_those_nobody_reserved(
+    ledger: Ledger, store: Store
+) -> None:
+    ledger.add(call("0.7", tokens=3))
+    ledger.add(call("5", ts=NOW - 1))
+    scope = Scope("day", TODAY, usd=Decimal(1))
+    with pytest.raises(BudgetExceeded):
+        await ledger.reserve([scope], usd=Decimal("0.31"), tokens=1)
+    await ledger.release(await ledger.reserve([scope], usd=Decimal("0.3"), tokens=1))
+    ledger.add(call("0.2"))
+    await store.flush()
+    assert await ledger.used("day", TODAY) == used("0.9", 3, 2)
+
+
+async def test_a_call_over_midnight_counts_for_the_day_it_was_reserved_on(ledger: Ledger, time: list[int]) -> None:
+    reservation = await ledger.reserve([Scope("day", TODAY, usd=Decimal(1))], usd=CENT, tokens=1)
+    tomorrow = await ledger.reserve([Scope("day", "2026-11-21", usd=Decimal(1))], usd=CENT, tokens=1)
+    await ledger.release(tomorrow)
+    await ledger.commit(reservation, call("0.01", ts=NOW + 86_400_000))
+    assert await ledger.used("day", TODAY) == used("0.01", 1, 1)
+    assert await ledger.used("day", "2026-11-21") == used()
+
+
+async def test_a_dead_process_leaves_its_worst_case_spent_and_marked_unknown(
+    store: Store, ledger: Ledger, time: list[int]
+) -> None:
+    scope = Scope("day", TODAY, usd=Decimal(1))
+    await ledger.reserve([scope], usd=Decimal("0.9"), tokens=40, entry=call(model="lost", run_id="r"))
+    time.append(NOW + LEASE_SECONDS * 1000 + 1)
+    survivor = Ledger(store, clock=lambda: time[-1])
+    with pytest.raises(BudgetExceeded):
+        await survivor.reserve([scope], usd=Decimal("0.2"), tokens=1)
+    await survivor.expire()
+    assert await survivor.used("day", TODAY) == used("0.9", 40, 1)
+    rows = await store.query("SELECT ts, run_id, model, usd, cost_source, outcome, charged FROM ledger")
+    assert rows == [(NOW, "r", "lost", None, "worst_case", "unknown", 900_000_000)]
+
+
+async def test_a_process_that_was_only_stopped_puts_the_real_figure_in_place(
+    store: Store, ledger: Ledger, time: list[int]
+) -> None:
+    scopes = [Scope("run", "r", usd=Decimal(1))]
+    await ledger.release(await ledger.reserve([Scope("day", TODAY, usd=Decimal(1))], usd=CENT, tokens=1))
+    reservation = await ledger.reserve(scopes, usd=Decimal("0.9"), tokens=40)
+    time.append(NOW + LEASE_SECONDS * 1000 + 1)
+    await Ledger(store, clock=lambda: time[-1]).expire()
+    assert await ledger.used("day", TODAY) == await ledger.used("run", "r") == used("0.9", 40, 1)
+    await ledger.commit(reservation, call("0.1", tokens=2, run_id="r"))
+    assert await ledger.used("day", TODAY) == await ledger.used("run", "r") == used("0.1", 2, 1)
+    assert await store.query("SELECT outcome, charged FROM ledger") == [("ok", 100_000_000)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_a_hundred_concurrent_callers_never_overshoot(ledger: Ledger, seed: int) -> None:
+    chance = random.Random(seed)
+    scope = Scope("day", TODAY, usd=Decimal("0.30"), calls=60)
+    spent: list[Decimal] = []
+    refused: list[str] = []
+
+    async def one(worst: Decimal, share: Decimal, kind: int) -> None:
+        try:
+            reservation: Reservation = await ledger.reserve([scope], usd=worst, tokens=1)
+        except BudgetExceeded as error:
+            refused.append(error.limit)
+            return
+        await anyio.lowlevel.checkpoint()
+        if kind == 0:
+            await ledger.release(reservation)
+        else:
+            await ledger.commit(reservation, call(str(worst * share) if kind > 1 else None))
+            spent.append(worst * share if kind > 1 else worst)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(100):
+            worst = Decimal(chance.randint(1, 20)) / 1000
+            group.start_soon(one, worst, Decimal(chance.randint(0, 10)) / 10, chance.randint(0, 4))
+    assert refused
+    assert sum(spent) <= Decimal("0.30")
+    assert await ledger.used("day", TODAY) == Used(sum(spent, Decimal(0)), len(spent), len(spent), Decimal(0), 0, 0)
+
+
+RESERVE = """
+import sys, anyio
+from decimal import Decimal
+from pathlib import Path
+from mcp_llm.errors import BudgetExceeded
+from mcp_llm.llm.ledger import Entry, Ledger, Scope
+from mcp_llm.store.sqlite import Store
+
+async def main():
+    store = Store.open(Path(sys.argv[1]))
+    ledger = Ledger(store)
+    done = []
+    async def one():
+        try:
+            held = await ledger.reserve([Scope("day", "2026-11-20", usd=Decimal(1))], usd=Decimal("0.01"), tokens=1)
+        except BudgetExceeded:
+            return
+        await ledger.commit(held, Entry(1795132800000, "acme", "m", usd=Decimal("0.01")))
+        done.append(1)
+    async with anyio.create_task_group() as group:
+        for _ in range(50):
+            group.start_soon(one)
+    store.close()
+    print(len(done))
+anyio.run(main)
+"""
+
+
+def run_together(path: Path, processes: int) -> list[int]:
+    children = [
+        subprocess.Popen([sys.executable, "-c", RESERVE, str(path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    return [int(child.communicate(timeout=60)[0]) for child in children]
+
+
+async def test_four_processes_share_one_daily_budget_to_the_cent(path: Path) -> None:
+    done = run_together(path, 4)  # 200 wishes of a cent for one dollar
+    store = Store.open(path)
+    ledger = Ledger(store)
+    assert sum(done) == 100
+    assert await ledger.used("day", TODAY) == used("1", 100, 100)
+    assert [row.usd for row in await ledger.spend()] == [Decimal(1)]
+    store.close()

@@ -1,0 +1,38 @@
+"""A server in memory on an empty home."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mcp_llm import config as configuration
+from mcp_llm.server.build import build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcp_llm.config import Config
+    from mcp_llm.llm.service import Service
+
+
+@pytest.fixture
+def config(home: Path) -> Config:
+    return configuration.load(overrides={"discover": False})
+
+
+@pytest.fixture
+def opened() -> list[Service]:
+    """The services that the server has open."""
+    return []
+
+
+@pytest.fixture
+def server(config: Config, opened: list[Service]) -> Any:
+    return build(config, opened)
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def mode(request: pytest.FixtureRequest) -> Any:
+    """The two protocol eras."""
+    return request.param
