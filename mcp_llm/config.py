@@ -136,7 +136,7 @@ def load(
 
 
 def folders() -> tuple[Path, Path]:
-    """(config folder, state folder) of this process; reads no file, so it also answers when the config file is broken."""
+    """(config folder, state folder) of this process; no file is read for it, so a broken one does not matter."""
     return _folders(dict(os.environ))
 
 

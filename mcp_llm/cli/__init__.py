@@ -12,7 +12,9 @@ def main() -> None:
         from mcp_llm.server.serve import serve
 
         if sys.stdin is not None and sys.stdin.isatty():
-            sys.stderr.write("mcp-llm: serving MCP on stdin and stdout, for a host; `mcp-llm --help` has the commands\n")
+            sys.stderr.write(
+                "mcp-llm: serving MCP on stdin and stdout, for a host; `mcp-llm --help` has the commands\n"
+            )
         try:
             serve()
         except Error as exc:

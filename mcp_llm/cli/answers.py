@@ -88,12 +88,15 @@ class Words:
 
     async def wait(self, progress: Progress) -> None:
         """Say on the terminal what is being waited for, until the first words come. Runs until it is cancelled."""
-        while sys.stderr.isatty() and not self._quiet and not self._thought and (self._hold or not self._text):
+        while sys.stderr.isatty() and not self._quiet and self._silent():
             await anyio.sleep(0.5)
-            if not self._thought and (self._hold or not self._text):
+            if self._silent():
                 self._waiting = True
                 sys.stderr.write(f"\r\x1b[K{terminal.tame(progress.line())[:79]}")
                 sys.stderr.flush()
+
+    def _silent(self) -> bool:
+        return not self._thought and (self._hold or not self._text)
 
     def _clear(self) -> None:
         if self._waiting:

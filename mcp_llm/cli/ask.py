@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mcp_llm.llm.generate import Ask
     from mcp_llm.llm.service import Service
     from mcp_llm.prompts import Prompts
+    from mcp_llm.types.result import Generated
 
     from .answers import Sink
 
@@ -114,8 +115,8 @@ def sink(run_id: str, ask: Ask, given: dict[str, Any]) -> Sink:
     return answers.Words(raw=given["raw"], hold=hold, quiet=given["quiet"])
 
 
-async def answer(service: Service, ask: Ask, to: Sink, run_id: str) -> str | None:
-    """Ask and write the answer; the thread it belongs to. Whatever ends it early, the sink is told."""
+async def answer(service: Service, ask: Ask, to: Sink, run_id: str) -> Generated:
+    """Ask and write the answer. Whatever ends it early, the sink is told."""
     import anyio
 
     from mcp_llm.llm.generate import generate
@@ -139,7 +140,7 @@ async def answer(service: Service, ask: Ask, to: Sink, run_id: str) -> str | Non
         to.fail(running.Interrupted(2))
         raise
     to.finish(result)
-    return result.thread
+    return result
 
 
 def use_prompt(prompts: Prompts, name: str, arguments: dict[str, str], ask: Ask) -> None:

@@ -42,10 +42,12 @@ def load(**overrides: Any) -> Config:
     return config
 
 
-def run(work: Callable[[Service], Awaitable[T]], config: Config | None = None, *, signals: bool = True) -> T:
-    """Open the app, do the work, close the app; the notes that came up on the way go to stderr.
+def run(
+    work: Callable[[Service], Awaitable[T]], config: Config | None = None, *, signals: bool = True, quiet: bool = False
+) -> T:
+    """Open the app, do the work, close the app; unless `quiet`, the notes that came up on the way go to stderr.
 
-    Raises the errors of `mcp_llm.errors`, Interrupted, and terminal.Gone. With `signals=False` the work attends to them.
+    Raises the errors of `mcp_llm.errors`, Interrupted, terminal.Gone. With `signals=False` the work attends to them.
     """
     import anyio
 
@@ -58,14 +60,14 @@ def run(work: Callable[[Service], Awaitable[T]], config: Config | None = None, *
             return await (attended(lambda: work(service), last=True) if signals else work(service))
 
     told = list(config.problems)
-    for words in told:
+    for words in () if quiet else told:
         terminal.problem(words)
     try:
         return anyio.run(main)
     except BaseExceptionGroup as group:
         raise only(group) from None
     finally:
-        for words in config.problems:
+        for words in () if quiet else config.problems:
             if words not in told:
                 terminal.problem(words)
 

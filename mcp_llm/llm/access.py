@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mcp_llm.catalog import address
 from mcp_llm.errors import ConfigError, MissingKey
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from mcp_llm.catalog.find import Target
     from mcp_llm.catalog.schema import Provider
     from mcp_llm.config import Config
+
+SHORTEST: Final = 8
+"""Keys with fewer characters are words (`ollama`), not secrets."""
 
 
 @dataclass(slots=True)
@@ -26,6 +29,7 @@ class Access:
     _headers: dict[str, dict[str, str]] = field(default_factory=dict)
     _urls: dict[tuple[str, str | None], str] = field(default_factory=dict)
     _moved: dict[str, str] = field(default_factory=dict)
+    _secrets: set[str] = field(default_factory=set)
 
     def headers(self, provider_id: str, provider: Provider) -> dict[str, str]:
         """Static headers and the key's. Raises MissingKey, naming the variables, when a needed key is not set."""
@@ -36,11 +40,19 @@ class Access:
             key = self.config.find_key(variables)
             if key is not None:
                 secret = key[1].get_secret_value()
+                self._secrets.add(secret)
                 found |= {name: value.replace("{key}", secret) for name, value in provider.auth.headers.items()}
             elif provider.auth.required and not provider.local:
                 raise MissingKey(provider_id, variables, key_url=provider.auth.url)
             self._headers[provider_id] = found
         return found
+
+    def redacted(self, text: str) -> str:
+        """The text with `***` for every key that was sent; providers quote what they were given."""
+        for secret in self._secrets:
+            if len(secret) >= SHORTEST:
+                text = text.replace(secret, "***")
+        return text
 
     def has_key(self, provider_id: str, provider: Provider) -> bool:
         """Whether a call could be tried: the key is there, or none is needed."""

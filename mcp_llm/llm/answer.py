@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mcp_llm.errors import Disconnected, Error, ProviderError
+from mcp_llm.errors import Disconnected, Error, ProviderError, TooLarge
 from mcp_llm.types.chat import Fold
 from mcp_llm.types.message import Origin
 from mcp_llm.types.usage import Usage
@@ -88,6 +88,8 @@ class Answer:
             raise
         except Error as exc:
             self.error = exc
+            if isinstance(exc, TooLarge):
+                exc.partial = self.fold.text() or None
             raise
 
     async def complete(self) -> ChatResponse:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from mcp_llm.errors import Attempt, ConfigError, Error, Garbled, InvalidInput, Overloaded, ProviderError
+from mcp_llm.errors import Attempt, ConfigError, Error, Garbled, InvalidInput, Overloaded, ProviderError, RateLimited
 from mcp_llm.types.chat import End
 
 from . import learning, parameters, retry
@@ -24,7 +24,7 @@ from .health import Breakers
 from .limits import Calls, Gate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from mcp_llm.catalog.find import Target
     from mcp_llm.settings import Settings
@@ -51,6 +51,8 @@ class LLM:
     transport: Callable[[], Transport]
     """Gives the process's transport, building it on the first call."""
     breakers: Breakers = field(default_factory=lambda: Breakers(time.monotonic))
+    random: Callable[[], float] = random
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     _gates: dict[str, Gate] = field(default_factory=dict)
     calls: Calls = field(init=False)
 
@@ -61,14 +63,18 @@ class LLM:
     async def stream(self, request: ChatRequest, plan: Plan, job: Job) -> AsyncIterator[Answer]:
         """Open the answer of the first target that gives one. Raises the last error when none does."""
         with self.calls:
-            async with AsyncExitStack() as stack:
-                answer = await self._open(stack, request, plan, job)
-                try:
-                    yield answer
-                except BaseException as exc:
-                    answer.error = answer.error or exc
-                    raise
-                finally:
+            answer: Answer | None = None
+            try:
+                async with AsyncExitStack() as stack:
+                    answer = await self._open(stack, request, plan, job)
+                    try:
+                        yield answer
+                    except BaseException as exc:
+                        answer.error = answer.error or exc
+                        raise
+            finally:
+                # Only now: the socket is closed first, however long the disk takes.
+                if answer is not None:
                     await self._settle(answer, job)
 
     async def _open(self, stack: AsyncExitStack, request: ChatRequest, plan: Plan, job: Job) -> Answer:
@@ -88,13 +94,18 @@ class LLM:
                 continue
             try:
                 return await self._ask(stack, request, target, plan, job, tried, started, deadline)
-            except Error as exc:
+            except BaseException as exc:
+                self.breakers.release(target.provider_id)  # a probe that was never sent is not the last one
+                if not isinstance(exc, Error):
+                    raise
                 last = exc
                 floating = (
                     index == 0 and rest and isinstance(exc, ConfigError | InvalidInput) and plan.because != "asked for"
                 )
                 if not floating and not (rest and retry.may_fall_back(exc)):
                     break
+                if not isinstance(exc, ProviderError):
+                    tried.append(Attempt(target.provider_id, target.model_id, exc.kind, str(exc)[:300]))
                 if job.tell:
                     following = plan.targets[index + 1]
                     job.tell(f"{target.provider_id} failed ({exc.kind}), asking {following.provider_id}")
@@ -123,13 +134,14 @@ class LLM:
         attempt, dropped = 0, set[str]()
         while True:
             attempt += 1
-            asked = time.monotonic()
+            asked, sent = time.monotonic(), False
             request, hold, words = await self.purse.reserve(request, target, job)
             warnings += words
             try:
                 async with AsyncExitStack() as own:
                     if not (gate := self._gate(target)).free:
-                        await own.enter_async_context(gate.enter(parameters.estimate_tokens(request)))
+                        await _enter(own, gate, parameters.estimate_tokens(request), deadline)
+                    sent = True
                     source, more = await self._send(own, request, target, deadline)
                     first = await _first_batch(source)
                     stack.push_async_exit(own.pop_all().__aexit__)
@@ -138,7 +150,7 @@ class LLM:
                 kind = error.kind if isinstance(error, Error) else "cancelled"
                 self.breakers.record(target.provider_id, kind)
                 with anyio.CancelScope(shield=True):
-                    await self.purse.failed(hold, target, job, plan.asked, error, asked)
+                    await self.purse.failed(hold, target, job, plan.asked, error, asked, sent=sent)
                 if not isinstance(error, Error):
                     raise
                 if isinstance(error, ProviderError):
@@ -146,7 +158,8 @@ class LLM:
                 field_ = learning.culprit(error, request)
                 if field_ is not None and field_ not in dropped:
                     dropped.add(field_)
-                    self.learned.add(*key, field_)
+                    if learning.lasts(error, field_):
+                        self.learned.add(*key, field_)
                     if field_ in {"stream", "stream_options"}:
                         request, target = _quieter(request, target, {field_})
                     else:
@@ -159,13 +172,13 @@ class LLM:
                     attempt,
                     attempts=self.settings.retries.attempts,
                     max_wait=self.settings.retries.max_wait,
-                    random=random,
+                    random=self.random,
                 )
                 if delay is None or time.monotonic() + delay >= deadline or not self.breakers.allows(key[0]):
                     raise
                 if job.tell:
                     job.tell(f"{key[0]}: {error.kind}, waiting {delay:.0f} s")
-                await anyio.sleep(delay)
+                await self.sleep(delay)
                 continue
             return Answer(
                 target=target,
@@ -221,6 +234,14 @@ class LLM:
             answer.usage, answer.cost = await self.purse.settle(answer, job, error)
 
 
+async def _enter(own: AsyncExitStack, gate: Gate, tokens: int, deadline: float) -> None:
+    """Hold a slot of the provider's own limits; waiting for one counts against the call's time."""
+    with anyio.move_on_after(max(0.0, deadline - time.monotonic())) as scope:
+        await own.enter_async_context(gate.enter(tokens))
+    if scope.cancelled_caught:
+        raise RateLimited("the limits set for it ([limits] of the provider) had no room before the call's deadline")
+
+
 async def _first_batch(source: AsyncGenerator[list[Chunk]]) -> list[Chunk]:
     """The first chunks that hold anything; until they are here, another target may still be asked."""
     try:
@@ -252,5 +273,10 @@ def _told(error: Error, tried: list[Attempt]) -> Error:
         names[words] = names.get(words, 0) + 1
     if sum(names.values()) > 1:
         listed = ", ".join(words + (f" x{count}" if count > 1 else "") for words, count in names.items())
-        error.message = f"{error.message[:1200]} (tried: {listed[:600]})"
+        error.message = f"{_cut(error.message, 1000)} (tried: {_cut(listed, 500)})"
     return error
+
+
+def _cut(text: str, most: int) -> str:
+    """The text in at most so many bytes of UTF-8."""
+    return text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")

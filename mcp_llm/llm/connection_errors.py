@@ -44,7 +44,14 @@ _ERRNO: Final[dict[int, str]] = {
 
 
 def unreachable(exc: BaseException, host: str, *, port: int | None = None, tls: bool = False) -> Error:
-    """The error for a connection to `host` that could not be made."""
+    """The error for a connection to `host` that could not be made; its `code` "connect" says that nothing was sent."""
+    error = _unreachable(exc, host, port=port, tls=tls)
+    if isinstance(error, Disconnected):
+        error.code = "connect"
+    return error
+
+
+def _unreachable(exc: BaseException, host: str, *, port: int | None, tls: bool) -> Error:
     where = host if port is None else f"{host}:{port}"
     for cause in _causes(exc):
         if isinstance(cause, UnicodeError):

@@ -76,4 +76,7 @@ class Clock:
             what, name, seconds = "no byte of the reply came", "first_byte", limits.first_byte
         else:
             what, name, seconds = "nothing was received any more", "idle", limits.idle
-        return Timeout(f"{what} within {round(seconds, 2):g} s ({name} deadline; it is set as `timeouts.{name}`)")
+        return Timeout(
+            f"{what} within {round(seconds, 2):g} s ({name} deadline; it is set as `timeouts.{name}`)",
+            code="connect" if connecting else None,  # then nothing was sent: it may be tried again, and costs nothing
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import Disconnected, Error, ProviderError, Unsupported
 from mcp_llm.types.message import Origin
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .access import Access
     from .backends import Backend
     from .transport import Deadlines, Transport
+
+MAX_MESSAGE: Final = 500
+"""Characters of a provider's own words that are kept."""
 
 
 def encode(request: ChatRequest, target: Target) -> HttpRequest:
@@ -45,16 +48,19 @@ async def over_http(
     async with transport.stream(base_url, http, headers, deadlines) as exchange:
         if exchange.status >= 400:
             body = await exchange.body()
-            raise failure(exchange.status, exchange.headers, body, codes=target.provider.error_codes)
+            raise _told(failure(exchange.status, exchange.headers, body, codes=target.provider.error_codes), access)
 
         async def batches() -> AsyncGenerator[list[Chunk]]:
-            async for data in exchange.chunks():
-                if chunks := reply.feed(data):
-                    yield chunks
-                if reply.done:
-                    await exchange.drain()
-                    break
-            yield reply.close()
+            try:
+                async for data in exchange.chunks():
+                    if chunks := reply.feed(data):
+                        yield chunks
+                    if reply.done:
+                        await exchange.drain()
+                        break
+                yield reply.close()
+            except ProviderError as exc:
+                raise _told(exc, access) from exc.__cause__
 
         stream = batches()
         try:
@@ -88,6 +94,12 @@ async def over_backend(
         yield stream
     finally:
         await stream.aclose()
+
+
+def _told(error: ProviderError, access: Access) -> ProviderError:
+    """The error with what the provider said made short, and no key in it."""
+    error.message = access.redacted(error.message)[:MAX_MESSAGE]
+    return error
 
 
 def blame(error: ProviderError, target: Target) -> ProviderError:

@@ -105,7 +105,7 @@ async def generate(
         raise
     given = receipt.result(turns, response, plan.asked, run_id, thread, parsed, warnings)
     if thread is not None:
-        await service.threads.append(thread, ask.principal, [request.messages[-1], response.message])
+        await service.threads.append(thread, ask.principal, [*request.messages[len(history) :], response.message])
     service.runs.finished("generate", ask.principal, started, given)
     return given
 

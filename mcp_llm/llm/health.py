@@ -20,6 +20,10 @@ WINDOW: Final = 30.0
 PAUSE: Final = 15.0
 TROUBLE: Final = frozenset({"overloaded", "timeout", "disconnected", "garbled"})
 """Error kinds that say something about the provider, not about the request."""
+ANSWERED: Final = frozenset(
+    {"auth", "quota", "not_found", "bad_request", "context_too_long", "refused", "rate_limited", "too_large"}
+)
+"""Error kinds of a provider that is up."""
 
 
 class ProviderHealth(Value):
@@ -67,15 +71,20 @@ class Breakers:
         state = self._states.get(provider_id)
         return max(0.0, state.open_until - self.clock()) if state and state.open_until is not None else 0.0
 
+    def release(self, provider_id: str) -> None:
+        """Give a probe back that came to no outcome."""
+        if (state := self._states.get(provider_id)) is not None:
+            state.probing = False
+
     def record(self, provider_id: str, kind: str | None) -> None:
-        """Note an outcome: None for success, else the error's kind; `cancelled` gives a probe back."""
-        if kind is None or (kind not in TROUBLE and kind != "cancelled"):
+        """Note an outcome: None for success, else the error's kind. What never reached it says nothing about it."""
+        if kind is None or kind in ANSWERED:
             self._states.pop(provider_id, None)  # it answered, be it with a refusal
             return
-        state = self._states.setdefault(provider_id, _State())
-        if kind == "cancelled":
-            state.probing = False
+        if kind not in TROUBLE:
+            self.release(provider_id)
             return
+        state = self._states.setdefault(provider_id, _State())
         now = self.clock()
         state.failures.append(now)
         while state.failures and state.failures[0] < now - WINDOW:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import BadRequest, ContextTooLong, Refused
 
+from .parameters import is_set
+
 if TYPE_CHECKING:
     from mcp_llm.errors import Error
     from mcp_llm.types.chat import ChatRequest
@@ -55,6 +57,14 @@ _REFUSAL: Final = re.compile(
     r"only .{0,30}(default|supported)|must be verified to stream|may not be",
     re.I,
 )
+_RANGE: Final = re.compile(
+    r"(above|below) (the )?(maximum|minimum)|(must|should|has to) be (a number |a value )?(between|at (least|most)|in "
+    r"the range|[<>]|less|greater|smaller|larger)|(less|greater|smaller|larger) than|out of range|[<>]= ?-?\d|"
+    r"integer_(above|below)|decimal_(above|below)|expected a value",
+    re.I,
+)
+"""The model takes the parameter but not this value: that is the caller's to mend, not ours to leave out."""
+_SCHEMA: Final = re.compile(r"invalid schema|schema .{0,80}(is not valid|invalid|not permitted|must|missing)", re.I)
 
 
 def culprit(error: Error, request: ChatRequest) -> str | None:
@@ -64,6 +74,8 @@ def culprit(error: Error, request: ChatRequest) -> str | None:
         or isinstance(error, ContextTooLong | Refused)
         or error.status not in {400, 422}
     ):
+        return None
+    if _RANGE.search(f"{error.message} {error.code}"):
         return None
     if error.param and (field := _known(error.param, request)):
         return field
@@ -75,6 +87,11 @@ def culprit(error: Error, request: ChatRequest) -> str | None:
     return None
 
 
+def lasts(error: Error, field: str) -> bool:
+    """Whether the next request will be refused for it too: one schema's fault says nothing about the others."""
+    return not (field == "json_schema" and _SCHEMA.search(str(error)))
+
+
 def _known(word: str, request: ChatRequest) -> str | None:
     field = SPELLINGS.get(word) or SPELLINGS.get(word.rpartition(".")[2])
     if field == "stream_options":
@@ -83,6 +100,6 @@ def _known(word: str, request: ChatRequest) -> str | None:
         field = "effort"  # one knob on some wires, two words for it
     if field == "effort" and request.effort is None and request.thinking_budget is not None:
         field = "thinking_budget"
-    if field is None or getattr(request, field) in (None, (), False):
+    if field is None or not is_set(request, field) or (field == "stream" and not request.stream):
         return None
     return field

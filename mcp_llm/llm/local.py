@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from mcp_llm.errors import Error
+from mcp_llm.errors import ConfigError, Error
 
 from .routing import Available
 
@@ -69,7 +69,11 @@ class Local:
 
         async with anyio.create_task_group() as tasks:
             for provider_id, provider in candidates:
-                tasks.start_soon(probe, provider_id, self.access.places(provider_id, provider))
+                try:
+                    places = self.access.places(provider_id, provider)
+                except ConfigError:
+                    continue  # a broken address of one server must not hide the others
+                tasks.start_soon(probe, provider_id, places)
         return [results[provider_id] for provider_id, _ in candidates if provider_id in results]
 
     async def _ask(self, provider_id: str, url: str) -> list[ModelInfo]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from mcp_llm.errors import Disconnected, Error, Unsupported
+from mcp_llm.errors import Error, Garbled, ProviderError, Unsupported
 from mcp_llm.wires import models as wires
 from mcp_llm.wires.failures import failure
 from mcp_llm.wires.reply import parse
@@ -66,7 +66,10 @@ class Models:
         cursor: str | None = None
         for _ in range(PAGES):
             body = await self.call(provider_id, wire.encode(cursor, quirks), base_url=base_url, patience=patience)
-            page, cursor = wire.decode(body)
+            try:
+                page, cursor = wire.decode(body)
+            except (TypeError, LookupError, AttributeError, ValueError) as exc:
+                raise Garbled("what came is no model list", provider=provider_id) from exc
             found += page
             if cursor is None:
                 break
@@ -88,12 +91,12 @@ class Models:
             if exchange.status >= 400:
                 raise failure(exchange.status, exchange.headers, body, codes=provider.error_codes)
             return parse(body)
-        except Error as exc:
-            if getattr(exc, "provider", "") is None:
-                exc.provider = provider_id  # type: ignore[attr-defined]  # ProviderError has it
+        except ProviderError as exc:
+            exc.provider = exc.provider or provider_id
+            exc.message = self.access.redacted(exc.message)[:500]
             raise
         except (ValueError, RecursionError) as exc:
-            raise Disconnected("the reply to a small question is no JSON", provider=provider_id, retry=False) from exc
+            raise Garbled("the reply to a small question is no JSON", provider=provider_id) from exc
 
     async def health(self, provider_id: str, *, refresh: bool = False) -> ProviderHealth:
         """One cheap call, remembered for a minute. Without a key nothing is asked and `available` is False."""

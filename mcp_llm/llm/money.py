@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.catalog import price
-from mcp_llm.errors import BudgetExceeded, Error
+from mcp_llm.errors import BudgetExceeded, ConfigError, Denied, Error, InvalidInput
 from mcp_llm.types.usage import Usage
 
 from . import parameters
@@ -62,7 +62,7 @@ class Purse:
         if not scopes:
             return request, None, []
         words: list[str] = []
-        ceiling = min((scope.usd for scope in scopes if scope.usd is not None), default=None)
+        ceiling = await self._left(scopes)
         tokens_in = parameters.estimate_tokens(request)
         worst: Decimal | None = None
         if ceiling is not None:
@@ -71,6 +71,15 @@ class Purse:
         entry = self._entry(target, job, target.name, "unknown", time.monotonic())
         reservation = await self.ledger.reserve(scopes, usd=worst, tokens=tokens, entry=entry)
         return request, Hold(reservation, worst, tokens), words
+
+    async def _left(self, scopes: list[Scope]) -> Decimal | None:
+        """Dollars that the tightest scope still has, calls in flight counted; None where none is limited in dollars."""
+        left: list[Decimal] = []
+        for scope in scopes:
+            if scope.usd is not None:
+                used = await self.ledger.used(scope.kind, scope.key)
+                left.append(max(Decimal(0), scope.usd - used.usd - used.held_usd))
+        return min(left, default=None)
 
     def _fit(
         self, request: ChatRequest, target: Target, tokens_in: int, ceiling: Decimal
@@ -100,8 +109,8 @@ class Purse:
         affordable = int((ceiling - base) / per_token) if per_token > 0 else 0
         if affordable < SMALLEST:
             raise BudgetExceeded(
-                f"this prompt alone may cost ${base:.4f} on {target.name}, the budget is ${ceiling}. Shorten it, raise "
-                "the budget, or ask a cheaper model.",
+                f"this prompt alone may cost ${base:.4f} on {target.name}, the budget has ${ceiling} left. Shorten it, "
+                "raise the budget, or ask a cheaper model.",
                 limit="usd",
             )
         words = [f"`max_tokens` was set to {affordable} so that the answer cannot cost more than ${ceiling}"]
@@ -129,10 +138,20 @@ class Purse:
         asked_for: str,
         error: BaseException,
         asked: float,
+        *,
+        sent: bool,
     ) -> None:
-        """A request that gave no answer: its row, and the money back; what may have been billed all the same stays."""
+        """A request that gave no answer: its row, and the money back; what may have been billed all the same stays.
+
+        What failed on this side (no key, nothing `sent`) was no request: it has no row.
+        """
+        if not sent or isinstance(error, ConfigError | Denied) or type(error) is InvalidInput:
+            if hold is not None:
+                await self.ledger.release(hold.reservation)
+            return
         kind = error.kind if isinstance(error, Error) else "cancelled"
-        billed = kind in {"timeout", "cancelled", "disconnected", "garbled"} and getattr(error, "code", "") != "connect"
+        unsent = getattr(error, "code", "") == "connect"
+        billed = kind in {"timeout", "cancelled", "disconnected", "garbled", "too_large"} and not unsent
         entry = self._entry(target, job, asked_for, kind, asked)
         entry.request_id = getattr(error, "request_id", None)
         if hold is None:

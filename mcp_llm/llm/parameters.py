@@ -40,14 +40,14 @@ def fit(request: ChatRequest, target: Target, learned: Collection[str] = ()) -> 
         raise Unsupported(
             f"{who} cannot call tools. Leave `tools` out or ask another model; list_models shows which can."
         )
-    for name in {*(facts.refuses or ()), *learned}:
+    for name in sorted({*(facts.refuses or ()), *learned}):
         if name in {"system", "tools", "stream_options"} or name not in ChatRequest.model_fields:
             continue
-        if (value := getattr(request, name)) in (None, (), False):
+        if not is_set(request, name):
             continue
         if name == "json_schema":
             changes["json_output"] = True
-            changes["system"] = _append(request.system, instruction(value))
+            changes["system"] = _append(request.system, instruction(request.json_schema))
             changes["json_schema"] = None
             continue
         changes[name] = EMPTY.get(name)
@@ -73,6 +73,12 @@ def fit(request: ChatRequest, target: Target, learned: Collection[str] = ()) -> 
         warnings.append(f"`max_tokens` was lowered to {facts.output}, the most {who} writes")
     _ranges(request, facts, who, changes)
     return (request.model_copy(update=changes) if changes else request), warnings
+
+
+def is_set(request: ChatRequest, name: str) -> bool:
+    """Whether the caller said anything about this field. 0 is something: a temperature, a seed, a budget."""
+    value = getattr(request, name)
+    return not (value is None or value == () or (name == "json_output" and not value))
 
 
 def without(request: ChatRequest, field: str) -> ChatRequest:
@@ -109,7 +115,7 @@ def estimate_tokens(request: ChatRequest) -> int:
 def _defaults(request: ChatRequest, facts: Facts) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for name, value in (facts.defaults or {}).items():
-        if getattr(request, name) in (None, (), False):
+        if not is_set(request, name):
             changes[name] = tuple(value) if isinstance(value, list) else value
     if facts.extra:
         changes["options"] = {**facts.extra, **request.options}

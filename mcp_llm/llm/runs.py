@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mcp_llm.errors import Error, ProviderError
+from mcp_llm.errors import Error, ProviderError, TooLarge
 
 if TYPE_CHECKING:
     import sqlite3
@@ -45,7 +45,7 @@ class Runs:
         """Keep why it failed and what had arrived; anything but our own errors means it was cancelled."""
         status = "failed" if isinstance(error, Error) else "cancelled"
         data: dict[str, Any] = {"error": str(error)[:2000], "kind": getattr(error, "kind", status)}
-        if isinstance(error, ProviderError) and error.partial:
+        if isinstance(error, ProviderError | TooLarge) and error.partial:
             data["partial"] = error.partial
         self._post(run_id, kind, principal, status, started_ms, model, json.dumps(data, ensure_ascii=False))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
+
+from pydantic_core import PydanticSerializationError
 
 from mcp_llm.errors import InvalidInput
 from mcp_llm.types.message import Message
@@ -43,7 +46,7 @@ class Threads:
     async def append(self, thread: str, principal: str, messages: Sequence[Message]) -> None:
         """Add messages at the end, durable when this returns."""
         now = time.time_ns() // 1_000_000
-        texts = [message.model_dump_json(exclude_none=True) for message in messages]
+        texts = [_text(message) for message in messages]
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
@@ -59,3 +62,12 @@ class Threads:
             )
 
         await self.store.write(work)
+
+
+def _text(message: Message) -> str:
+    """As JSON; a lone surrogate, which a caller's string may hold and UTF-8 cannot, becomes U+FFFD."""
+    try:
+        return message.model_dump_json(exclude_none=True)
+    except PydanticSerializationError:
+        text = json.dumps(message.model_dump(exclude_none=True), ensure_ascii=False)
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

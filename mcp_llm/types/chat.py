@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -103,32 +103,75 @@ class ChatResponse(Value):
         return self.message.text
 
 
-@dataclass(slots=True)
+class _Growing:
+    """One slot: the first delta, and of the later ones only what they add, so that a long stream keeps few objects."""
+
+    __slots__ = ("echoes", "part", "pieces")
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.pieces: list[str] = []
+        self.echoes: list[dict[str, Any]] = []
+
+    def add(self, part: Part) -> None:
+        kind = type(part)
+        if kind is not type(self.part):
+            raise TypeError(f"a {kind.__name__} cannot be added to a {type(self.part).__name__}")
+        if isinstance(part, Text | Thinking):
+            self.pieces.append(part.text)
+        elif isinstance(part, ToolCall):
+            assert isinstance(self.part, ToolCall)
+            self.pieces.append(part.arguments)
+            if (part.id and not self.part.id) or (part.name and not self.part.name):
+                first = self.part
+                self.part = ToolCall(first.id or part.id, first.name or part.name, first.arguments, first.echo)
+        else:
+            self.part = part  # media and opaque parts come whole: a later one replaces the earlier (partial images)
+            return
+        if part.echo is not None:
+            self.echoes.append(part.echo)
+
+    def text(self) -> str:
+        return self.part.text + "".join(self.pieces) if isinstance(self.part, Text) else ""
+
+    def whole(self) -> Part:
+        part = self.part
+        if not self.pieces:
+            return part
+        if isinstance(part, Text | Thinking):
+            return type(part)(part.text + "".join(self.pieces), sum_echo([part.echo, *self.echoes]))
+        assert isinstance(part, ToolCall)
+        return ToolCall(part.id, part.name, part.arguments + "".join(self.pieces), sum_echo([part.echo, *self.echoes]))
+
+
 class Fold:
     """Adds chunks up to a response. Texts and arguments are joined once at the end, so a long stream stays linear."""
 
-    slots: dict[int, list[Part]] = field(default_factory=dict)
-    end: End | None = None
+    __slots__ = ("_slots", "end")
+
+    def __init__(self) -> None:
+        self.end: End | None = None
+        self._slots: dict[int, _Growing] = {}
 
     def add(self, chunk: Chunk) -> None:
         """Take the next chunk."""
         if isinstance(chunk, End):
             self.end = chunk
-        elif (parts := self.slots.get(chunk.slot)) is None:
-            self.slots[chunk.slot] = [chunk.part]
+        elif (growing := self._slots.get(chunk.slot)) is None:
+            self._slots[chunk.slot] = _Growing(chunk.part)
         else:
-            parts.append(chunk.part)
+            growing.add(chunk.part)
 
     def parts(self) -> tuple[Part, ...]:
         """The parts so far, empty ones left out unless they carry opaque state."""
-        joined = (_join(parts) for parts in self.slots.values())
+        whole = (growing.whole() for growing in self._slots.values())
         return tuple(
-            part for part in joined if not isinstance(part, Text | Thinking) or part.text or part.echo is not None
+            part for part in whole if not isinstance(part, Text | Thinking) or part.text or part.echo is not None
         )
 
     def text(self) -> str:
         """The words so far."""
-        return "".join(part.text for parts in self.slots.values() for part in parts if isinstance(part, Text))
+        return "".join(growing.text() for growing in self._slots.values())
 
     def response(self, origin: Origin | None = None) -> ChatResponse:
         """The whole answer; without an `End` it reads as an answer that stopped for an unknown reason."""
@@ -143,25 +186,6 @@ class Fold:
             note=end.note,
             extras=end.extras,
         )
-
-
-def _join(parts: list[Part]) -> Part:
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    if isinstance(first, Text | Thinking):
-        pieces = cast("list[Text | Thinking]", parts)
-        echoes = sum_echo(piece.echo for piece in pieces)
-        return type(first)("".join(piece.text for piece in pieces), echoes)
-    if isinstance(first, ToolCall):
-        calls = cast("list[ToolCall]", parts)
-        return ToolCall(
-            next((call.id for call in calls if call.id), ""),
-            next((call.name for call in calls if call.name), ""),
-            "".join(call.arguments for call in calls),
-            sum_echo(call.echo for call in calls),
-        )
-    return parts[-1]  # media and opaque parts come whole: a later one replaces the earlier (partial images)
 
 
 def sum_echo(echoes: Iterable[dict[str, Any] | None]) -> dict[str, Any] | None:

@@ -20,6 +20,8 @@ from .base import Frame
 from .frames import Frames
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcp_llm.types.message import Json, Part
 
     from .base import ChatDecoder, ChatWire
@@ -70,6 +72,18 @@ class Reply:
         self._cut = False
         self._kinds: dict[int, type[Part]] = {}
         self._halves: dict[int, tuple[str, Text | Thinking | ToolCall]] = {}
+        self._quick: Callable[[bytes], str | None] | None = None
+        self._quick_slot: int = getattr(self._decoder, "quick_slot", -1)
+        if (quick := getattr(self._decoder, "quick", None)) is not None:
+
+            def words(data: bytes) -> str | None:
+                try:
+                    found: str | None = quick(from_json(data))
+                except (ValueError, *_STUMBLES):
+                    return None  # the long way says what is wrong with it
+                return found
+
+            self._quick = words
 
     @property
     def done(self) -> bool:
@@ -109,14 +123,32 @@ class Reply:
 
     def _decode(self, frames: list[tuple[str | None, bytes]]) -> list[Chunk]:
         chunks: list[Chunk] = []
+        quick = None if self._lone or self._frames.whole else self._quick
+        words: list[str] = []
         try:
             for event, data in frames:
+                if quick is not None and (piece := quick(data)) is not None:
+                    words.append(piece)
+                    continue
+                if words:
+                    self._say(words, chunks)
                 self._payload(event, data.strip(), chunks)
+            if words:
+                self._say(words, chunks)
         except ProviderError as error:
             if not chunks:
                 raise
             self._error = error
         return self._mend(chunks)
+
+    def _say(self, words: list[str], chunks: list[Chunk]) -> None:
+        """Pieces of text that came in one read leave as one delta."""
+        slot, text = self._quick_slot, words[0] if len(words) == 1 else "".join(words)
+        words.clear()
+        self._count += 1
+        if self._kinds.setdefault(slot, Text) is not Text:
+            raise Garbled("the reply has two kinds of part in one place")
+        chunks.append(Delta(slot, Text(text)))
 
     def _payload(self, event: str | None, data: bytes, chunks: list[Chunk]) -> None:
         if not data:
@@ -136,15 +168,25 @@ class Reply:
                     raise Garbled(f"the reply holds something that is no JSON: {excerpt(data)!r}") from exc
                 self._lone = True
             # Without alt=sse a vendor streams one JSON array; its items are what the events would have been.
-            items = value if isinstance(value, list) and self._frames.whole else [value]
-            values = [item for item in items if item is not None]
+            if isinstance(value, list) and self._frames.whole:
+                values = [item for item in value if item is not None]
+            else:
+                values = [] if value is None else [value]
             if not values:
                 return
         self._count += 1
+        whole, kinds = self._frames.whole, self._kinds
         for value in values:
             try:
-                for chunk in self._decoder.feed(Frame(event, value, whole=self._frames.whole)):
-                    self._check(chunk)
+                for chunk in self._decoder.feed(Frame(event, value, whole)):
+                    # The next piece of a text, nearly all of a stream, is seen to be well-formed right here.
+                    if not (
+                        type(chunk) is Delta
+                        and type(part := chunk.part) is Text
+                        and type(part.text) is str
+                        and kinds.get(chunk.slot) is Text
+                    ):
+                        self._check(chunk)
                     chunks.append(chunk)
             except _STUMBLES as exc:
                 raise Garbled(

@@ -1,7 +1,7 @@
-"""A fake provider that costs next to nothing: prebuilt Chat Completions bytes, over a bare asyncio protocol.
+"""A fake provider that costs next to nothing: prebuilt Chat Completions and Messages bytes, a bare asyncio protocol.
 
-The path says how it answers: `/n<deltas>/g<microseconds between them>/v1/chat/completions`; a gap of 0 sends the whole
-stream at once. Prints its port. Run as a process of its own, on another CPU than what is measured.
+The path says how it answers: `/n<deltas>/g<microseconds between them>/v1/chat/completions` or `/messages`; a gap of 0
+sends the whole stream at once. Prints its port. Run as a process of its own, on another CPU than what is measured.
 """
 
 from __future__ import annotations
@@ -15,14 +15,42 @@ import sys
 
 TEXT = "The quick brown fox jumps over the lazy dog. " * 20
 HEAD = {"id": "chatcmpl-1", "created": 1790000000, "model": "bench-1"}
-USAGE = {"prompt_tokens": 60, "completion_tokens": 200, "total_tokens": 260, "prompt_tokens_details": {"cached_tokens": 0}}
+USAGE = {"prompt_tokens": 60, "completion_tokens": 200, "total_tokens": 260}
+MESSAGE: dict[str, object] = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "bench-1",
+    "content": [],
+    "stop_reason": None,
+    "stop_sequence": None,
+    "usage": {"input_tokens": 60, "output_tokens": 200},
+}
 
 
-def _reply() -> bytes:
-    message = {"role": "assistant", "content": TEXT, "refusal": None}
-    choices = [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}]
-    body = json.dumps({**HEAD, "object": "chat.completion", "choices": choices, "usage": USAGE}).encode()
+def _reply(messages: bool) -> bytes:
+    reply: dict[str, object] = {**MESSAGE, "content": [{"type": "text", "text": TEXT}], "stop_reason": "end_turn"}
+    if not messages:
+        message = {"role": "assistant", "content": TEXT, "refusal": None}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}]
+        reply = {**HEAD, "object": "chat.completion", "choices": choices, "usage": USAGE}
+    body = json.dumps(reply).encode()
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+
+def _message_events(deltas: int) -> list[bytes]:
+    def event(kind: str, **more: object) -> bytes:
+        return b"event: %s\ndata: %s\n\n" % (kind.encode(), json.dumps({"type": kind, **more}).encode())
+
+    text = [{"type": "text_delta", "text": f" word{index % 10}"} for index in range(deltas)]
+    return [
+        event("message_start", message=MESSAGE),
+        event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+        *(event("content_block_delta", index=0, delta=delta) for delta in text),
+        event("content_block_stop", index=0),
+        event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 200}),
+        event("message_stop"),
+    ]
 
 
 def _events(deltas: int) -> list[bytes]:
@@ -44,9 +72,9 @@ def _chunk(data: bytes) -> bytes:
 
 
 SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-WHOLE = _reply()
-STREAMS: dict[int, list[bytes]] = {}
-PATH = re.compile(rb"POST /n(\d+)/g(\d+)/")
+WHOLE = {False: _reply(messages=False), True: _reply(messages=True)}
+STREAMS: dict[tuple[int, bool], list[bytes]] = {}
+PATH = re.compile(rb"POST /n(\d+)/g(\d+)/v1/(chat/completions|messages|v1/messages)")
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 STREAMED = re.compile(rb'"stream": ?true')
 
@@ -79,12 +107,16 @@ class Upstream(asyncio.Protocol):
 
     def answer(self, request: bytes) -> None:
         assert self.transport is not None
-        if not STREAMED.search(request):
-            self.transport.write(WHOLE)
-            return
         found = PATH.match(request)
-        deltas, gap = (int(found[1]), int(found[2])) if found else (20, 0)
-        events = STREAMS.get(deltas) or STREAMS.setdefault(deltas, _events(deltas))
+        if found is None:
+            self.transport.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+            return
+        deltas, gap, messages = int(found[1]), int(found[2]), found[3].endswith(b"messages")
+        if not STREAMED.search(request):
+            self.transport.write(WHOLE[messages])
+            return
+        if (events := STREAMS.get((deltas, messages))) is None:
+            events = STREAMS[deltas, messages] = _message_events(deltas) if messages else _events(deltas)
         if gap:
             self.task = asyncio.create_task(self.paced(events, gap / 1e6))
         else:
@@ -106,9 +138,9 @@ async def main() -> None:
         os.sched_setaffinity(0, {1})
     server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
-    stop = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), lambda: stop.done() or stop.set_result(None))
-    await stop
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
+    await stop.wait()
 
 
 if __name__ == "__main__":

@@ -172,8 +172,10 @@ class FaultServer:
             writer.transport.abort()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> None:
+        early = b""
         while True:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            head = (early + await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            early = b""
             method, target, _ = head[0].split(" ", 2)
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:-2])}
             body = await reader.readexactly(int(headers.get("content-length", "0")))
@@ -183,22 +185,26 @@ class FaultServer:
                 await self._join(reader, writer, self._tunnel)
                 return
             reply = self._next(target)
-            # From here on the peer says nothing more before it has the reply: whatever `read` gives, it is gone.
-            gone = asyncio.ensure_future(reader.read(1)) if _endless(reply) else None
+            # A reply that may never end is watched: what `read` gives is the end, or the next request's first byte.
+            watch = asyncio.ensure_future(reader.read(1)) if _endless(reply) else None
             sending = asyncio.ensure_future(self._send(reply, writer))
             try:
-                await asyncio.wait({sending, *({gone} if gone else ())}, return_when=asyncio.FIRST_COMPLETED)
-                if gone is not None and gone.done():
-                    gone.exception()
+                await asyncio.wait({sending, *({watch} if watch else ())}, return_when=asyncio.FIRST_COMPLETED)
+                if watch is not None and watch.done():
+                    early = watch.result()
+                    if not early:
+                        return
+                if not await sending:
                     return
-                more = await sending
             finally:
-                for task in (sending, gone):
+                for task in (sending, watch):
                     if task is not None and not task.done():
                         task.cancel()
                         await asyncio.gather(task, return_exceptions=True)
-            if not more:
-                return
+            if watch is not None and not watch.cancelled():
+                early = watch.result()
+                if not early:
+                    return
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
         other, other_writer = await asyncio.open_connection("127.0.0.1", port)

@@ -58,7 +58,7 @@ OUTPUT: dict[str, Any] = {
         "finish_reason": {"type": "string"},
         "thinking": {"type": "string"},
         "tool_calls": {"type": "array", "items": {"type": "object"}},
-        "parsed": {},
+        "parsed": {"anyOf": [{"type": kind} for kind in ("object", "array", "string", "number", "boolean")]},
         "usage": {"type": "object"},
         "cost": {"type": "object"},
         "run_id": {"type": "string"},

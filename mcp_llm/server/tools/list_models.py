@@ -34,7 +34,7 @@ class ListModelsArguments(Arguments):
 OUTPUT: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "default": {"type": ["string", "null"]},
+        "default": {"anyOf": [{"type": "string"}, {"type": "null"}]},
         "models": {"type": "array", "items": {"type": "object"}},
         "missing": {"type": "object"},
         "problems": {"type": "array", "items": {"type": "string"}},

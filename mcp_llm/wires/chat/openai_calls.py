@@ -26,6 +26,18 @@ class _Call:
     name: str = ""
     pieces: list[str] = field(default_factory=list)
 
+    def is_other(self, call_id: str, name: str) -> bool:
+        """Whether this id or name belongs to another call."""
+        return bool((call_id and self.id and call_id != self.id) or (self.name and name != self.name))
+
+    def is_complete(self) -> bool:
+        """Whether the arguments are whole by now; none count as whole."""
+        try:
+            json.loads("".join(self.pieces) or "{}")
+        except ValueError:
+            return False
+        return True
+
 
 class Calls:
     """The calls of one reply. Their slots are negative, so that they meet no other's."""
@@ -72,15 +84,17 @@ class Calls:
 
     def _find(self, index: Hashable, call_id: str, name: str) -> _Call:
         """The call that a delta goes on with, or a new one."""
+        last = self._calls[-1] if self._calls else None
         if index is not None:
             found = self._by_index.get(index)
-            # Every call under one index (seen in compatible front ends): another id and name, the arguments complete.
-            if found is not None and name and call_id and found.id and call_id != found.id and _complete(found):
-                found = None
+            if found is not None and name and found.is_other(call_id, name) and found.is_complete():
+                found = None  # every call under one index, as some compatible front ends have it
         elif call_id:
             found = next((call for call in self._calls if call.id == call_id), None)
+        elif not name or (last is not None and last.name == name and not last.is_complete()):
+            found = last
         else:
-            found = self._calls[-1] if self._calls and not name else None
+            found = None
         if found is None:
             found = _Call(-1 - len(self._calls))
             self._calls.append(found)
@@ -91,14 +105,6 @@ class Calls:
     def _invented(self) -> str:
         taken = {call.id for call in self._calls}
         return next(name for number in range(len(taken) + 1) if (name := f"call_{number}") not in taken)
-
-
-def _complete(call: _Call) -> bool:
-    try:
-        json.loads("".join(call.pieces) or "{}")
-    except ValueError:
-        return False
-    return True
 
 
 def word(value: Json) -> str | None:

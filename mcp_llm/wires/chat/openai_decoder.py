@@ -55,6 +55,8 @@ _TEXT, _THINKING, _FIRST = 0, 1, 2
 class Decoder:
     """Frames -> chunks of one reply."""
 
+    quick_slot = _TEXT
+
     def __init__(self, quirks: Any) -> None:
         self.done = False
         self._tags = ThinkTags() if quirks.think_tags else None
@@ -79,22 +81,33 @@ class Decoder:
         if data is None:
             self.done = True
             return ()
+        return self._chunk(frame, data, data.get("choices"))
+
+    def quick(self, data: Json) -> str | None:
+        """The words of a plain text delta, nearly all of a stream; None for everything else, which `feed` gets."""
+        if not self._settled or "error" in data or "citations" in data or data.get("usage"):
+            return None
         choices = data.get("choices")
-        if choices and self._model and len(choices) == 1 and not frame.whole and "error" not in data:
-            # The plain text delta, nearly all of a stream: nothing but a few look-ups may happen here.
-            choice = choices[0]
-            delta = choice.get("delta")
-            if (
-                delta
-                and type(content := delta.get("content")) is str
-                and (len(delta) == 1 or (len(delta) == 2 and "role" in delta))
-                and choice.get("finish_reason") is None
-                and not choice.get("index")
-                and not data.get("usage")
-                and "citations" not in data
-            ):
-                return self._text(content) if content else ()
-        return self._chunk(frame, data, choices)
+        if not choices or len(choices) != 1:
+            return None
+        choice = choices[0]
+        delta = choice.get("delta")
+        if (
+            delta
+            and type(content := delta.get("content")) is str
+            and (len(delta) == 1 or (len(delta) == 2 and "role" in delta))
+            and choice.get("finish_reason") is None
+            and not choice.get("index")
+            and content
+        ):
+            self._said = True
+            return content
+        return None
+
+    @property
+    def _settled(self) -> bool:
+        """Whether the model is known and no tag can open any more."""
+        return self._model is not None and (self._tags is None or self._tags.settled)
 
     def close(self) -> Iterable[Chunk]:
         """The end of the answer."""

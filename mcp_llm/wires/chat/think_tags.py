@@ -9,11 +9,16 @@ CLOSE: Final = "</think>"
 
 
 class ThinkTags:
-    """Feed it text, get `(thinking, text)`; a tag that does not open the answer is left alone as text."""
+    """Feed it text, get `(thinking, text)`; tags elsewhere stay text, newlines around the two taken off are dropped."""
 
     def __init__(self) -> None:
         self._held = ""
         self._place = "start"
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything from here on is text."""
+        return self._place == "text"
 
     def feed(self, text: str) -> tuple[str, str]:
         """What is certain by now; a beginning of a tag is held back."""
@@ -30,17 +35,22 @@ class ThinkTags:
                     return "", ""
                 self._place = "text"
                 return "", held
-            self._place = "thinking"
-            held = rest[len(OPEN) :].lstrip("\n")
+            self._place = "opened"
+            held = rest[len(OPEN) :]
+        if self._place == "opened":
+            held = held.lstrip("\n")
+            if held:
+                self._place = "thinking"
         if self._place == "thinking":
             thinking, tag, rest = held.partition(CLOSE)
             if not tag:
                 return self._kept(held), ""
+            self._place = "closed"
             held = rest
-            self._place = "gap"
-        held = held.lstrip("\n")  # the blank lines between the tag and the answer
-        if held:
-            self._place = "text"
+        if self._place == "closed":
+            held = held.lstrip("\n")
+            if held:
+                self._place = "text"
         return thinking, held
 
     def close(self) -> tuple[str, str]:
@@ -49,6 +59,7 @@ class ThinkTags:
         return (held, "") if self._place == "thinking" else ("", held)
 
     def _kept(self, held: str) -> str:
+        """The text without what may be the beginning of the closing tag, which is held back."""
         for size in range(min(len(CLOSE) - 1, len(held)), 0, -1):
             if held.endswith(CLOSE[:size]):
                 self._held = held[-size:]

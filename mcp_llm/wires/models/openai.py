@@ -108,8 +108,10 @@ def _routes(item: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _first(tables: Iterable[dict[str, Any]], keys: Iterable[str]) -> int | None:
     """The first count above 0: some lists say 0 for unknown."""
-    values = (table.get(key) for table in tables for key in keys)
-    return next((value for value in values if type(value) is int and value > 0), None)
+    for value in (table.get(key) for table in tables for key in keys):
+        if isinstance(value, int | float) and value is not True and value > 0 and value % 1 == 0:
+            return int(value)
+    return None
 
 
 def _context(item: dict[str, Any]) -> int | None:

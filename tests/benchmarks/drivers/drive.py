@@ -13,8 +13,10 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 PROMPT = "Say something about foxes. " * 8
 DELTAS, PACED, STREAMS, GAP = 1000, 50, 32, 20_000
@@ -56,11 +58,14 @@ async def _first(stream: AsyncIterator[object]) -> float:
 
 async def _case(peer: Peer, base: str, case: str) -> float:
     kind, _, number = case.partition(" ")
-    whole, burst, paced, short = (f"{base}/{path}/v1" for path in ("n20/g0", f"n{DELTAS}/g0", f"n{PACED}/g{GAP}", "n20/g0"))
+    whole, burst, paced, short = (
+        f"{base}/{path}/v1" for path in ("n20/g0", f"n{DELTAS}/g0", f"n{PACED}/g{GAP}", "n20/g0")
+    )
     if kind == "call":
         at_once = int(number)
         count = {1: 150, 32: 640}.get(at_once, 1024)
-        assert "quick brown fox" in await peer.call(whole)
+        answer = await peer.call(whole)
+        assert "quick brown fox" in answer or "word1 word2" in answer
         await _many(lambda: peer.call(whole), at_once, at_once)
         return await _many(lambda: peer.call(whole), count, at_once) / count * 1e6
     if kind == "burst":
@@ -82,10 +87,11 @@ def main(open_peer: Callable[[], Any]) -> None:
         os.sched_setaffinity(0, {0})
     plan = json.loads(sys.argv[1])
 
-    async def run() -> dict[str, float]:
+    async def run(case: str) -> float:
+        # A client of its own for every case: idle connections left by one would cost every call of the next.
         async with open_peer() as peer:
-            return {case: await _case(peer, plan["base"], case) for case in plan["cases"]}
+            return await _case(peer, plan["base"], case)
 
-    told: dict[str, Any] = {"cases": asyncio.run(run())}
+    told: dict[str, Any] = {"cases": {case: asyncio.run(run(case)) for case in plan["cases"]}}
     told["rss"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(told))

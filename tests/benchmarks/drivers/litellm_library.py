@@ -16,9 +16,9 @@ MESSAGES = [{"role": "user", "content": drive.PROMPT}]
 
 class LiteLLM:
     def __init__(self) -> None:
-        self.library: Any = import_module("litellm")
-        self.library.telemetry = False
-        self.library.suppress_debug_info = True
+        library: Any = import_module("litellm")
+        library.telemetry, library.suppress_debug_info = False, True
+        self.library = library
 
     async def _ask(self, base: str, **more: Any) -> Any:
         return await self.library.acompletion(

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import tempfile
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,16 +53,13 @@ def settings(base: str) -> tuple[str, dict[str, str]]:
 
 @asynccontextmanager
 async def opened() -> AsyncIterator[Ours]:
-    import json
-    import sys
-
-    text, names = settings(json.loads(sys.argv[1])["base"])
-    with tempfile.TemporaryDirectory() as home:
-        os.environ |= {"MCP_LLM_HOME": home, KEY: "bench-key-0123456789"}
-        os.chdir(home)
-        Path(home, "mcp_llm.toml").write_text(text, encoding="utf-8")
-        yield Ours(names)
+    yield Ours(NAMES)
 
 
 if __name__ == "__main__":
-    drive.main(opened)
+    TEXT, NAMES = settings(json.loads(sys.argv[1])["base"])
+    with tempfile.TemporaryDirectory() as home:
+        os.environ |= {"MCP_LLM_HOME": home, KEY: "bench-key-0123456789"}
+        os.chdir(home)
+        Path(home, "mcp_llm.toml").write_text(TEXT, encoding="utf-8")
+        drive.main(opened)

@@ -1,0 +1,66 @@
+"""`mcp-llm demo`: what a host does, step by step, with a real server process; then what to paste into a host."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+import click
+
+from . import hosts, running, terminal
+
+PROMPT: Final = "In one sentence: what is the Model Context Protocol?"
+MODULE: Final = ("-m", "mcp_llm", "serve")
+
+
+@click.command()
+@click.argument("prompt", default=PROMPT)
+@click.option("--json", "as_json", is_flag=True)
+def command(prompt: str, as_json: bool) -> int:
+    """Start the server over stdio, list its tools and models, ask PROMPT, and print the config for hosts.
+
+    Needs no key: without one the built-in demo answers, which is no language model. With one, the model in force does.
+    """
+    import anyio
+
+    from mcp_llm import config as configuration
+    from mcp_llm.server.trial import trial
+
+    config = running.load()
+    steps: list[dict[str, Any]] = []
+
+    def tell(step: str, data: dict[str, Any]) -> None:
+        steps.append({"step": step, **data})
+        if not as_json:
+            terminal.line(_words(len(steps), step, data))
+
+    async def work() -> None:
+        await trial([sys.executable, *MODULE], configuration.child_environment(), prompt, tell)
+
+    try:
+        anyio.run(lambda: running.attended(work, last=True))
+    except running.Interrupted as exc:
+        return exc.code
+    home = config.variable("MCP_LLM_HOME")
+    found = hosts.snippets({"MCP_LLM_HOME": home} if home else {})
+    if as_json:
+        terminal.dump({"steps": steps, "hosts": found})
+        return 0
+    terminal.line("\nTo use it from a host, paste:")
+    for one in found:
+        terminal.line(f"\n# {one['host']}: {one['where']}\n{one['paste']}")
+    terminal.line(
+        "\nKeys go into .env in the config folder (`mcp-llm config path` is beside it), not into these files."
+    )
+    return 0
+
+
+def _words(number: int, step: str, data: dict[str, Any]) -> str:
+    told = {
+        "started": "server started: {server}, protocol {protocol} ({era} era)",
+        "tools": "tools listed: {tools}",
+        "models": "list_models: {count} can be asked; in force {default} ({because})",
+        "answer": "generate({prompt!r}):\n\n{text}",
+    }[step]
+    shown = {name: ", ".join(value) if isinstance(value, list) else value for name, value in data.items()}
+    return f"{number}. {told.format(**shown)}"

@@ -1,0 +1,105 @@
+"""`mcp-llm doctor`: everything that decides whether a call can work, with how to mend what is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from mcp_llm.errors import ConfigError
+
+from . import running, terminal
+
+if TYPE_CHECKING:
+    from mcp_llm.llm.service import Service
+
+    from .findings import Finding
+
+COLOURS: Final = {"ok": "green", "note": "yellow", "problem": "red"}
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Also make one free call to each configured provider.")
+@click.option("--host", is_flag=True, help="Also say what a host can expect of the server.")
+@click.option("--json", "as_json", is_flag=True)
+def command(check: bool, host: bool, as_json: bool) -> int:
+    """Say what was found where, what is wrong, and how to mend it.
+
+    Exit code 0 when a real model can be asked (with --check: when one answers), 1 when only the demo can.
+    """
+    from . import findings
+
+    found: list[Finding] = []
+    able: list[str] = []
+    try:
+        config = running.load()
+    except ConfigError as exc:
+        found.append(
+            findings.Finding("settings", "problem", str(exc), "mend the file; `mcp-llm config path` says where")
+        )
+    else:
+
+        async def work(service: Service) -> None:
+            found.extend(findings.settings(config))
+            found.extend(await findings.state(service))
+            found.extend(findings.keys(service))
+            found.extend(await findings.local(service))
+            found.extend(await findings.force(service))
+            able.extend(await _able(service, found, check=check))
+            found.extend(findings.files(service))
+            found.append(findings.tools(config))
+            if host:
+                found.extend(_host())
+
+        try:
+            # What came up is told as a finding, not twice.
+            running.run(work, config, quiet=True)
+        except running.Interrupted as exc:
+            return exc.code
+    if as_json:
+        data: dict[str, Any] = {"ok": bool(able), "can_be_asked": able, "versions": findings.versions()}
+        terminal.dump({**data, "findings": [one.data() for one in found]})
+    else:
+        _tell(found, able)
+    return 0 if able else 1
+
+
+async def _able(service: Service, found: list[Finding], *, check: bool) -> list[str]:
+    """The providers that can be asked; with `check` those that answer, or cannot be checked."""
+    from . import findings, health
+
+    ids = await health.configured(service)
+    if not check:
+        return ids
+    states = await health.check(service, ids)
+    found.extend(findings.checked(states))
+    return [one.provider_id for one in states if one.available is not False]
+
+
+def _host() -> list[Finding]:
+    from mcp_llm.server.trial import eras
+
+    from .findings import Finding
+
+    return [Finding("host", "ok", f"{era}: {', '.join(versions)}") for era, versions in eras().items()]
+
+
+def _tell(found: list[Finding], able: list[str]) -> None:
+    from . import findings
+
+    terminal.line(" · ".join(f"{name} {version}" for name, version in findings.versions().items()))
+    topic = ""
+    for one in found:
+        if one.topic != topic:
+            topic = one.topic
+            terminal.line(f"\n{topic}")
+        words = f"{one.level:<8}"
+        terminal.write("  ")
+        terminal.write(terminal.mark(words, COLOURS[one.level]), raw=True)
+        terminal.line(one.text)
+        if one.fix:
+            terminal.line(f"          -> {one.fix}")
+    problems = sum(one.level == "problem" for one in found)
+    words = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "nothing is wrong"
+    can = f"can be asked: {', '.join(able)}" if able else "only the built-in demo can be asked"
+    terminal.line(f"\n{words}; {can}")

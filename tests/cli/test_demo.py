@@ -1,0 +1,41 @@
+"""`mcp-llm demo`: a real server process spoken to as a host would, and what to paste into one."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_the_demo_walks_through_a_host_s_calls_without_a_key(run: Run, home: Path) -> None:
+    done = run("demo", "--json", "say hi")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    started, tools, models, answer = data["steps"]
+    assert started == {"step": "started", "server": "mcp-llm 0.1.0", "protocol": "2026-07-28", "era": "stateless"}
+    assert {"generate", "list_models"} <= set(tools["tools"])
+    assert models["default"] == "demo:demo"
+    assert answer["structured"]["response"].endswith("It was given 2 words: say hi")
+    assert f"run {answer['structured']['run_id']}" in answer["text"]
+
+    usual, code, shell = (one["paste"] for one in data["hosts"])
+    entry = json.loads(usual)["mcpServers"]["mcp-llm"]
+    assert json.loads(code)["servers"]["mcp-llm"] == {"type": "stdio", **entry}
+    assert Path(entry["command"]).is_absolute()
+    assert entry["env"] == {"MCP_LLM_HOME": str(home)}
+    assert shlex.split(shell)[-len(entry["args"]) - 1 :] == [entry["command"], *entry["args"]]
+
+
+def test_the_steps_are_told_up_to_the_one_that_fails(run: Run) -> None:
+    done = run("demo", MCP_LLM_MODEL="openai:gpt-x")
+    lines = done.stdout.splitlines()
+    assert [line[:2] for line in lines] == ["1.", "2.", "3."]
+    assert lines[0] == "1. server started: mcp-llm 0.1.0, protocol 2026-07-28 (stateless era)"
+    assert (done.returncode, "OPENAI_API_KEY is not set" in done.stderr, "Traceback" in done.stderr) == (1, True, False)

@@ -1,0 +1,83 @@
+"""`mcp-llm doctor`: every finding says how to mend it, and no key is ever shown."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from faults.server import FaultServer, Reply
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+    Gateway = Callable[[str], None]
+
+KEY = "sk-test-abcdefghijklmnopqrstuvwxyz-9876"
+
+
+def findings(done: subprocess.CompletedProcess[str]) -> dict[str, list[dict[str, Any]]]:
+    """By topic."""
+    topics: dict[str, list[dict[str, Any]]] = {}
+    for one in json.loads(done.stdout)["findings"]:
+        topics.setdefault(one["topic"], []).append(one)
+    return topics
+
+
+def test_a_bare_machine_is_told_what_to_set(run: Run) -> None:
+    done = run("doctor")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "in force: demo:demo" in done.stdout
+    assert "not set: " in done.stdout
+    assert "OPENAI_API_KEY" in done.stdout
+    assert done.stdout.endswith("nothing is wrong; only the built-in demo can be asked\n")
+
+
+def test_keys_are_masked_and_their_source_is_named(run: Run, home: Path) -> None:
+    (home / ".env").write_text(f"GROQ_API_KEY={KEY}\n")
+    done = run("doctor", "--json", "--host", OPENAI_API_KEY="short", OPENAI_BASE_URL="https://proxy.example.com/v1")
+    found = findings(done)
+    assert (done.returncode, KEY in done.stdout) == (0, False)
+    words = {one["text"] for one in found["keys"]}
+    assert "groq: GROQ_API_KEY from .env in the config folder (sk-…9876)" in words
+    assert "openai: OPENAI_API_KEY from environment (…)" in words
+    assert "openai: its address is https://proxy.example.com/v1, from OPENAI_BASE_URL" in words
+    assert found["model"][0]["level"] == "ok"
+    assert "2026-07-28" in found["host"][0]["text"]
+    assert {"openai", "groq"} <= set(json.loads(done.stdout)["can_be_asked"])
+
+
+def test_check_says_which_key_works(run: Run, gateway: Gateway) -> None:
+    replies = [Reply(body=b'{"object": "list", "data": [{"id": "m-1"}]}'), Reply(status=401)]
+    with FaultServer(replies) as server:
+        gateway(server.url)
+        good = run("doctor", "--check", "--json", GATE_API_KEY=KEY)
+        assert good.returncode == 0, good.stderr
+        assert findings(good)["check"][0]["text"].startswith("gate: the key works (")
+        assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+        bad = run("doctor", "--check", "--json", GATE_API_KEY=KEY)
+    assert (bad.returncode, findings(bad)["check"][0]["level"]) == (1, "problem")
+    assert KEY not in good.stdout + good.stderr + bad.stdout + bad.stderr
+
+
+def test_what_is_wrong_is_listed_with_its_fix(run: Run, home: Path) -> None:
+    (home / "providers").mkdir()
+    (home / "providers" / "mine.toml").write_text("nonsense = 1\n")
+    (home / "prompts").mkdir()
+    (home / "prompts" / "bad.md").write_text("nothing")
+    done = run("doctor", "--json", GROQ_API_KEY="two words", OPENAI_API_KEY=KEY)
+    problems = [one for ones in findings(done).values() for one in ones if one["level"] == "problem"]
+    text = "\n".join(one["text"] for one in problems)
+    assert all(one["fix"] for one in problems)
+    assert "mine.toml" in text
+    assert "prompt bad.md" in text
+    assert "GROQ_API_KEY" in text
+    assert json.loads(done.stdout)["can_be_asked"] == ["openai"]
+
+
+def test_a_broken_config_file_is_a_finding(run: Run, home: Path) -> None:
+    (home / "mcp_llm.toml").write_text("= nothing")
+    done = run("doctor")
+    assert (done.returncode, "is not valid TOML" in done.stdout) == (1, True)
