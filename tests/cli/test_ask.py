@@ -25,14 +25,14 @@ NOTICE = "This is mcp-llm's built-in demo, not a language model."
 EVIL = "\x1b]52;c;cm0gLXJmIH4=\x07\x1b[1A\x1b[2K$ ok \u202egnp\x9b"
 
 
-def test_the_answer_is_stdout_and_everything_else_is_stderr(run: Run, home: Path) -> None:
-    done = run("ask", "two", "words", stdin="and three more\n", NO_COLOR="1")
+def test_the_answer_is_stdout_and_everything_else_is_stderr(cold: Run) -> None:
+    done = cold("ask", "two", "words", stdin="and three more\n", NO_COLOR="1")
     assert done.returncode == 0
     assert done.stdout == f"{NOTICE} It was given 5 words: two words\n\nand three more\n"
     assert done.stderr.startswith("[demo:demo · ~5 in / ")
     assert done.stderr.count("\n") == 1
 
-    only = run("ask", "-", "-q", stdin="\ufeffjust this")
+    only = cold("ask", "-", "-q", stdin="\ufeffjust this")
     assert (only.stdout, only.stderr) == (f"{NOTICE} It was given 2 words: just this\n", "")
 
 
@@ -142,13 +142,13 @@ def on_terminal(start: Start, *args: str) -> str:
         os.close(theirs)
 
 
-def test_a_poor_locale_loses_no_answer(run: Run, gateway: Gateway) -> None:
+def test_a_poor_locale_loses_no_answer(cold: Run, gateway: Gateway) -> None:
     poor = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
     with FaultServer([ok("openai", text="é😀", stream=True)]) as server:
         gateway(server.url)
-        plain = run("ask", "-m", "gate:x", "hé", **poor)
+        plain = cold("ask", "-m", "gate:x", "hé", **poor)
         assert (plain.returncode, plain.stdout) == (0, "\\xe9\\U0001f600\n"), plain.stderr
-        assert json.loads(run("ask", "--json", "-m", "gate:x", "hi", **poor).stdout)["response"] == "é😀"
+        assert json.loads(cold("ask", "--json", "-m", "gate:x", "hi", **poor).stdout)["response"] == "é😀"
         assert json.loads(server.requests[0].body)["messages"][-1]["content"] == "hé"
 
 

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 HEAVY = {"mcp", "pydantic", "pydantic_core", "httpx2", "httpcore2", "anyio", "asyncio", "sqlite3", "mcp_llm.app"}
 
 
-def test_the_help_loads_nothing_heavy_and_names_every_command_and_exit_code(run: Run) -> None:
-    done = run("--help", PYTHONPROFILEIMPORTTIME="1")
+def test_the_help_loads_nothing_heavy_and_names_every_command_and_exit_code(cold: Run) -> None:
+    done = cold("--help", PYTHONPROFILEIMPORTTIME="1")
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert (done.returncode, loaded & HEAVY) == (0, set())
     for word in ("serve", "ask", "chat", "models", "health", "usage", "doctor", "config", "demo", "  130"):
         assert f"\n  {word} " in done.stdout
-    assert run("asq").returncode == 2
+    assert cold("asq").returncode == 2
 
 
 def test_chat_keeps_a_thread_over_piped_lines_and_obeys_slashes(run: Run) -> None:

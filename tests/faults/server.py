@@ -140,6 +140,7 @@ class FaultServer:
         listener = socket.create_server(
             (self._host, 0), family=socket.AF_INET6 if ":" in self._host else socket.AF_INET, backlog=512
         )
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sets it on its own sockets only
         if self._send_buffer:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
         self.port = listener.getsockname()[1]

@@ -24,10 +24,17 @@ if TYPE_CHECKING:
 CHAT = ("anthropic-messages", "google-gemini", "ollama-chat", "openai-chat", "openai-responses")
 
 EXCUSED = {
-    "openai-responses--azure--vercel-azure-deepseek-reasoning-1": "a Chat Completions body filed under Responses",
-    "anthropic-messages--anthropic--vercel-spliced-message-start-stream": "the SDK glues two answers into one call",
+    "openai-responses--azure--vercel-azure-deepseek-reasoning-1": (
+        "error",
+        "a Chat Completions body filed under Responses, of which the SDK makes an empty answer",
+    ),
+    "anthropic-messages--anthropic--vercel-spliced-message-start-stream": (
+        "tool calls",
+        "two answers spliced into one stream, whose arguments the SDK glues into a value nobody sent",
+    ),
 }
-"""Case -> why the expected record is at fault. A case that agrees after all fails the test: the list stays honest."""
+"""Case -> the one fault let through, and why the expected record is wrong there. A case that agrees after all, or
+differs in anything else, fails the test; excused cases are not counted as agreeing."""
 
 STOPS = {
     "stop": "stop end_turn STOP COMPLETE stop_sequence STOP_SEQUENCE eos end completed complete",
@@ -204,20 +211,22 @@ def faults(case: Any) -> Faults:
     return list(answer_faults(expected, outcome.response))
 
 
-def tell(wire: str, what: str, count: int, found: dict[str, Faults], report: list[str]) -> None:
-    report.append(f"{what}: {count - len(found)}/{count} {wire}")
-    assert not found, "\n" + "\n".join(f"{name}\n    " + "\n    ".join(items) for name, items in found.items())
+def tell(wire: str, what: str, count: int, found: dict[str, Faults], report: list[str], note: str = "") -> None:
+    report.append(f"{what}: {count - len(found)}/{count} {wire}{note}")
+    bad = {name: items for name, items in found.items() if items}
+    assert not bad, "\n" + "\n".join(f"{name}\n    " + "\n    ".join(items) for name, items in bad.items())
 
 
 @pytest.mark.parametrize("wire", CHAT)
 def test_replies_are_read_as_the_vendors_read_them(wire: str, corpus: Any, report: list[str]) -> None:
     found = {case.id: bad for case in corpus[wire] if (bad := faults(case))}
-    excused = {name for name in EXCUSED if any(case.id == name for case in corpus[wire])}
-    for name in sorted(excused):
-        assert name in found, f"{name} is excused ({EXCUSED[name]}) but agrees: take it off the list"
-        report.append(f"tapes: excused {name}: {EXCUSED[name]}")
-    wrong = {name: bad for name, bad in found.items() if name not in excused}
-    tell(wire, "tapes", len(corpus[wire]), wrong, report)
+    excused = [case.id for case in corpus[wire] if case.id in EXCUSED]
+    for name in excused:
+        kind, reason = EXCUSED[name]
+        assert name in found, f"{name} is excused ({reason}) but agrees: take it off the list"
+        found[name] = [told for told in found[name] if not told.startswith(f"{kind}: ")]
+        report.append(f"tapes: excused {name}: {reason}")
+    tell(wire, "tapes", len(corpus[wire]), found, report, f", {len(excused)} excused" if excused else "")
 
 
 @pytest.mark.parametrize("wire", CHAT)

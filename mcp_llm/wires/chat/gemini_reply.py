@@ -49,6 +49,7 @@ STOPS: Final[dict[str, Stop]] = {
 
 _EXTRAS: Final = ("groundingMetadata", "citationMetadata", "urlContextMetadata", "logprobsResult", "continuationToken")
 _GROWING: Final = ("citationMetadata", "logprobsResult")
+_COUNTS: Final = ("promptTokenCount", "toolUsePromptTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
 _KNOWN: Final = frozenset({"candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId"})
 
 
@@ -116,7 +117,9 @@ class Decoder:
         if data.get("error") is not None:
             raise failures.from_data(data)
         if (usage := data.get("usageMetadata")) is not None:
-            # Cumulative: the last number of each key counts.
+            # Cumulative: the last number of each key counts, and a count with its total stands for itself alone.
+            if usage.get("totalTokenCount") == sum(usage.get(key) or 0 for key in _COUNTS):
+                self._usage = {}
             self._usage.update({key: value for key, value in usage.items() if value is not None})
         if model := data.get("modelVersion"):
             self._model = model
