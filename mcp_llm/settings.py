@@ -67,6 +67,38 @@ class Files(Table):
     max_files: PositiveInt = 32
 
 
+Approval: TypeAlias = Literal["allow", "ask", "deny"]
+
+
+class Server(Table):
+    """An MCP server that agents may use, by name: `command` with `args` over stdio, or `url` over Streamable HTTP.
+
+    `${VARIABLE}` in `env`, `headers`, `args` and `url` is filled from the environment when the server is opened. A child
+    gets only the variables given here and PATH, HOME and their like; never the environment as it is.
+    """
+
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+    cwd: str | None = None
+    url: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    start_timeout_s: PositiveFloat = 15
+    call_timeout_s: PositiveFloat = 120
+    allow: tuple[str, ...] | None = None
+    """Globs of the tools that are offered; None offers all."""
+    deny: tuple[str, ...] = ()
+    approve: dict[str, Approval] = Field(default_factory=dict)
+    """Glob of a tool's name -> policy; the longest literal match wins. Unlisted: ask for destructive tools."""
+    disabled: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Server:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("a server needs either `command` or `url`")
+        return self
+
+
 class Settings(Table):
     """Everything the user can decide, after all layers are joined."""
 
@@ -91,6 +123,8 @@ class Settings(Table):
     """`"provider:model" = { input = 1.0, output = 2.0 }`, dollars per million tokens; beats every price list."""
     disabled: tuple[str, ...] = ()
     """Providers that are never asked."""
+    servers: dict[str, Server] = Field(default_factory=dict)
+    """MCP servers for agents, by the name callers use."""
     packs: tuple[Pack, ...] = ("core",)
     discover: bool = True
     """Look for model servers on this machine's usual loopback ports."""

@@ -26,6 +26,7 @@ LAYERS = (
     {"settings", "store"},
     {"catalog", "config", "prompts"},
     {"llm", "toolsets"},
+    {"runs", "compare"},
     {"agent", "workflow"},
     {"app"},
     {"server", "cli", "api", "background", "provider", "streaming"},

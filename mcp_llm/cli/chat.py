@@ -103,13 +103,15 @@ class Talk:
         """The session's sums; a sum of which a part is unknown says so."""
         priced = [one.cost.usd for one in self.turns if one.cost.usd is not None]
         unknown = len(self.turns) - len(priced)
-        counted = [sum(value or 0 for value in values) for values in _counts(self.turns)]
-        cost = f"${sum(priced):.6g}" + (f" + {unknown} of unknown price" if unknown else "")
-        return f"{len(self.turns)} answers · {counted[0]:,} tokens in · {counted[1]:,} out · {cost}"
+        known = f"${sum(priced):.6g}" if priced or not unknown else ""
+        cost = " + ".join(words for words in (known, f"{unknown} of unknown price" if unknown else "") if words)
+        tokens_in, tokens_out = (_sum([getattr(one.usage, name) for one in self.turns]) for name in ("input", "output"))
+        return f"{len(self.turns)} answer(s) · {tokens_in} tokens in · {tokens_out} out · {cost}"
 
 
-def _counts(turns: list[Generated]) -> tuple[list[int | None], list[int | None]]:
-    return [one.usage.input for one in turns], [one.usage.output for one in turns]
+def _sum(counts: list[int | None]) -> str:
+    known = f"{sum(count for count in counts if count is not None):,}"
+    return f"{known} + ?" if None in counts else known
 
 
 @click.command()

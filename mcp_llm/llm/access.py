@@ -93,12 +93,12 @@ class Access:
         return provider.discover
 
     def reachable(self, provider_id: str, provider: Provider) -> bool:
-        """Whether a key is there and the base URL is complete."""
+        """Whether a key is there and usable, and the base URL is complete."""
         try:
             self.base_url(provider_id, provider)
+            return self.has_key(provider_id, provider)
         except ConfigError:
             return False
-        return self.has_key(provider_id, provider)
 
     def move(self, provider_id: str, url: str) -> None:
         """A local server was found at this URL."""

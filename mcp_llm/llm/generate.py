@@ -101,7 +101,8 @@ async def generate(
             response, parsed, words = await shaped(request, response, again)
             warnings += words
     except BaseException as exc:
-        service.runs.failed(run_id, "generate", ask.principal, started, plan.asked, exc)
+        partial = turns[-1].fold.text() if turns else ""
+        service.runs.failed(run_id, "generate", ask.principal, started, plan.asked, exc, partial)
         raise
     given = receipt.result(turns, response, plan.asked, run_id, thread, parsed, warnings)
     if thread is not None:

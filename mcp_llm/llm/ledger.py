@@ -33,7 +33,7 @@ _TEXT = 300
 day = rules.day
 
 _GROUPS: dict[str, str] = {
-    "model": "provider || ':' || model",
+    "model": "provider || ':' || coalesce(model_used, model)",
     "provider": "provider",
     "context": "coalesce(context, '')",
     "operation": "operation",

@@ -120,7 +120,10 @@ def _rows(service: Service, provider_id: str, infos: Iterable[ModelInfo], *, con
         model = entry.models.get(model_id)
         if model is not None and (model.kind != "chat" or model.retired):
             continue
-        target = service.catalog.target(provider_id, model_id)
+        try:
+            target = service.catalog.target(provider_id, model_id)
+        except Error:
+            continue  # an id of the provider's own list that can be no name (T35)
         rows.append(_row(service, target, tiers.get(model_id), told.get(model_id), configured=configured))
     return rows
 

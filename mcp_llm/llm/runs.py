@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mcp_llm.errors import Error, ProviderError, TooLarge
+from mcp_llm.errors import Error
 
 if TYPE_CHECKING:
     import sqlite3
@@ -40,13 +40,20 @@ class Runs:
         self._post(result.run_id, kind, principal, "finished", started_ms, result.model, data)
 
     def failed(
-        self, run_id: str, kind: str, principal: str, started_ms: int, model: str | None, error: BaseException
+        self,
+        run_id: str,
+        kind: str,
+        principal: str,
+        started_ms: int,
+        model: str | None,
+        error: BaseException,
+        partial: str = "",
     ) -> None:
         """Keep why it failed and what had arrived; anything but our own errors means it was cancelled."""
         status = "failed" if isinstance(error, Error) else "cancelled"
         data: dict[str, Any] = {"error": str(error)[:2000], "kind": getattr(error, "kind", status)}
-        if isinstance(error, ProviderError | TooLarge) and error.partial:
-            data["partial"] = error.partial
+        if partial:
+            data["partial"] = partial
         self._post(run_id, kind, principal, status, started_ms, model, json.dumps(data, ensure_ascii=False))
 
     def _post(

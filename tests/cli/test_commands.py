@@ -33,7 +33,7 @@ def test_chat_keeps_a_thread_over_piped_lines_and_obeys_slashes(run: Run) -> Non
     assert done.returncode == 0, done.stderr
     assert [line.rpartition(": ")[2] for line in done.stdout.splitlines()] == ["one two", "three", "four"]
     assert "there is no /nothing" in done.stderr
-    assert "2 answers" in done.stderr
+    assert "2 answer(s) · " in done.stderr
     thread = done.stderr.splitlines()[-1].removeprefix("thread ")
 
     later = run("chat", "--thread", thread, "-q", stdin="and now\n/model nope\n")

@@ -1,0 +1,114 @@
+"""What is public, and what each way in loads before anybody asked for anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+import mcp_llm
+from mcp_llm.errors import Error
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PUBLIC: Final = [
+    "Error",
+    "Generated",
+    "Media",
+    "Message",
+    "Text",
+    "ToolSpec",
+    "agenerate",
+    "agenerate_result",
+    "generate",
+    "generate_result",
+    "get_provider",
+    "register_provider",
+    "stream",
+]
+HEAVY: Final = {"anyio", "asyncio", "click", "httpcore2", "httpx2", "mcp", "pydantic", "sqlite3", "ssl"}
+LATER: Final = {"genai_prices", "httpcore2", "jsonschema", "keyring", "mcp_llm.llm.transport", "sqlite3", "yaml"}
+"""What serving must not load before the first call that needs it."""
+
+TELL: Final = "import sys; sys.stderr.write('\\n' + ' '.join(sys.modules) + '\\n')"
+
+
+def modules(home: Path, code: str, said: str = "") -> tuple[set[str], str]:
+    """(the modules a fresh interpreter has loaded after this code, its stdout)."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "TMPDIR"}}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{TELL}"],
+        input=said,
+        capture_output=True,
+        encoding="utf-8",
+        env={**kept, "MCP_LLM_HOME": str(home), "MCP_LLM_DISCOVER": "0"},
+        cwd=home,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split()), done.stdout
+
+
+def session(*calls: dict[str, Any]) -> str:
+    """The lines of a client that shakes hands, lists the tools and makes these calls of `generate`."""
+    hello = {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    }
+    lines: list[dict[str, Any]] = [
+        {"id": 0, "method": "initialize", "params": hello},
+        {"method": "notifications/initialized"},
+        {"id": 1, "method": "tools/list"},
+        *(
+            {"id": number, "method": "tools/call", "params": {"name": "generate", "arguments": arguments}}
+            for number, arguments in enumerate(calls, 2)
+        ),
+    ]
+    return "".join(json.dumps({"jsonrpc": "2.0", **line}) + "\n" for line in lines)
+
+
+def test_the_public_names_are_these_and_all_of_them_load() -> None:
+    assert mcp_llm.__all__ == PUBLIC
+    assert dir(mcp_llm) == [*PUBLIC, "__version__"] or set(dir(mcp_llm)) == {*PUBLIC, "__version__"}
+    assert {name for name in PUBLIC if getattr(mcp_llm, name).__module__.partition(".")[0] != "mcp_llm"} == set()
+    assert mcp_llm.Error is Error
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'mcp_llm' has no attribute 'nonsense'"):
+        mcp_llm.nonsense
+
+
+def test_importing_the_package_loads_nothing_heavy(home: Path) -> None:
+    loaded, _ = modules(home, "import mcp_llm; mcp_llm.__version__")
+    ours = {name for name in loaded if name.startswith("mcp_llm.")}
+    assert (loaded & HEAVY, ours) == (set(), set())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_the_help_loads_click_and_nothing_else_heavy(home: Path, arguments: list[str]) -> None:
+    run = (
+        f"import sys; sys.argv = ['mcp-llm', *{arguments}]\n"
+        "from mcp_llm.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code"
+    )
+    loaded, said = modules(home, run)
+    assert "mcp-llm" in said
+    assert loaded & HEAVY == {"click"}
+
+
+SERVE: Final = "import sys; sys.argv = ['mcp-llm']\nfrom mcp_llm.cli import main\nmain()"
+
+
+def test_serving_loads_nothing_that_only_calls_need(home: Path) -> None:
+    loaded, said = modules(home, SERVE, session())
+    assert len(json.loads(said.splitlines()[1])["result"]["tools"]) >= 2
+    assert {name for name in loaded if name in LATER} == set()
+    assert {"mcp", "pydantic", "mcp_llm.app"} <= loaded
