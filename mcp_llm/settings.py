@@ -73,8 +73,8 @@ Approval: TypeAlias = Literal["allow", "ask", "deny"]
 class Server(Table):
     """An MCP server that agents may use, by name: `command` with `args` over stdio, or `url` over Streamable HTTP.
 
-    `${VARIABLE}` in `env`, `headers`, `args` and `url` is filled from the environment when the server is opened. A child
-    gets only the variables given here and PATH, HOME and their like; never the environment as it is.
+    `${VARIABLE}` in `env`, `headers`, `args` and `url` is filled from the environment when the server is opened. A
+    child gets only the variables given here and PATH, HOME and their like; never the environment as it is.
     """
 
     command: str | None = None

@@ -14,6 +14,7 @@ import mcp_llm
 from mcp_llm.errors import Error
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 PUBLIC: Final = [
@@ -38,30 +39,35 @@ LATER: Final = {"genai_prices", "httpcore2", "jsonschema", "keyring", "mcp_llm.l
 TELL: Final = "import sys; sys.stderr.write('\\n' + ' '.join(sys.modules) + '\\n')"
 
 
-def modules(home: Path, code: str, said: str = "") -> tuple[set[str], str]:
-    """(the modules a fresh interpreter has loaded after this code, its stdout)."""
+def modules(home: Path, code: str, said: Sequence[dict[str, Any]] = ()) -> tuple[set[str], str]:
+    """(the modules a fresh interpreter has loaded after this code, its stdout); it is given one line at a time."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "TMPDIR"}}
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-c", f"{code}\n{TELL}"],
-        input=said,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         encoding="utf-8",
         env={**kept, "MCP_LLM_HOME": str(home), "MCP_LLM_DISCOVER": "0"},
         cwd=home,
-        timeout=60,
     )
-    assert done.returncode == 0, done.stderr
-    return set(done.stderr.splitlines()[-1].split()), done.stdout
+    assert process.stdin is not None
+    assert process.stdout is not None
+    answers = []
+    for line in said:
+        process.stdin.write(json.dumps({"jsonrpc": "2.0", **line}) + "\n")
+        process.stdin.flush()
+        if "id" in line:
+            answers.append(process.stdout.readline())
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return set(err.splitlines()[-1].split()), "".join([*answers, out])
 
 
-def session(*calls: dict[str, Any]) -> str:
-    """The lines of a client that shakes hands, lists the tools and makes these calls of `generate`."""
-    hello = {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    }
-    lines: list[dict[str, Any]] = [
+def session(*calls: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a client says that shakes hands, lists the tools and makes these calls of `generate`."""
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    return [
         {"id": 0, "method": "initialize", "params": hello},
         {"method": "notifications/initialized"},
         {"id": 1, "method": "tools/list"},
@@ -70,19 +76,18 @@ def session(*calls: dict[str, Any]) -> str:
             for number, arguments in enumerate(calls, 2)
         ),
     ]
-    return "".join(json.dumps({"jsonrpc": "2.0", **line}) + "\n" for line in lines)
 
 
 def test_the_public_names_are_these_and_all_of_them_load() -> None:
     assert mcp_llm.__all__ == PUBLIC
-    assert dir(mcp_llm) == [*PUBLIC, "__version__"] or set(dir(mcp_llm)) == {*PUBLIC, "__version__"}
+    assert set(dir(mcp_llm)) == {*PUBLIC, "__version__"}
     assert {name for name in PUBLIC if getattr(mcp_llm, name).__module__.partition(".")[0] != "mcp_llm"} == set()
     assert mcp_llm.Error is Error
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'mcp_llm' has no attribute 'nonsense'"):
-        mcp_llm.nonsense
+        mcp_llm.nonsense  # noqa: B018 - looking is what fails
 
 
 def test_importing_the_package_loads_nothing_heavy(home: Path) -> None:
@@ -110,5 +115,14 @@ SERVE: Final = "import sys; sys.argv = ['mcp-llm']\nfrom mcp_llm.cli import main
 def test_serving_loads_nothing_that_only_calls_need(home: Path) -> None:
     loaded, said = modules(home, SERVE, session())
     assert len(json.loads(said.splitlines()[1])["result"]["tools"]) >= 2
-    assert {name for name in loaded if name in LATER} == set()
+    assert loaded & LATER == set()
     assert {"mcp", "pydantic", "mcp_llm.app"} <= loaded
+
+
+def test_a_call_loads_what_it_needs_and_no_more(home: Path) -> None:
+    schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+    plain, _ = modules(home, SERVE, session({"prompt": "hi", "model": "demo"}))
+    shaped, said = modules(home, SERVE, session({"prompt": "hi", "model": "demo", "json_schema": schema}))
+    assert json.loads(said.splitlines()[2])["result"]["structuredContent"]["parsed"] == {"age": 1}
+    assert plain & LATER == {"sqlite3"}
+    assert shaped & LATER == {"sqlite3", "jsonschema"}

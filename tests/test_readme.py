@@ -145,7 +145,13 @@ def settings(block: Block, machine: Machine) -> None:
     known = catalog.load()
     routes = [route.model for route in loaded.contexts.values() if route.model]
     for name in (loaded.default, *loaded.fallbacks, *loaded.aliases.values(), *routes):
-        assert name in {"auto", "pro", "balanced", "lite"} or known.find(name).provider_id == name.split(":")[0]
+        owner, _, model = name.partition(":")
+        if name in {"auto", "pro", "balanced", "lite"}:
+            continue
+        if known.provider(owner).local:  # has whatever its server has
+            assert model in {"pro", "balanced", "lite"}
+        else:
+            assert known.find(name).provider_id == owner
 
 
 def provider(block: Block, machine: Machine) -> None:

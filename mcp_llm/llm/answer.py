@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import Disconnected, Error, ProviderError, TooLarge
 from mcp_llm.types.chat import Fold
@@ -15,13 +15,17 @@ from .exchange import blame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from decimal import Decimal
 
     from mcp_llm.catalog.find import Target
     from mcp_llm.catalog.price import Cost
     from mcp_llm.errors import Attempt
     from mcp_llm.types.chat import ChatRequest, ChatResponse, Chunk
 
-    from .money import Hold
+    from .reservation import Reservation
+
+MAX_PARTIAL: Final = 1024 * 1024
+"""Characters of an answer that broke off that are kept."""
 
 
 @dataclass(slots=True)
@@ -39,6 +43,15 @@ class Job:
     budget_usd: float | None = None
     timeout_s: float | None = None
     tell: Callable[[str], None] | None = None
+
+
+@dataclass(slots=True)
+class Hold:
+    """Money set aside for one upstream call, the worst it can cost."""
+
+    reservation: Reservation
+    usd: Decimal | None
+    tokens: int
 
 
 @dataclass(slots=True)
@@ -62,6 +75,11 @@ class Answer:
     _source: AsyncGenerator[list[Chunk]] | None = None
     _first: list[Chunk] = field(default_factory=list)
 
+    @property
+    def partial(self) -> str | None:
+        """The words that have arrived, for an error or a row; of an endless answer only the beginning."""
+        return self.fold.text(MAX_PARTIAL) or None
+
     async def batches(self) -> AsyncIterator[list[Chunk]]:
         """Chunks as they come, several at a time where they came together; raises with `partial` when it breaks off."""
         batch = self._first
@@ -78,18 +96,18 @@ class Answer:
                 batch = await anext(self._source)
         except StopAsyncIteration:
             self.error = error = blame(Disconnected("the answer ended without saying why"), self.target)
-            error.partial = self.fold.text()
+            error.partial = self.partial
             raise error from None
         except ProviderError as exc:
             self.error = blame(exc, self.target)
-            exc.partial = self.fold.text() or None
+            exc.partial = self.partial
             # A word was shown already: whatever the cause, nobody may silently ask again.
             exc.retry = False
             raise
         except Error as exc:
             self.error = exc
             if isinstance(exc, TooLarge):
-                exc.partial = self.fold.text() or None
+                exc.partial = self.partial
             raise
 
     async def complete(self) -> ChatResponse:

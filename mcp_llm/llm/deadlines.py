@@ -30,7 +30,7 @@ class Caps:
     """Decoded bytes of a reply read whole, and of one read as a stream."""
 
     body: int = 32 * MIB
-    stream: int = 64 * MIB
+    stream: int = 32 * MIB
 
 
 class Clock:

@@ -101,7 +101,7 @@ async def generate(
             response, parsed, words = await shaped(request, response, again)
             warnings += words
     except BaseException as exc:
-        partial = turns[-1].fold.text() if turns else ""
+        partial = (turns[-1].partial or "") if turns else ""
         service.runs.failed(run_id, "generate", ask.principal, started, plan.asked, exc, partial)
         raise
     given = receipt.result(turns, response, plan.asked, run_id, thread, parsed, warnings)
@@ -144,6 +144,8 @@ async def _request(service: Service, ask: Ask, history: Sequence[Message]) -> tu
 
         check_schema(ask.json_schema)
     _check_numbers(ask)
+    if taken := sorted({"model", "stream"} & ask.options.keys()):
+        raise InvalidInput(f"`options` may not set {', '.join(taken)}: prices and budgets go by the `model` argument")
     return (
         ChatRequest(
             messages=tuple(messages),

@@ -17,6 +17,7 @@ from mcp_llm.errors import BudgetExceeded, ConfigError, Denied, Error, InvalidIn
 from mcp_llm.types.usage import Usage
 
 from . import parameters
+from .answer import Hold
 from .ledger import Entry, Scope
 
 if TYPE_CHECKING:
@@ -29,21 +30,12 @@ if TYPE_CHECKING:
     from mcp_llm.types.chat import ChatRequest
 
     from .answer import Answer, Job
-    from .ledger import Ledger, Reservation
+    from .ledger import Ledger
 
 SMALLEST: Final = 16
 """Fewer output tokens than this are not worth asking for when a budget cuts the answer short."""
 UNKNOWN_OUTPUT: Final = 32_000
 """Output tokens assumed at most where neither the caller nor the catalog knows a limit."""
-
-
-@dataclass(slots=True)
-class Hold:
-    """Money set aside for one upstream call, the worst it can cost."""
-
-    reservation: Reservation
-    usd: Decimal | None
-    tokens: int
 
 
 @dataclass(slots=True)
@@ -185,9 +177,7 @@ class Purse:
         end = answer.fold.end
         usage = end.usage if end else None
         if usage is None or (usage.input is None and usage.output is None):
-            written = sum(
-                len(getattr(part, "text", "")) + len(getattr(part, "arguments", "")) for part in answer.fold.parts()
-            )
+            written = answer.fold.written()
             counted = Usage(
                 input=parameters.estimate_tokens(answer.request), output=max(1, written // 4) if written else 0
             )

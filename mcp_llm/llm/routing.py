@@ -119,7 +119,13 @@ class Router:
         name = self.resolve(name)
         if name == "auto":
             return True
-        return name in TIERS and TIERS[name] not in self.settings.tiers
+        if name in TIERS:
+            return TIERS[name] not in self.settings.tiers
+        try:
+            self.find(name)
+        except UnknownModel:
+            return True  # `ollama:pro` and `ollama` mean whatever the server on this machine has
+        return False
 
     def _targets(self, name: str, available: Sequence[Available]) -> list[Target]:
         name = self.resolve(name)

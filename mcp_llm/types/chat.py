@@ -11,7 +11,7 @@ from .message import Json, Message, Origin, Part, Text, Thinking, ToolCall, Valu
 from .usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Stop: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "pause", "error", "cancelled", "other"]
 """Why a model stopped, in one vocabulary; `pause` means: send the conversation again unchanged to go on."""
@@ -131,8 +131,13 @@ class _Growing:
         if part.echo is not None:
             self.echoes.append(part.echo)
 
-    def text(self) -> str:
-        return self.part.text + "".join(self.pieces) if isinstance(self.part, Text) else ""
+    def words(self) -> Iterator[str]:
+        """The pieces of the text, the thought or the arguments."""
+        if isinstance(self.part, Text | Thinking):
+            yield self.part.text
+        elif isinstance(self.part, ToolCall):
+            yield self.part.arguments
+        yield from self.pieces
 
     def whole(self) -> Part:
         part = self.part
@@ -169,9 +174,22 @@ class Fold:
             part for part in whole if not isinstance(part, Text | Thinking) or part.text or part.echo is not None
         )
 
-    def text(self) -> str:
-        """The words so far."""
-        return "".join(growing.text() for growing in self._slots.values())
+    def text(self, most: int | None = None) -> str:
+        """The words so far, or the first so many characters of them."""
+        pieces = (piece for one in self._slots.values() if isinstance(one.part, Text) for piece in one.words())
+        if most is None:
+            return "".join(pieces)
+        taken: list[str] = []
+        for piece in pieces:
+            taken.append(piece[:most])
+            most -= len(piece)
+            if most <= 0:
+                break
+        return "".join(taken)
+
+    def written(self) -> int:
+        """Characters of all texts, thoughts and arguments, without joining them."""
+        return sum(len(piece) for growing in self._slots.values() for piece in growing.words())
 
     def response(self, origin: Origin | None = None) -> ChatResponse:
         """The whole answer; without an `End` it reads as an answer that stopped for an unknown reason."""

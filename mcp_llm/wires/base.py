@@ -82,7 +82,7 @@ class ChatDecoder(Protocol):
 
 
 class ChatWire(Protocol):
-    """A chat dialect; satisfied by a module (`wires/chat/*.py`)."""
+    """A chat dialect; satisfied by a module or package of `wires/chat/`."""
 
     @property
     def framing(self) -> Framing: ...

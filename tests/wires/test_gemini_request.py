@@ -12,7 +12,7 @@ from mcp_llm.errors import InvalidInput, Unsupported
 from mcp_llm.types.chat import ChatRequest, Effort, ToolSpec
 from mcp_llm.types.message import Media, Message, Opaque, Text, Thinking, ToolCall, ToolResult, assistant, user
 from mcp_llm.wires.chat import gemini
-from mcp_llm.wires.chat.gemini_schema import to_openapi
+from mcp_llm.wires.chat.gemini.openapi import to_openapi
 
 PNG = Media("image/png", data="aGk=")
 SCHEMA: dict[str, Any] = {

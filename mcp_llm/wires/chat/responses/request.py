@@ -1,4 +1,4 @@
-"""OpenAI's Responses dialect: the request. The reply is read in `responses_decoder.py`.
+"""OpenAI's Responses dialect: the request. The reply is read in `decoder.py`.
 
 Stateless: nothing is stored at the vendor, so every output item goes back whole, as `echo` kept it. Audio and video do
 not exist on it.
@@ -7,61 +7,19 @@ not exist on it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import Unsupported
-from mcp_llm.types.chat import Effort  # noqa: TC001 - pydantic reads it
 from mcp_llm.types.message import Media, Opaque, Text, ToolCall, ToolResult
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
 from mcp_llm.wires.schema import inline_refs, instruction, to_strict
 
-from .responses_decoder import Decoder
-
 if TYPE_CHECKING:
     from mcp_llm.types.chat import ChatRequest, ToolSpec
     from mcp_llm.types.message import Echo, Message, Part
 
-__all__ = ["Decoder", "Quirks", "encode", "framing"]
-
-framing: base.Framing = "sse"
-
-Extra: TypeAlias = Literal["top_k", "seed", "presence_penalty", "frequency_penalty", "stop"]
-
-
-class Quirks(base.Quirks):
-    """What vendors and models of the Responses dialect disagree on."""
-
-    store: bool | None = False
-    """Sent as `store`; None leaves it out (vendors that store nothing, or refuse the field)."""
-    include_encrypted: bool = True
-    """Ask for `reasoning.encrypted_content`. False for models that do not reason: OpenAI answers 400 for those."""
-    system: Literal["instructions", "developer", "system"] = "instructions"
-    """Where the system's words go: the field `instructions`, or a first item of that role."""
-    effort: Literal["reasoning", "none"] = "reasoning"
-    """Whether effort is sent, as `reasoning.effort`."""
-    efforts: dict[Effort, str] = Field(default_factory=dict)
-    """Spellings of effort that differ from ours, e.g. `{ max = "xhigh" }`."""
-    budget: bool = False
-    """A thinking budget is sent as `reasoning.max_tokens` (OpenRouter); else only 0 means something: effort none."""
-    summary: Literal["auto", "concise", "detailed"] | None = None
-    """Ask for reasoning summaries unless effort is none; for models that reason only (OpenAI: verified accounts)."""
-    strict: Literal["auto", "off", "omit"] = "auto"
-    """Tools' `strict`: true where the schema loses nothing by it, always false, or the key left out."""
-    json_schema: Literal["strict", "plain", "json_object", "none"] = "strict"
-    """Structured output: strict schemas, schemas as they are without `strict`, any JSON object, or in words only.
-
-    What a level cannot do falls to `json_object`, and from there on the schema is given to the model in words.
-    """
-    min_output_tokens: int = 16
-    """`max_output_tokens` below it is a 400 (OpenAI), so it is raised to it."""
-    extra: tuple[Extra, ...] = ()
-    """Parameters the dialect does not have but this vendor takes, under their Chat Completions names."""
-    media_results: bool = True
-    """Tool results may hold images and files; else these follow in a user's message."""
-
+    from .quirks import Extra, Quirks
 
 _SAMPLING: Final = ("temperature", "top_p")
 _EXTRA: Final[tuple[Extra, ...]] = ("top_k", "seed", "presence_penalty", "frequency_penalty", "stop")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mcp_llm.types.message import Message
 
-    from .gemini import Quirks
+    from .quirks import Quirks
 
 DUMMY_SIGNATURE: Final = base64.b64encode(b"skip_thought_signature_validator").decode()
 """The documented signature for calls that the model did not write; the field is bytes, so base64 on the wire."""

@@ -16,7 +16,7 @@ from mcp_llm.types.message import Media, Opaque, Text, Thinking, ToolCall
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import failures
 
-from .gemini_args import PartialArgs
+from .arguments import PartialArgs
 
 if TYPE_CHECKING:
     from mcp_llm.types.message import Json, Part

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mcp_llm.types.message import Message
 
-    from .anthropic import Quirks
+    from .quirks import Quirks
 
 Block = dict[str, Any]
 

@@ -17,10 +17,10 @@ from mcp_llm.types.message import Text, Thinking
 from mcp_llm.wires import failures
 from mcp_llm.wires.reply import printable
 
-from .openai_calls import Calls, dumped, word
-from .openai_media import Speech, picture
-from .openai_usage import usage
+from .calls import Calls, dumped, word
+from .media import Speech, picture
 from .think_tags import ThinkTags
+from .usage import usage
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mcp_llm.types.message import Json, Part
     from mcp_llm.wires.base import Frame
 
-    from .anthropic import Quirks
+    from .quirks import Quirks
 
 JSON_TOOL: Final = "json_answer"
 """The tool that stands for structured output on models without it: its input is the answer's text."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mcp_llm.types.message import Message, Part
 
-    from .openai import Quirks
+    from .quirks import Quirks
 
 _SOUND: Final = {"mpeg": "mp3", "mpga": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "x-m4a": "m4a"}
 _BRIDGE: Final = "OK."
