@@ -13,6 +13,7 @@ import anyio.from_thread
 import anyio.lowlevel
 
 from mcp_llm.app import open_app
+from mcp_llm.llm.backends import check
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -82,6 +83,7 @@ class Services:
 
     def register(self, name: str, provider: object) -> None:
         """A provider in code, for every Service, those that are open and those to come."""
+        check(name, provider)  # now, or every later opening would fail at it
         self._registered[name] = provider
         for _, service in list(self._open.values()):
             service.register(name, provider)

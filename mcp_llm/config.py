@@ -201,6 +201,8 @@ def _project(path: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _validate(data: Mapping[str, Any], what: str, text: str = "") -> Settings:
+    if not data:
+        return Settings.model_construct()  # all defaults: nothing to check, and no validators to build
     try:
         return Settings.model_validate(data)
     except ValidationError as exc:

@@ -13,9 +13,9 @@ Pack: TypeAlias = Literal["core", "media", "ops", "workflow"]
 
 
 class Table(BaseModel):
-    """Frozen; unknown keys are errors."""
+    """Frozen; unknown keys are errors. Validators are built when first needed, which most starts never do."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Route(Table):
@@ -113,10 +113,10 @@ class Settings(Table):
     """Context name or glob (`notes.*`) -> route."""
     fallbacks: tuple[str, ...] = ()
     """Tried in order when the model in force fails before its first token; a route's own list replaces it."""
-    timeouts: Timeouts = Timeouts()
-    retries: Retries = Retries()
-    budget: Budget = Budget()
-    files: Files = Files()
+    timeouts: Timeouts = Field(default_factory=Timeouts)
+    retries: Retries = Field(default_factory=Retries)
+    budget: Budget = Field(default_factory=Budget)
+    files: Files = Field(default_factory=Files)
     providers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Tables laid over the catalog's providers, or whole new ones."""
     prices: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -91,7 +91,7 @@ class ChatResponse(Value):
     message: Message
     stop: Stop
     stop_raw: str | None = None
-    usage: Usage = Usage()
+    usage: Usage = Field(default_factory=Usage)
     model: str | None = None
     id: str | None = None
     note: str | None = None

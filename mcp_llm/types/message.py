@@ -25,7 +25,7 @@ _STRICT = ConfigDict(extra="forbid")
 class Value(BaseModel):
     """A frozen pydantic model that refuses unknown fields: everything that may cross a process boundary."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def merge_echo(a: Echo | None, b: Echo | None) -> Echo | None:
@@ -134,7 +134,9 @@ class Opaque:
 
 
 Part: TypeAlias = Text | Thinking | Media | ToolCall | ToolResult | Opaque
-PART: TypeAdapter[Part] = TypeAdapter(Annotated[Part, Field(discriminator="type")])
+PART: TypeAdapter[Part] = TypeAdapter(
+    Annotated[Part, Field(discriminator="type")], config=ConfigDict(defer_build=True)
+)
 
 
 class Origin(Value):

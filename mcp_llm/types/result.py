@@ -60,8 +60,8 @@ class Generated(Value):
     thinking: str | None = None
     tool_calls: tuple[Call, ...] | None = None
     parsed: Any = None
-    usage: Tokens = Tokens()
-    cost: Cost = Cost()
+    usage: Tokens = Field(default_factory=Tokens)
+    cost: Cost = Field(default_factory=Cost)
     latency_ms: int | None = None
     first_token_ms: int | None = None
     request_id: str | None = None

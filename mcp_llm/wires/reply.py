@@ -102,7 +102,8 @@ class Reply:
         if self._error is not None:
             raise self._error
         self._closing = True
-        chunks = self._decode(self._frames.close())
+        rest = self._frames.close()
+        chunks = [] if self._decoder.done else self._decode(rest)
         if self._error is not None:
             raise self._error
         if not self._count:
@@ -133,6 +134,8 @@ class Reply:
                 if words:
                     self._say(words, chunks)
                 self._payload(event, data.strip(), chunks)
+                if self._decoder.done:
+                    break  # what a server says after its end marker is no part of the answer
             if words:
                 self._say(words, chunks)
         except ProviderError as error:

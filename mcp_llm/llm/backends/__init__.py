@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 GROUP: Final = "mcp_llm.providers"
 """The entry-point group in which a plugin names its provider: `name = "package.module:Class"`."""
 
+SHAPES: Final = ("stream", "generate", "completion")
+"""The method a provider may have, the first that it has counts."""
+
 
 @runtime_checkable
 class Backend(Protocol):
@@ -39,8 +42,7 @@ class Backends:
 
     def register(self, name: str, provider: object) -> None:
         """Add or replace a provider; a class is built when it is first asked."""
-        if not name or not name.replace("_", "").replace("-", "").isalnum():
-            raise ConfigError(f"{name!r} is no provider name: use letters, digits, '-' and '_'")
+        check(name, provider)
         self._objects[name] = provider
         self._adapted.pop(name, None)
 
@@ -75,16 +77,29 @@ def _plugins() -> dict[str, Any]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
+def check(name: str, provider: object) -> None:
+    """Raises ConfigError for a name that no `name:model` can begin with, and for an object in none of the shapes."""
+    if not name or not name.replace("_", "").replace("-", "").isalnum():
+        raise ConfigError(f"{name!r} is no provider name: use letters, digits, '-' and '_'")
+    if not any(callable(getattr(provider, shape, None)) for shape in SHAPES):
+        raise _shapeless(provider)
+
+
 def adapt(provider: object) -> Backend:
     """A backend made of what the object has: `stream`, `generate` or `completion`."""
-    for name in ("stream", "generate", "completion"):
+    for name in SHAPES:
         if callable(method := getattr(provider, name, None)):
             if name == "stream" and list(inspect.signature(method).parameters)[:2] == ["request", "model"]:
                 return provider  # type: ignore[return-value]  # the signature was just checked
             if name != "stream":
                 return _Plain(method, prompt=name == "completion")
-    raise ConfigError(
-        f"{type(provider).__name__} is no provider: it needs `stream(request, model)`, "
+    raise _shapeless(provider)
+
+
+def _shapeless(provider: object) -> ConfigError:
+    kind = provider if inspect.isclass(provider) else type(provider)
+    return ConfigError(
+        f"{kind.__name__} is no provider: it needs `stream(request, model)`, "
         "`generate(messages, model, settings)` or `completion(prompt, model, temperature, max_tokens)`"
     )
 
