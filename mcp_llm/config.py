@@ -173,7 +173,8 @@ def _read_toml(path: Path, what: str) -> dict[str, Any]:
         raise ConfigError(f"{what} ({path.name}) cannot be read: {type(exc).__name__}. Make it UTF-8 text.") from exc
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"{what} ({path.name}) is not valid TOML: {exc}") from exc
-    for provider, table in data.get("providers", {}).items():
+    providers = data.get("providers")
+    for provider, table in providers.items() if isinstance(providers, dict) else ():
         if isinstance(table, dict) and {"key", "api_key", "token"} & table.keys():
             raise ConfigError(
                 f"{path.name}: [providers.{provider}] holds a key. Keys do not belong in this file: put it in .env or "

@@ -24,9 +24,14 @@ class ProviderHandle:
     """A provider by id; every call goes through the same retries, ledger and budgets as any other."""
 
     provider_id: str
+    default: str = "balanced"
+    """The model or tier that is asked when none is named."""
 
     def generate(self, contents: Any, model: str | None = None, **arguments: Any) -> str:
-        """The answer's text; `model` is this provider's model or tier, its balanced one when left out."""
+        """The answer's text; `model` is this provider's model or tier, its balanced one when left out.
+
+        A provider in code is asked for the model `default` then.
+        """
         return api.generate(contents, self._model(model), **arguments)
 
     async def agenerate(self, contents: Any, model: str | None = None, **arguments: Any) -> str:
@@ -93,14 +98,17 @@ class ProviderHandle:
 
     def _model(self, model: str | None) -> str:
         if model is None:
-            return f"{self.provider_id}:balanced"
+            return f"{self.provider_id}:{self.default}"
         return model if model.startswith(f"{self.provider_id}:") else f"{self.provider_id}:{model}"
 
 
 def get_provider(provider_id: str) -> ProviderHandle:
     """The provider of this id. Raises UnknownProvider with near misses."""
 
-    async def look() -> str:
-        return (await opened.get()).catalog.id_of(provider_id)
+    async def look() -> ProviderHandle:
+        service = await opened.get()
+        known = service.id_of(provider_id)
+        in_code = service.catalog.provider(known).wires.get("chat") == "code"
+        return ProviderHandle(known, "default" if in_code else "balanced")
 
-    return ProviderHandle(background.call(look))
+    return background.call(look)

@@ -50,7 +50,12 @@ class Stream:
         assert self._receive is not None
         self._receive.close()
         self._tasks.cancel_scope.cancel()
-        return await self._tasks.__aexit__(kind, exc, trace)
+        try:
+            return await self._tasks.__aexit__(kind, exc, trace)
+        except BaseExceptionGroup as group:
+            if group.exceptions == (exc,):
+                return None  # the body's own error goes on as it is, without a group around it
+            raise
 
     def __aiter__(self) -> Self:
         return self

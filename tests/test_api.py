@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,6 +17,7 @@ import mcp_llm
 from mcp_llm.background import background, opened
 from mcp_llm.errors import (
     ConfigError,
+    Denied,
     InvalidInput,
     MissingKey,
     Overloaded,
@@ -26,7 +29,7 @@ from mcp_llm.types.chat import ChatRequest, Delta, End
 from mcp_llm.types.message import Text, user
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from mcp_llm.types.chat import Chunk
@@ -239,7 +242,6 @@ def test_a_thread_remembers() -> None:
 
 def test_a_stream_gives_pieces_and_then_its_result() -> None:
     stream = mcp_llm.stream("hello there", model="demo", max_output_tokens=4)
-    assert stream.result is None
     assert "".join(list(stream)) == "This is mcp-llm's built-in "
     assert stream.result is not None
     assert (stream.result.response, stream.result.finish_reason) == ("This is mcp-llm's built-in ", "length")
@@ -314,35 +316,98 @@ def test_a_provider_registered_later_replaces_the_first() -> None:
 
 
 def test_a_registered_provider_is_used_through_its_handle_too() -> None:
-    mcp_llm.register_provider("mine", Recording())
+    provider = Recording()
+    mcp_llm.register_provider("mine", provider)
     handle = mcp_llm.get_provider("mine")
     assert handle.is_available()
     assert handle.generate("hello", "m") == "noted"
     assert handle.generate("hello", "mine:m") == "noted"
     assert handle.generate("hello") == "noted"
-    assert mcp_llm.generate("hello", model="mine") == "noted"
+    assert [model for _, model in provider.requests] == ["m", "m", "default"]
 
 
-def test_an_installed_plugin_is_a_provider(tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    info = site / "acme_llm-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-llm\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[mcp_llm.providers]\nacme = acme_llm:Acme\n")
-    (site / "acme_llm.py").write_text(
-        "class Acme:\n    def completion(self, prompt, model):\n        return f'acme {model} read {prompt}'\n"
-    )
-    environment = {"PATH": os.environ["PATH"], "MCP_LLM_HOME": str(tmp_path), "MCP_LLM_DISCOVER": "0"}
-    done = subprocess.run(
-        [sys.executable, "-m", "mcp_llm", "ask", "--model", "acme:large", "hello"],
-        capture_output=True,
-        encoding="utf-8",
-        stdin=subprocess.DEVNULL,
-        env={**environment, "PYTHONPATH": str(site)},
-        cwd=tmp_path,
-        timeout=60,
-    )
-    assert (done.returncode, done.stdout) == (0, "acme large read hello\n"), done.stderr
+@pytest.fixture
+def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A model server on this machine with one model; gives the model's name."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Not on stderr."""
+
+        def do_GET(self) -> None:
+            self.reply({"models": [{"name": "cow:8b", "model": "cow:8b"}]})
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            message = {"role": "assistant", "content": f"moo, says {asked['model']}"}
+            self.reply({"model": asked["model"], "message": message, "done": True, "done_reason": "stop"})
+
+        def reply(self, data: dict[str, Any]) -> None:
+            body = json.dumps(data).encode() + b"\n"
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("MCP_LLM_DISCOVER", "1")
+        monkeypatch.setenv("OLLAMA_HOST", f"http://127.0.0.1:{server.server_port}")
+        yield "cow:8b"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("name", ["ollama:pro", "ollama", "ollama:cow:8b", "balanced"])
+def test_a_server_on_this_machine_answers_by_its_name_and_by_tier(ollama: str, name: str) -> None:
+    assert mcp_llm.generate("hi", model=name) == f"moo, says {ollama}"
+    assert mcp_llm.get_provider("ollama").generate("hi") == f"moo, says {ollama}"
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Callable[[str, str], subprocess.CompletedProcess[str]]:
+    """Installs a package with the provider `acme` of this code, then asks for a model on the command line."""
+
+    def ask(code: str, model: str) -> subprocess.CompletedProcess[str]:
+        site = tmp_path / "site"
+        info = site / "acme_llm-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-llm\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[mcp_llm.providers]\nacme = acme_llm:Acme\ndemo = acme_llm:Acme\n")
+        (site / "acme_llm.py").write_text(code)
+        environment = {"PATH": os.environ["PATH"], "MCP_LLM_HOME": str(tmp_path), "MCP_LLM_DISCOVER": "0"}
+        return subprocess.run(
+            [sys.executable, "-m", "mcp_llm", "ask", "--model", model, "hello"],
+            capture_output=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+            env={**environment, "PYTHONPATH": str(site)},
+            cwd=tmp_path,
+            timeout=60,
+        )
+
+    return ask
+
+
+ACME = "class Acme:\n    def completion(self, prompt, model):\n        return f'acme {model} read {prompt}'\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "model", "answer"),
+    [
+        (ACME, "acme:large", (0, "acme large read hello\n", "")),
+        (ACME, "demo", (0, f"{NOTICE} It was given 1 words: hello\n", "")),
+        ("import nothing_of_this_name", "acme:large", (2, "", "acme")),
+        ("", "acme:large", (2, "", "cannot be loaded")),
+    ],
+    ids=["works", "takes no name of ours", "imports what is not there", "lacks what it promised"],
+)
+def test_an_installed_plugin_is_a_provider(plugin: Any, code: str, model: str, answer: tuple[int, str, str]) -> None:
+    done = plugin(code, model)
+    assert (done.returncode, done.stdout) == answer[:2], done.stderr
+    assert answer[2] in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.anyio
@@ -394,7 +459,7 @@ async def test_a_handle_opens_and_shuts_down_and_goes_on(closing: None) -> None:
         ([{"role": "user", "content": 7}], {"model": "demo"}, InvalidInput, "content"),
         ("hi", {"model": "demo", "max_output_tokens": 0}, InvalidInput, "max_tokens"),
         ("hi", {"model": "demo", "timeout_s": -1}, InvalidInput, "timeout_s"),
-        ("hi", {"model": "demo", "files": ["../../etc/passwd"]}, InvalidInput, "passwd"),
+        ("hi", {"model": "demo", "files": ["../../etc/passwd"]}, Denied, "outside the allowed folders"),
         ("hi", {"model": "demo", "thread": "no-such-thread"}, InvalidInput, "thread"),
     ],
 )

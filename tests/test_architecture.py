@@ -23,7 +23,7 @@ LAYERS = (
     {"errors"},
     {"types"},
     {"wires"},
-    {"settings", "store"},
+    {"settings", "store", "schemas"},
     {"catalog", "config", "prompts"},
     {"llm", "toolsets"},
     {"runs", "compare"},
@@ -34,7 +34,7 @@ LAYERS = (
 )
 BESIDE = {("catalog", "config"), ("config", "catalog")}
 """Neighbours on one level that may not know one another; all others on a level may."""
-ONLY_ITSELF = {"settings", "store", "toolsets", "llm", "agent", "workflow"}
+ONLY_ITSELF = {"settings", "store", "schemas", "toolsets", "llm", "agent", "workflow"}
 
 PURE = re.compile(
     r"errors\.py|(types|wires)/.*|catalog/(schema|find|price|globs|merge|tariff|address)\.py|llm/routing\.py|settings\.py"
@@ -44,7 +44,7 @@ WORLDLY = {
     "time", "random", "secrets", "uuid", "os", "pathlib", "shutil", "tempfile", "io", "sqlite3", "logging",
 }  # fmt: skip
 HOMES = {
-    "httpx2": r"llm/transport\.py",
+    "httpx2": r"llm/transport\.py|toolsets/http\.py",
     "httpcore2": r"llm/(transport|sockets)\.py",
     "mcp": r"(server|toolsets)/.*",
     "yaml": r"workflow/.*",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcp_llm.errors import InvalidInput
+from mcp_llm.errors import InvalidInput, UnknownProvider
 
 from .routing import Available
 
@@ -51,14 +51,41 @@ class Service:
         if model is not None and (not model.strip() or any(ord(char) < 32 for char in model) or len(model) > 256):
             raise InvalidInput("`model` is empty, too long or holds control characters; list_models shows the names")
         declared = None if model or not context else self.prompts.declared(context)
-        available: Sequence[Available] = ()
-        if self.router.needs_available(model, context, declared):
-            available = await self.available()
-        plan = self.router.plan(model, context, declared, available)
+        try:
+            plan = await self._plan(model, context, declared)
+        except UnknownProvider:
+            if not self.adopt():
+                raise
+            plan = await self._plan(model, context, declared)
         if needs and len(plan.targets) > 1:
             able = [target for target in plan.targets if _able(target.facts, needs)]
             plan.targets = able + [target for target in plan.targets if target not in able] if able else plan.targets
         return plan
+
+    async def _plan(self, model: str | None, context: str | None, declared: str | None) -> Plan:
+        available: Sequence[Available] = ()
+        if self.router.needs_available(model, context, declared):
+            available = await self.available()
+        return self.router.plan(model, context, declared, available)
+
+    def id_of(self, provider_id: str) -> str:
+        """The id of a provider by any of its names, an installed plugin's too. Raises UnknownProvider."""
+        try:
+            return self.catalog.id_of(provider_id)
+        except UnknownProvider:
+            if not self.adopt():
+                raise
+            return self.catalog.id_of(provider_id)
+
+    def adopt(self) -> bool:
+        """Make the installed plugins known; whether there are new ones. Asked for only when a name is not known.
+
+        A plugin cannot take a name that the catalog has: installing a package must not redirect a provider's calls.
+        """
+        new = [name for name in self.backends.plugins() if name not in self.catalog.ids]
+        for name in new:
+            self._add_code(name)
+        return bool(new)
 
     async def available(self) -> list[Available]:
         """Providers that can be asked now, the preferred first: with a key, then on this machine, then the demo."""
@@ -87,6 +114,9 @@ class Service:
     def register(self, name: str, provider: object) -> None:
         """Add a provider in code; `name:anything` asks it from now on."""
         self.backends.register(name, provider)
+        self._add_code(name)
+
+    def _add_code(self, name: str) -> None:
         self.catalog.add(name, {"name": name, "base_url": "code://", "wires": {"chat": "code"}, "open": True})
 
     async def attachments(self, sources: Sequence[Any]) -> tuple[list[Part], list[str]]:

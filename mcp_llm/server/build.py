@@ -14,10 +14,10 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import Completion, ResourceTemplateReference
 
 from mcp_llm import __version__
-from mcp_llm.app import open_app
 from mcp_llm.errors import Error
 from mcp_llm.llm.listing import list_models
 
+from .life import Heart, Life, live
 from .result import rest
 from .tools import tools
 
@@ -35,20 +35,20 @@ COMPLETED: Final = 100
 """Values a completion may give, by the specification."""
 
 
-def build(config: Config, opened: list[Service] | None = None) -> MCPServer[Service]:
+def build(config: Config, opened: list[Service] | None = None, heart: Heart | None = None) -> MCPServer[Life]:
     """The server for this configuration; nothing is opened before it runs. `opened` holds the Service while it does."""
     opened = [] if opened is None else opened
 
     @asynccontextmanager
-    async def lifespan(_: MCPServer[Service]) -> AsyncIterator[Service]:
-        async with open_app(config) as service:
-            opened.append(service)
+    async def lifespan(_: MCPServer[Life]) -> AsyncIterator[Life]:
+        async with live(config, heart or Heart()) as life:
+            opened.append(life.service)
             try:
-                yield service
+                yield life
             finally:
-                opened.remove(service)
+                opened.remove(life.service)
 
-    server: MCPServer[Service] = MCPServer(
+    server: MCPServer[Life] = MCPServer(
         name="mcp-llm",
         title="mcp-llm",
         version=__version__,
@@ -75,7 +75,7 @@ async def _spellings(ctx: Any, call_next: Any) -> Any:
     return await call_next(ctx)
 
 
-def _resources(server: MCPServer[Service]) -> None:
+def _resources(server: MCPServer[Life]) -> None:
     @server.resource(
         "runs://{run_id}{?offset}",
         name="run",
@@ -84,7 +84,7 @@ def _resources(server: MCPServer[Service]) -> None:
         mime_type="text/plain",
     )
     async def run(run_id: str, ctx: Context[Any], offset: str = "0") -> str:
-        service = ctx.request_context.lifespan_context
+        service = ctx.request_context.lifespan_context.service
         found = await service.runs.result(run_id, "local")
         if found is None:
             raise ResourceNotFoundError(f"there is no run {run_id[:80]!r}")
@@ -98,7 +98,7 @@ def _resources(server: MCPServer[Service]) -> None:
         mime_type="application/json",
     )
     async def model(name: str, ctx: Context[Any]) -> str:
-        service = ctx.request_context.lifespan_context
+        service = ctx.request_context.lifespan_context.service
         try:
             target = service.catalog.find(name)
         except Error as exc:
@@ -108,7 +108,7 @@ def _resources(server: MCPServer[Service]) -> None:
         return json.dumps(rows[0].model_dump(mode="json") if rows else {"model": target.name})
 
 
-def _completions(server: MCPServer[Service], opened: list[Service]) -> None:
+def _completions(server: MCPServer[Life], opened: list[Service]) -> None:
     @server.completion()  # type: ignore[no-untyped-call,untyped-decorator]  # the SDK leaves it untyped
     async def complete(ref: Any, argument: Any, context: Any) -> Completion | None:
         if argument.name not in {"model", "name"} or not opened:

@@ -1,33 +1,29 @@
-"""What a tool is given besides its arguments: the service, who calls, the run's id, and a way to show progress."""
+"""What a tool is given besides its arguments: what lives with the server, who calls, the run's id, its progress."""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
-
-import anyio
 
 from mcp_llm.llm.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Iterator
 
     from mcp.server.mcpserver import Context
 
     from mcp_llm.llm.service import Service
 
-BEAT: Final = 5.0
-"""Seconds between heartbeats; hosts give up after 60 s of silence at the earliest, and 10 s is what we promise."""
-FIRST: Final = 1.0
+    from .life import Life
 
 
 @dataclass(slots=True)
 class Run:
     """One tool call."""
 
-    service: Service
+    life: Life
     context: Context[Any]
     principal: str = "local"
     run_id: str = field(default_factory=lambda: uuid4().hex)
@@ -38,33 +34,16 @@ class Run:
         """The run of a call that just came in."""
         return cls(context.request_context.lifespan_context, context)
 
-    @asynccontextmanager
-    async def beating(self) -> AsyncIterator[None]:
-        """Tell the client every few seconds how far it is, while the body runs; nothing is sent where nobody asked.
+    @property
+    def service(self) -> Service:
+        """What asking needs."""
+        return self.life.service
 
-        Progress strictly increases: it counts the beats, because nobody knows how long an answer will be.
-        """
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Tell the client every few seconds how far it is, while the body runs; nothing is sent where nobody asked."""
+        number = self.life.heart.start(self.context, self.progress)
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._beat)
-                try:
-                    yield
-                finally:
-                    tasks.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            raise _only(group) from None
-
-    async def _beat(self) -> None:
-        count, pause = 0, FIRST
-        while True:
-            await anyio.sleep(pause)
-            count, pause = count + 1, BEAT
-            await self.context.report_progress(count, message=self.progress.line())
-
-
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one error in a group of one, however deep: callers know errors, not groups."""
-    inner: BaseException = group
-    while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
-        inner = inner.exceptions[0]
-    return inner
+            yield
+        finally:
+            self.life.heart.stop(number)

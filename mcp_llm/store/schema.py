@@ -121,7 +121,32 @@ _FIRST = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_SECOND = (
+    # When the user asked for the end; whoever drives the run sees it at its next write or renewal.
+    "ALTER TABLE runs ADD COLUMN cancel INTEGER",
+    "CREATE INDEX runs_expires ON runs (expires) WHERE expires IS NOT NULL",
+    # What a run asked a person; `answer` is NULL until somebody has.
+    """CREATE TABLE run_questions (
+        run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        id TEXT NOT NULL,
+        asked INTEGER NOT NULL,
+        deadline INTEGER,
+        question TEXT NOT NULL,
+        answer TEXT,
+        answered INTEGER,
+        PRIMARY KEY (run, id)
+    ) WITHOUT ROWID""",
+    # Texts that were too long for the model or the host, read page by page.
+    """CREATE TABLE run_texts (
+        run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        id TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (run, id)
+    )""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

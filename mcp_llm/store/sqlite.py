@@ -82,7 +82,7 @@ class Store:
         raised here; sqlite3.IntegrityError becomes Conflict, other trouble StoreError. The call is not interrupted by
         cancellation, so what it returned is what happened. `work` may run twice, the first time being undone.
         """
-        schedule = _scheduler()
+        schedule = scheduler()
         done = anyio.Event()
         job = Job(work, lambda _: _wake(schedule, done))
         self._writer.submit(job)
@@ -179,7 +179,7 @@ class Store:
             await anyio.to_thread.run_sync(self.close)
 
 
-def _scheduler() -> Callable[..., Any]:
+def scheduler() -> Callable[..., Any]:
     """How another thread gets a function called on this event loop, without waiting for it.
 
     `anyio.from_thread` would block the writer until the loop has answered; the loop's own call does not.

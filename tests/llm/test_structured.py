@@ -13,8 +13,8 @@ import hypothesis.strategies as st
 import pytest
 
 from mcp_llm.errors import InvalidInput, SchemaMismatch, TooLarge
-from mcp_llm.llm import patterns
 from mcp_llm.llm.structured import Checked, check, check_schema, parse, repair_prompt, validate
+from mcp_llm.schemas import patterns
 
 PERSON = {
     "type": "object",

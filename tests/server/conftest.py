@@ -8,6 +8,7 @@ import pytest
 
 from mcp_llm import config as configuration
 from mcp_llm.server.build import build
+from mcp_llm.server.life import Heart
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ def opened() -> list[Service]:
 
 @pytest.fixture
 def server(config: Config, opened: list[Service]) -> Any:
-    return build(config, opened)
+    return build(config, opened, Heart(first=0.01, beat=0.01))
 
 
 @pytest.fixture(params=["auto", "legacy"])

@@ -139,12 +139,8 @@ async def test_a_mistake_is_told_with_its_fix_and_nothing_leaks(
 
 
 async def test_progress_strictly_increases_and_says_who_is_speaking(
-    server: Any, opened: list[Service], mode: Any, monkeypatch: pytest.MonkeyPatch
+    server: Any, opened: list[Service], mode: Any
 ) -> None:
-    from mcp_llm.server import run
-
-    monkeypatch.setattr(run, "FIRST", 0.01)
-    monkeypatch.setattr(run, "BEAT", 0.01)
     seen: list[tuple[float, str | None]] = []
     enough = anyio.Event()
 
@@ -155,8 +151,8 @@ async def test_progress_strictly_increases_and_says_who_is_speaking(
             await enough.wait()
             return "done"
 
-    async def progress(value: float, total: float | None, message: str | None) -> None:
-        seen.append((value, message))
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
+        seen.append((progress, message))
         if len(seen) == 3:
             enough.set()
 

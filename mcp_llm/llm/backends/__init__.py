@@ -46,9 +46,9 @@ class Backends:
         self._objects[name] = provider
         self._adapted.pop(name, None)
 
-    def names(self) -> list[str]:
-        """Every provider in code, plugins included."""
-        return list(dict.fromkeys(["demo", *self._objects, *_plugins()]))
+    def plugins(self) -> list[str]:
+        """The names of the installed plugins. Nothing of theirs is loaded; looking takes milliseconds."""
+        return [name for name in _plugins() if _usable(name)]
 
     def object(self, name: str) -> Any:
         """What was registered under this name, or None."""
@@ -64,7 +64,7 @@ class Backends:
 
             provider = Demo()
         if provider is None and (entry := _plugins().get(name)) is not None:
-            provider = entry.load()
+            provider = _loaded(entry)
         if provider is None:
             return None
         self._adapted[name] = backend = adapt(provider() if inspect.isclass(provider) else provider)
@@ -77,9 +77,22 @@ def _plugins() -> dict[str, Any]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
+def _usable(name: str) -> bool:
+    return name.replace("_", "").replace("-", "").isalnum()
+
+
+def _loaded(entry: Any) -> Any:
+    try:
+        return entry.load()
+    except (ImportError, AttributeError, SyntaxError) as exc:
+        raise ConfigError(
+            f"the plugin of the provider {entry.name!r} ({entry.value}) cannot be loaded: {exc}. Mend or uninstall it."
+        ) from exc
+
+
 def check(name: str, provider: object) -> None:
     """Raises ConfigError for a name that no `name:model` can begin with, and for an object in none of the shapes."""
-    if not name or not name.replace("_", "").replace("-", "").isalnum():
+    if not _usable(name):
         raise ConfigError(f"{name!r} is no provider name: use letters, digits, '-' and '_'")
     if not any(callable(getattr(provider, shape, None)) for shape in SHAPES):
         raise _shapeless(provider)

@@ -97,7 +97,7 @@ async def run_generate(given: GenerateArguments, run: Run) -> CallToolResult:
         usd = "unknown" if quote["usd_at_most"] is None else f"${quote['usd_at_most']:.6g}"
         text = f"{quote['provider']}:{quote['model']} · ~{quote['input_tokens']:,} tokens in · at most {usd}"
         return results.plain(text, {"response": text, "quote": json.loads(json.dumps(quote, default=str))})
-    async with run.beating():
+    with run.beating():
         answer = await generate(run.service, ask, run_id=run.run_id, progress=run.progress)
     return results.generated(answer)
 

@@ -45,7 +45,7 @@ OUTPUT: dict[str, Any] = {
 
 async def run_list_models(given: ListModelsArguments, run: Run) -> CallToolResult:
     """The list as a table and as data."""
-    async with run.beating():
+    with run.beating():
         found = await list_models(
             run.service, provider=given.provider, search=given.search, live=given.live, everything=given.all
         )

@@ -1,0 +1,283 @@
+"""The journal of one run that this process drives: events in order, durable before anybody acts on them.
+
+Every write carries the lease's fence in its own transaction, so a process that was overtaken writes nothing. Texts and
+thinking are noted without waiting, joined for a moment, and are on disk before the next awaited event at the latest.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from mcp_llm.errors import Conflict, Error, StoreError
+from mcp_llm.types.events import ErrorEvent, Fan, Finish, ModelStart, TextEvent, ThinkingEvent, encode
+
+from . import lease
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    from mcp_llm.store.sqlite import Store
+    from mcp_llm.types.events import Event, EventSink
+
+NOTE_SECONDS: Final = 0.1
+"""Deltas of this long become one event."""
+NOTE_CHARACTERS: Final = 4000
+_INSERT: Final = (
+    "INSERT INTO run_events (run, seq, ts, kind, data, crc, fence) "
+    "SELECT id, ?, ?, ?, ?, ?, fence FROM runs WHERE id = ? AND owner = ? AND fence = ?"
+)
+_LAST: Final = "SELECT max(seq) FROM run_events WHERE run = ?"
+
+
+def _noted(connection: sqlite3.Connection, rows: list[Any]) -> None:
+    connection.executemany(_INSERT, rows)  # of a run that was lost meanwhile: inserts nothing
+
+
+class Journal:
+    """One run being driven by this process; made by `RunStore.create` and `RunStore.claim`.
+
+    `seq` is the number of the last event written, -1 at first. `cancel_requested` turns True when the user asks for
+    the end, `lost` when another process has taken the run: `on_stop` is called for either, once, on the event loop.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        run_id: str,
+        *,
+        kind: str,
+        principal: str,
+        owner: str,
+        fence: int,
+        seq: int = -1,
+        request: dict[str, Any] | None = None,
+        parent: str | None = None,
+        attempts: int = 1,
+        changed: Callable[[str], None] = lambda _: None,
+        ended: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.run_id = run_id
+        self.kind = kind
+        self.principal = principal
+        self.owner = owner
+        self.fence = fence
+        self.seq = seq
+        self.request = request or {}
+        self.parent = parent
+        self.attempts = attempts
+        self.cancel_requested = False
+        self.lost = False
+        self.ended = False
+        self.listeners = Fan()
+        self.on_stop: Callable[[], None] | None = None
+        self._store = store
+        self._changed = changed
+        self._ended = ended
+        self._lock = anyio.Lock(fast_acquire=True)
+        self._broken: str | None = None
+        self._said: list[str] = []
+        self._pieces: list[str] = []
+        self._pending: list[Event] = []
+        self._noted_at = 0.0
+
+    @property
+    def partial(self) -> str:
+        """The words of the reply that is coming, or came last."""
+        return "".join(self._said)
+
+    def listen(self, sink: EventSink) -> None:
+        """Hand every event from now on to this sink too, after it is written."""
+        self.listeners.add(sink)
+
+    async def append(self, event: Event) -> int:
+        """Write the event, and what was noted before it; its number, once it is on disk.
+
+        Raises Conflict when another process has taken the run or it has ended, StoreError when the disk fails: after
+        either, nothing more can be appended, and the run must not go on.
+        """
+        return await self._write(event)
+
+    async def finish(self, event: Finish | ErrorEvent, *, status: str | None = None, result: Any = None) -> int:
+        """The last event, the run's status (`finished`, `failed`, `cancelled`) and its result, and the lease is let go.
+
+        `result` is JSON as the tool gave it; without it, the event's own.
+        """
+        if status is None:
+            status = "finished" if isinstance(event, Finish) else "cancelled" if event.kind == "cancelled" else "failed"
+        if result is None:
+            result = _result(event)
+        text = json.dumps(result, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+        seq = await self._write(event, (status, text))
+        self.ended = True
+        self._ended(self.run_id)
+        return seq
+
+    async def mark(self, event: Event, *, status: str, model: str | None = None) -> int:
+        """Append, and set the run's status (`running`, `waiting`) in the same transaction."""
+        return await self._write(event, (status, None))
+
+    async def release(self) -> None:
+        """Let go of a run that has not ended, for another process or a later claim; what was noted is written first."""
+        if self.ended or self.lost:
+            return
+        async with self._lock:
+            rows, _ = self._stamped(self._take())
+
+            def work(connection: sqlite3.Connection) -> None:
+                self._insert(connection, rows)
+                lease.free(connection, self.run_id, self.owner, self.fence)
+
+            try:
+                await self._store.write(work)
+            except Error as exc:
+                self._broken = str(exc)
+        self.ended = True
+        self._ended(self.run_id)
+
+    def note(self, event: Event) -> None:
+        """Add words or thinking without waiting; joined with their neighbours of the same kind."""
+        if self.ended or self.lost:
+            return
+        last = self._pending[-1] if self._pending else None
+        if isinstance(event, TextEvent):
+            self._said.append(event.text)
+        if isinstance(event, TextEvent | ThinkingEvent):
+            piece = event.text if isinstance(event, TextEvent) else event.summary
+            if last is not None and type(last) is type(event) and last.model == event.model:
+                self._pieces.append(piece)
+            else:
+                self._join()
+                self._pending.append(event)
+                self._pieces = [piece]
+        else:
+            self._join()
+            self._pending.append(event)
+        now = time.monotonic()
+        if now - self._noted_at >= NOTE_SECONDS or sum(map(len, self._pieces)) >= NOTE_CHARACTERS:
+            self._noted_at = now
+            self._post()
+
+    # Everything below keeps one order: posted rows are committed no later than a job that is submitted after them, and
+    # nothing is posted while a job is under way. So what is on disk is always a prefix of what was said.
+
+    def _post(self) -> None:
+        if self._lock.locked() or self._broken is not None:
+            return
+        rows, stamped = self._stamped(self._take())
+        for row in rows:
+            self._store.post(_noted, row)
+        self.seq += len(rows)
+        self._tell(stamped)
+
+    async def _write(self, event: Event, closing: tuple[str, str | None] | None = None) -> int:
+        async with self._lock:
+            if self._broken is not None:
+                raise StoreError(self._broken)
+            if self.lost or self.ended:
+                raise Conflict(f"run {self.run_id} is no longer driven here")
+            if isinstance(event, ModelStart):
+                self._said.clear()
+            pending = self._take()
+            rows, stamped = self._stamped([*pending, event])
+
+            def work(connection: sqlite3.Connection) -> bool:
+                cancel = lease.check(connection, self.run_id, self.owner, self.fence)
+                self._insert(connection, rows)
+                if closing is not None:
+                    _close(connection, self.run_id, closing)
+                return cancel
+
+            try:
+                cancel = await self._store.write(work)
+            except Conflict:
+                self.stop(lost=True)
+                raise
+            except Error as exc:
+                # A write that failed may be on disk or not: only a new claim, which reads it back, may go on.
+                self._broken = str(exc)
+                raise
+            self.seq += len(rows)
+            seq = self.seq
+            self._tell(stamped)
+        if cancel:
+            self.stop(cancelled=True)
+        return seq
+
+    def _insert(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        last = connection.execute(_LAST, (self.run_id,)).fetchone()[0]
+        if (-1 if last is None else last) != rows[0][0] - 1:
+            raise StoreError(
+                f"the journal of run {self.run_id} ends at event {last}, not at {rows[0][0] - 1}: "
+                "resume the run, which reads it again"
+            )
+        connection.executemany(_INSERT, rows)
+
+    def _join(self) -> None:
+        if not self._pieces:
+            return
+        joined = "".join(self._pieces)
+        last = self._pending[-1]
+        name = "text" if isinstance(last, TextEvent) else "summary"
+        self._pending[-1] = last.model_copy(update={name: joined})
+        self._pieces = []
+
+    def _take(self) -> list[Event]:
+        self._join()
+        taken, self._pending = self._pending, []
+        return taken
+
+    def _stamped(self, events: Sequence[Event]) -> tuple[list[tuple[Any, ...]], list[Event]]:
+        now = time.time_ns() // 1_000_000
+        stamped: list[Event] = [
+            event.model_copy(update={"ts": event.ts or now, "run_id": self.run_id, "seq": self.seq + 1 + index})
+            for index, event in enumerate(events)
+        ]
+        return [self._row(event) for event in stamped], stamped
+
+    def _row(self, event: Event) -> tuple[Any, ...]:
+        data = encode(event)
+        crc = zlib.crc32(data.encode())
+        return (event.seq, event.ts, event.event, data, crc, self.run_id, self.owner, self.fence)
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.listeners.emit(event)
+        self._changed(self.run_id)
+
+    def stop(self, *, lost: bool = False, cancelled: bool = False) -> None:
+        """Say that the run has to end here; called by whoever sees it first, on the run's event loop."""
+        first = not (self.lost or self.cancel_requested)
+        self.lost = self.lost or lost
+        self.cancel_requested = self.cancel_requested or cancelled
+        if lost:
+            self._ended(self.run_id)
+        if first and self.on_stop is not None:
+            self.on_stop()
+
+
+def _close(connection: sqlite3.Connection, run_id: str, closing: tuple[str, str | None]) -> None:
+    status, result = closing
+    if status in lease.LIVE:
+        connection.execute(f"UPDATE runs SET status = ?, updated = {lease.NOW} WHERE id = ?", (status, run_id))
+        return
+    connection.execute(
+        f"UPDATE runs SET status = ?, result = ?, updated = {lease.NOW}, owner = NULL, expires = NULL WHERE id = ?",
+        (status, result, run_id),
+    )
+
+
+def _result(event: Finish | ErrorEvent) -> dict[str, Any]:
+    if isinstance(event, ErrorEvent):
+        told = {"error": event.error, "kind": event.kind, "partial": event.partial}
+        return {key: value for key, value in told.items() if value is not None}
+    whole = event.result if isinstance(event.result, dict) else {"response": event.result}
+    more = event.model_dump(mode="json", include={"usage", "cost", "stop_reason"}, exclude_none=True)
+    return {**more, **whole}

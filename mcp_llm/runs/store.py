@@ -1,0 +1,307 @@
+"""The runs of a state database: made, claimed, listed, read, answered and asked to end; each bound to its owner.
+
+A run of somebody else's is as unknown as one that never was. Driving one is `journal.py`, who may is `lease.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from pydantic import ValidationError
+
+from mcp_llm.errors import Conflict, InvalidInput, StoreError
+from mcp_llm.store.sqlite import scheduler
+from mcp_llm.types.events import decode
+
+from . import lease
+from .journal import Journal
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from mcp_llm.store.sqlite import Store
+    from mcp_llm.types.events import Event
+
+PAGE: Final = 500
+"""Events read from the database at a time."""
+_COLUMNS: Final = "id, kind, principal, status, created, updated, model, request, result, parent, attempts"
+_STALE: Final = f"(owner IS NULL OR expires <= {lease.NOW})"
+
+
+@dataclass(slots=True)
+class RunInfo:
+    """One row: `status` is running, waiting, interrupted (nobody drives it any more), finished, failed or cancelled.
+
+    `request` is what was asked, `result` what came of it, both JSON; times are epoch milliseconds.
+    """
+
+    id: str
+    kind: str
+    principal: str
+    status: str
+    created: int
+    updated: int
+    model: str | None
+    request: dict[str, Any]
+    result: dict[str, Any]
+    parent: str | None
+    attempts: int
+
+    @property
+    def live(self) -> bool:
+        """True while somebody drives it."""
+        return self.status in lease.LIVE
+
+
+def new_id() -> str:
+    """A run's id: 128 bits of randomness as hex. Knowing one is not enough to read the run, but hard to come by."""
+    return secrets.token_hex(16)
+
+
+class RunStore:
+    """Runs in one `state.db`. One per Service; `ttl_s` is how long a silent process keeps its runs."""
+
+    def __init__(self, store: Store, *, ttl_s: float = lease.TTL_S) -> None:
+        self.store = store
+        self.ttl_s = ttl_s
+        self.owner = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._live: dict[str, Journal] = {}
+        self._schedulers: dict[str, Any] = {}
+        self._signals: dict[str, anyio.Event] = {}
+        self._renewing = False
+
+    # Driving
+
+    async def create(
+        self,
+        kind: str,
+        request: dict[str, Any],
+        principal: str,
+        parent: str | None = None,
+        *,
+        run_id: str | None = None,
+        model: str | None = None,
+        created: int | None = None,
+    ) -> Journal:
+        """A new run, driven by this process. `request` is JSON: what `resume` needs to build the run again."""
+        run_id = run_id or new_id()
+        now = time.time_ns() // 1_000_000
+        text = json.dumps(request, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+
+        def work(connection: sqlite3.Connection) -> int:
+            connection.execute(
+                "INSERT INTO runs (id, kind, principal, status, created, updated, model, request, parent) "
+                "VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?)",
+                (run_id, kind, principal, created or now, now, model, text, parent),
+            )
+            return lease.take(connection, run_id, self.owner, self.ttl_s)
+
+        fence = await self.store.write(work)
+        return self._drive(run_id, kind=kind, principal=principal, fence=fence, request=request, parent=parent)
+
+    async def claim(self, run_id: str, principal: str | None = None) -> Journal:
+        """Drive a run that nobody drives any more. Raises Conflict, and InvalidInput for an unknown one."""
+
+        def work(connection: sqlite3.Connection) -> tuple[Any, ...]:
+            row = connection.execute(
+                "SELECT kind, principal, request, parent, attempts FROM runs WHERE id = ?", (run_id,)
+            ).fetchone()
+            if row is None or (principal is not None and row[1] != principal):
+                raise unknown(run_id)
+            fence = lease.take(connection, run_id, self.owner, self.ttl_s)
+            last = connection.execute("SELECT max(seq) FROM run_events WHERE run = ?", (run_id,)).fetchone()[0]
+            return (*row, fence, -1 if last is None else last)
+
+        kind, owner, request, parent, attempts, fence, seq = await self.store.write(work)
+        return self._drive(
+            run_id,
+            kind=kind,
+            principal=owner,
+            fence=fence,
+            seq=seq,
+            request=json.loads(request or "{}"),
+            parent=parent,
+            attempts=attempts + 1,
+        )
+
+    def _drive(self, run_id: str, **known: Any) -> Journal:
+        journal = Journal(self.store, run_id, owner=self.owner, changed=self.tell, ended=self._forget, **known)
+        self._live[run_id] = journal
+        self._schedulers[run_id] = scheduler()
+        if not self._renewing:
+            self._renewing = True
+            self.store.repeat(self.ttl_s / 3, self._renew)
+        return journal
+
+    def _forget(self, run_id: str) -> None:
+        self._live.pop(run_id, None)
+        self._schedulers.pop(run_id, None)
+        self.tell(run_id)
+
+    def driven(self, run_id: str) -> Journal | None:
+        """The journal of a run that this process drives."""
+        return self._live.get(run_id)
+
+    def _renew(self, connection: sqlite3.Connection) -> None:
+        """On the writer's thread: every lease moved on, and what happened to a run told on its loop."""
+        for run_id, journal in self._live.copy().items():
+            ours, cancelled = lease.renew(connection, run_id, journal.owner, journal.fence, self.ttl_s)
+            if (ours and not cancelled) or (call := self._schedulers.get(run_id)) is None:
+                continue
+            try:
+                call(_stop, journal, not ours, cancelled)
+            except RuntimeError:  # its loop has ended
+                self._live.pop(run_id, None)
+
+    async def release(self) -> None:
+        """Let go of every run that is still driven, at the end of the process."""
+        for journal in list(self._live.values()):
+            await journal.release()
+
+    async def expired(self, limit: int = 20) -> list[tuple[str, str]]:
+        """(id, kind) of runs whose driver is gone, the oldest first."""
+        sql = f"SELECT id, kind FROM runs WHERE status IN ('running', 'waiting') AND {_STALE} ORDER BY created LIMIT ?"
+        return [(row[0], row[1]) for row in await self.store.query(sql, (limit,))]
+
+    async def next_expiry(self) -> float | None:
+        """Seconds until the first lease held by another process ends, None when there is none."""
+        sql = f"SELECT min(expires) - {lease.NOW} FROM runs WHERE expires IS NOT NULL AND owner <> ?"
+        found = (await self.store.query(sql, (self.owner,)))[0][0]
+        return None if found is None else max(0.0, found / 1000)
+
+    # Looking
+
+    async def get(self, run_id: str, principal: str) -> RunInfo:
+        """The row. Raises InvalidInput for an unknown run, and for somebody else's in the same words."""
+        rows = await self._infos("id = ? AND principal = ?", (run_id, principal), 1)
+        if not rows:
+            raise unknown(run_id)
+        return rows[0]
+
+    async def list(
+        self, principal: str, status: str | None = None, limit: int = 20, *, parent: str | None = None
+    ) -> list[RunInfo]:
+        """The newest runs first."""
+        where, values = "principal = ?", [principal]
+        if parent is not None:
+            where, values = f"{where} AND parent = ?", [*values, parent]
+        if status == "interrupted":
+            where += f" AND status IN ('running', 'waiting') AND {_STALE}"
+        elif status is not None:
+            where, values = f"{where} AND status = ?", [*values, status]
+            if status in lease.LIVE:
+                where += f" AND NOT {_STALE}"
+        return await self._infos(where, values, limit)
+
+    async def _infos(self, where: str, values: Sequence[Any], limit: int) -> list[RunInfo]:
+        sql = f"SELECT {_COLUMNS}, {_STALE} FROM runs WHERE {where} ORDER BY updated DESC LIMIT ?"
+        return [_info(row) for row in await self.store.query(sql, (*values, limit))]
+
+    async def events(self, run_id: str, after: int = -1, *, principal: str | None = None) -> list[Event]:
+        """The events after a number. Raises StoreError when a row is damaged: what follows it cannot be trusted."""
+        if principal is not None:
+            await self.get(run_id, principal)
+        found: list[Event] = []
+        while True:
+            rows = await self.store.query(
+                "SELECT seq, data, crc FROM run_events WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?",
+                (run_id, found[-1].seq if found else after, PAGE),
+            )
+            found += [_event(run_id, *row) for row in rows]
+            if len(rows) < PAGE:
+                return found
+
+    async def position(self, run_id: str, principal: str) -> tuple[str, int]:
+        """(status, number of the last event): what to compare when waiting for a change."""
+        sql = (
+            f"SELECT status, {_STALE}, (SELECT max(seq) FROM run_events WHERE run = id) "
+            "FROM runs WHERE id = ? AND principal = ?"
+        )
+        rows = await self.store.query(sql, (run_id, principal))
+        if not rows:
+            raise unknown(run_id)
+        status, stale, last = rows[0]
+        return _status(status, stale), -1 if last is None else last
+
+    async def partial(self, run_id: str) -> str:
+        """The words of the reply that is coming, from memory where this process drives the run."""
+        if (journal := self._live.get(run_id)) is not None and journal.seq_from_start:
+            return journal.partial
+        rows = await self.store.query(
+            "SELECT data FROM run_events WHERE run = ?1 AND kind = 'text' AND seq > "
+            "(SELECT coalesce(max(seq), -1) FROM run_events WHERE run = ?1 AND kind = 'model_start') ORDER BY seq",
+            (run_id,),
+        )
+        return "".join(json.loads(row[0]).get("text", "") for row in rows)
+
+    # Steering
+
+    async def request_cancel(self, run_id: str, principal: str) -> RunInfo:
+        """Ask whoever drives the run to end it; the run as it was. Nothing happens to one that has ended."""
+        info = await self.get(run_id, principal)
+        if info.status in {"finished", "failed", "cancelled"}:
+            return info
+        await self.store.execute(f"UPDATE runs SET cancel = coalesce(cancel, {lease.NOW}) WHERE id = ?", (run_id,))
+        if (journal := self._live.get(run_id)) is not None:
+            journal.stop(cancelled=True)
+        return info
+
+    # Being told of changes
+
+    def tell(self, run_id: str) -> None:
+        """Wake whoever waits in this process for a change of the run."""
+        if (event := self._signals.pop(run_id, None)) is not None:
+            event.set()
+
+    def signal(self, run_id: str) -> anyio.Event:
+        """An event that is set at the next change that this process makes."""
+        if (event := self._signals.get(run_id)) is None:
+            event = self._signals[run_id] = anyio.Event()
+        return event
+
+
+def unknown(run_id: str) -> InvalidInput:
+    """The one answer for a run that is not there and for one that is not the caller's."""
+    return InvalidInput(f"there is no run {run_id[:80]!r}; the run id is at the end of every answer")
+
+
+def _stop(journal: Journal, lost: bool, cancelled: bool) -> None:
+    journal.stop(lost=lost, cancelled=cancelled)
+
+
+def _status(status: str, stale: int) -> str:
+    return "interrupted" if status in lease.LIVE and stale else status
+
+
+def _info(row: tuple[Any, ...]) -> RunInfo:
+    run_id, kind, principal, status, created, updated, model, request, result, parent, attempts, stale = row
+    return RunInfo(
+        id=run_id,
+        kind=kind,
+        principal=principal or "",
+        status=_status(status, stale),
+        created=created,
+        updated=updated,
+        model=model,
+        request=json.loads(request) if request else {},
+        result=json.loads(result) if result else {},
+        parent=parent,
+        attempts=attempts,
+    )
+
+
+def _event(run_id: str, seq: int, data: str, crc: int | None) -> Event:
+    if crc is not None and zlib.crc32(data.encode()) != crc:
+        raise StoreError(f"event {seq} of run {run_id} is damaged on disk: the run can be read up to there")
+    try:
+        return decode(data)
+    except ValidationError:
+        raise StoreError(f"event {seq} of run {run_id} was written by a newer version: upgrade mcp-llm") from None

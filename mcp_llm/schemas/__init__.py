@@ -1,0 +1,1 @@
+"""JSON Schema from people who may mean harm: is it usable, and does a value fit, in bounded time."""

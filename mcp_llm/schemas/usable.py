@@ -1,0 +1,129 @@
+"""Is a JSON Schema usable at all? Its size, its depth, its keywords, and that it points nowhere but into itself.
+
+A schema comes from a caller or from a peer and may be a bomb, so nothing in it is fetched. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from mcp_llm.errors import InvalidInput, TooLarge
+
+if TYPE_CHECKING:
+    from mcp_llm.types.message import Json
+
+MAX_DEPTH = 64
+MAX_BYTES = 256 * 1024
+
+_SCHEMA = {"not", "if", "then", "else", "items", "contains", "additionalProperties", "propertyNames"}
+_SCHEMA |= {"unevaluatedItems", "unevaluatedProperties", "contentSchema"}
+_SCHEMAS = {"allOf", "anyOf", "oneOf", "prefixItems"}
+_NAMED = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+_COUNTS = {"maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties", "maxContains"} | {
+    "minContains"
+}
+_NUMBERS = {"maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum", "multipleOf"}
+_STRINGS = {
+    "$id",
+    "$schema",
+    "$ref",
+    "$anchor",
+    "$dynamicRef",
+    "$dynamicAnchor",
+    "$comment",
+    "pattern",
+    "format",
+    "title",
+}
+_STRINGS |= {"description", "contentEncoding", "contentMediaType"}
+_TYPES = {"null", "boolean", "object", "array", "number", "string", "integer"}
+
+
+def check_schema(schema: Json, what: str = "json_schema") -> None:
+    """Raise InvalidInput (or TooLarge) for a schema that is too deep, too big, remote, or no JSON Schema at all.
+
+    `what` is what the messages call it.
+    """
+    _check_size(schema, what)
+    todo: list[tuple[Any, str]] = [(schema, "#")]
+    while todo:
+        node, path = todo.pop()
+        if isinstance(node, bool):
+            continue
+        if not isinstance(node, dict):
+            raise InvalidInput(f"{what} is wrong at {path}: a schema is an object, true or false.")
+        for key, value in node.items():
+            here = f"{path}/{key}"[:200]
+            if fault := _fault(key, value, schema):
+                raise InvalidInput(f"{what} is wrong at {here}: {fault}.")
+            if key in _SCHEMA:
+                todo.append((value, here))
+            elif key in _SCHEMAS:
+                todo.extend((inner, f"{here}/{index}") for index, inner in enumerate(value))
+            elif key in _NAMED:
+                todo.extend((inner, f"{here}/{name}") for name, inner in value.items())
+
+
+def _check_size(schema: Json, what: str) -> None:
+    level, depth, nodes = [schema], 0, 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise TooLarge(f"{what} is nested deeper than {MAX_DEPTH} levels: make it flatter, with $defs.")
+        below = [node for node in level if isinstance(node, dict | list)]
+        nodes += sum(len(node) for node in below)
+        if nodes > MAX_BYTES // 2:  # a value takes two bytes; one object in many places is written out as often
+            raise TooLarge(f"{what} has more than {MAX_BYTES} bytes: make it smaller.")
+        level = [inner for node in below for inner in (node.values() if isinstance(node, dict) else node)]
+    try:
+        size = len(json.dumps(schema, ensure_ascii=False, allow_nan=False).encode())
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{what} holds what JSON cannot say: pass plain dicts, lists, strings, numbers.") from None
+    if size > MAX_BYTES:
+        raise TooLarge(f"{what} has {size} bytes; at most {MAX_BYTES} are taken: make it smaller.")
+
+
+def _fault(key: str, value: Json, root: Json) -> str | None:
+    """What is wrong with a keyword's value, None for nothing; unknown keywords are annotations."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if key in {"$ref", "$dynamicRef"} and isinstance(value, str):
+        if not value.startswith("#"):
+            return "a $ref may point inside the schema only (#/$defs/name); nothing is fetched"
+        return None if _points(value, root) else "this $ref points at nothing"
+    if key in _STRINGS and not isinstance(value, str):
+        return "it has to be a string"
+    if key in _COUNTS and not (number and value >= 0 and value == int(value)):
+        return "it has to be a whole number, not negative"
+    if key in _NUMBERS and not (number and (key != "multipleOf" or value > 0)):
+        return "it has to be a number" + (" above 0" if key == "multipleOf" else "")
+    if key in _SCHEMAS and not (isinstance(value, list) and value):
+        return "it has to be a list of schemas"
+    if key in _NAMED and not isinstance(value, dict):
+        return "it has to be an object of schemas"
+    if key == "enum" and not isinstance(value, list):
+        return "it has to be a list"
+    if key == "required" and not (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+        return "it has to be a list of property names"
+    if key == "uniqueItems" and not isinstance(value, bool):
+        return "it has to be true or false"
+    if key == "type":
+        names = value if isinstance(value, list) else [value]
+        if not names or not all(isinstance(name, str) and name in _TYPES for name in names):
+            return f"it has to be one of {', '.join(sorted(_TYPES))}, or a list of them"
+    return None
+
+
+def _points(reference: str, root: Json) -> bool:
+    if reference != "#" and not reference.startswith("#/"):
+        return True  # an anchor: found, or not, by the validator
+    node = root
+    for piece in reference[2:].split("/") if reference != "#" else ():
+        name = piece.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, dict) and name in node:
+            node = node[name]
+        elif isinstance(node, list) and name.isdecimal() and int(name) < len(node):
+            node = node[int(name)]
+        else:
+            return "%" in piece  # percent-encoded: left to the validator
+    return True

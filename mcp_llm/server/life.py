@@ -1,0 +1,98 @@
+"""What lives as long as the server: the service, a task group for work that outlives its call, one heart for all."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from mcp_llm.app import open_app
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from anyio.abc import TaskGroup
+    from mcp.server.mcpserver import Context
+
+    from mcp_llm.config import Config
+    from mcp_llm.llm.progress import Progress
+    from mcp_llm.llm.service import Service
+
+FIRST: Final = 1.0
+BEAT: Final = 5.0
+"""Seconds between heartbeats; hosts give up after 60 s of silence at the earliest, and 10 s is what we promise."""
+
+
+@dataclass(slots=True)
+class _Beating:
+    context: Context[Any]
+    progress: Progress
+    due: float
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Heart:
+    """One task that tells every waiting client how far its call is; asleep while there is none.
+
+    Progress strictly increases: it counts the beats, because nobody knows how long an answer will be.
+    """
+
+    first: float = FIRST
+    beat: float = BEAT
+    _calls: dict[int, _Beating] = field(default_factory=dict)
+    _wake: anyio.Event = field(default_factory=anyio.Event)
+
+    def start(self, context: Context[Any], progress: Progress) -> int:
+        """Beat for this call from now on; the number is for `stop`."""
+        call = _Beating(context, progress, anyio.current_time() + self.first)
+        self._calls[id(call)] = call
+        self._wake.set()
+        return id(call)
+
+    def stop(self, number: int) -> None:
+        """The call has ended."""
+        self._calls.pop(number, None)
+
+    async def run(self) -> None:
+        """Beat for ever."""
+        while True:
+            if not self._calls:
+                self._wake = anyio.Event()
+                await self._wake.wait()
+            await anyio.sleep(min(self.first, self.beat))
+            now = anyio.current_time()
+            for number, call in list(self._calls.items()):
+                if call.due <= now:
+                    call.count, call.due = call.count + 1, now + self.beat
+                    await self._tell(number, call)
+
+    async def _tell(self, number: int, call: _Beating) -> None:
+        # One client that does not read may not hold up the others' hearts.
+        with anyio.move_on_after(1.0):
+            try:
+                await call.context.report_progress(call.count, message=call.progress.line())
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                self.stop(number)
+
+
+@dataclass(slots=True)
+class Life:
+    """Handed to every call."""
+
+    service: Service
+    tasks: TaskGroup
+    heart: Heart
+
+
+@asynccontextmanager
+async def live(config: Config, heart: Heart) -> AsyncIterator[Life]:
+    """Open everything; what still runs at the end is cancelled before the service closes."""
+    async with open_app(config) as service, anyio.create_task_group() as tasks:
+        tasks.start_soon(heart.run)
+        try:
+            yield Life(service, tasks, heart)
+        finally:
+            tasks.cancel_scope.cancel()

@@ -1,0 +1,365 @@
+"""What happens in a run, as versioned values: journal, progress, callback and `--jsonl` all get these and nothing else.
+
+No clock and no files here: the journal stamps `ts`, `run_id` and `seq`. `model_start` and `model_end` hold what a model
+was asked and said in full, so that a run's events are enough to rebuild every request and to go on after a crash.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Protocol, TypeAlias, get_args
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic_core import PydanticSerializationError
+
+from .chat import ChatRequest, ChatResponse
+from .message import Json, Media, Message, Text, Value
+from .result import Cost, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+VERSION: Final = 1
+
+
+class Head(Value):
+    """What every event has: the schema's version, epoch milliseconds, its run, its number in the run from 0 on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    v: Literal[1] = VERSION
+    ts: int = 0
+    run_id: str = ""
+    seq: int = 0
+
+
+class Start(Head):
+    """A run begins. `persona` is the agent's name; `continued` the run whose history it goes on with."""
+
+    event: Literal["start"] = "start"
+    prompt: str
+    persona: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    kind: str | None = None
+    parent_run: str | None = None
+    continued: str | None = None
+
+
+class Resumed(Head):
+    """Another process, or the same one restarted, goes on with the run after event number `after`."""
+
+    event: Literal["resumed"] = "resumed"
+    after: int
+    attempt: int
+    may_have_run: tuple[str, ...] = ()
+    """Call ids of tools whose effects are unknown: they were started, may not be repeated, and have no result."""
+
+
+class TextEvent(Head):
+    """Words of the answer, as many as came within a moment."""
+
+    event: Literal["text"] = "text"
+    text: str
+    model: str | None = None
+
+
+class ThinkingEvent(Head):
+    """Reasoning as far as the vendor shows it, as much as came within a moment."""
+
+    event: Literal["thinking"] = "thinking"
+    summary: str
+    model: str | None = None
+
+
+class ModelStart(Head):
+    """A model is about to be asked: `messages` are new since the last reply and its tool results.
+
+    `settings` is the request without messages; None where it is the same as the last time.
+    """
+
+    event: Literal["model_start"] = "model_start"
+    step: int
+    model: str | None = None
+    provider: str | None = None
+    messages: tuple[Message, ...] = ()
+    settings: ChatRequest | None = None
+
+
+class ModelEnd(Head):
+    """The whole reply, stored before it is used. Times are milliseconds."""
+
+    event: Literal["model_end"] = "model_end"
+    step: int
+    response: ChatResponse
+    provider: str | None = None
+    model: str | None = None
+    usage: Tokens = Tokens()
+    cost: Cost = Cost()
+    latency_ms: int | None = None
+    first_token_ms: int | None = None
+
+
+class ToolStart(Head):
+    """A tool is about to be called; durable before it is. The hints say what may be done when no `tool_end` follows."""
+
+    event: Literal["tool_start"] = "tool_start"
+    tool: str
+    args: Json = None
+    call_id: str
+    read_only: bool | None = None
+    idempotent: bool | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """True when calling it again does no harm."""
+        return self.read_only is True or self.idempotent is True
+
+
+class ToolEnd(Head):
+    """What a tool answered: `result` as shown to the model, text or JSON.
+
+    `parts` is the result as the model gets it where it is more than text; `rest` the handle of what was too long.
+    """
+
+    event: Literal["tool_end"] = "tool_end"
+    tool: str
+    args: Json = None
+    result: Json = None
+    call_id: str
+    is_error: bool = False
+    parts: tuple[Annotated[Text | Media, Field(discriminator="type")], ...] | None = None
+    rest: str | None = None
+    latency_ms: int | None = None
+
+
+class Compacted(Head):
+    """The history was made shorter: from here on it is these messages."""
+
+    event: Literal["compacted"] = "compacted"
+    messages: tuple[Message, ...]
+    reason: str | None = None
+
+
+class Fallback(Head):
+    """`provider`:`model` failed or could not be asked, and the next one is asked instead."""
+
+    event: Literal["fallback"] = "fallback"
+    provider: str
+    model: str
+    error: str
+    message: str = ""
+    status: int | None = None
+    backup_provider: str | None = None
+    backup_model: str | None = None
+    reason: Literal["preflight", "on_failure"] = "on_failure"
+
+
+class Budget(Head):
+    """A limit (`usd`, `tokens`, `calls`, `turns`, `seconds`, `depth`, `children`) is near, or has `stopped` the run."""
+
+    event: Literal["budget"] = "budget"
+    limit: str
+    used: float | None = None
+    cap: float | None = None
+    stopped: bool = False
+    message: str | None = None
+
+
+class Approval(Head):
+    """A tool call waits for a yes, or has got its answer; `by` says who gave it (`policy`, `user`, `deadline`)."""
+
+    event: Literal["approval"] = "approval"
+    tool: str
+    args: Json = None
+    call_id: str
+    state: Literal["asked", "allowed", "denied"]
+    by: str | None = None
+    deadline: int | None = None
+    message: str | None = None
+
+
+class AgentStart(Head):
+    """A delegate begins, as a run of its own."""
+
+    event: Literal["agent_start"] = "agent_start"
+    agent: str
+    child_run: str | None = None
+    call_id: str | None = None
+    prompt: str | None = None
+    model: str | None = None
+    depth: int | None = None
+
+
+class AgentEnd(Head):
+    """A delegate is done."""
+
+    event: Literal["agent_end"] = "agent_end"
+    agent: str
+    child_run: str | None = None
+    call_id: str | None = None
+    status: str = "finished"
+    result: Json = None
+    usage: Tokens = Tokens()
+    cost: Cost = Cost()
+
+
+class Finish(Head):
+    """The run's result: text, or the whole result as JSON. `stop_reason` is `budget` where a limit ended it."""
+
+    event: Literal["finish"] = "finish"
+    result: Json = None
+    usage: Tokens = Tokens()
+    cost: Cost = Cost()
+    stop_reason: str | None = None
+
+
+class ErrorEvent(Head):
+    """The run failed or was cancelled; `kind` is the word of `mcp_llm.errors`, `partial` the words that had come."""
+
+    event: Literal["error"] = "error"
+    error: str
+    kind: str = "error"
+    trace: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    status: int | None = None
+    code: str | None = None
+    param: str | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+    partial: str | None = None
+
+
+Event: TypeAlias = (
+    Start
+    | Resumed
+    | TextEvent
+    | ThinkingEvent
+    | ModelStart
+    | ModelEnd
+    | ToolStart
+    | ToolEnd
+    | Compacted
+    | Fallback
+    | Budget
+    | Approval
+    | AgentStart
+    | AgentEnd
+    | Finish
+    | ErrorEvent
+)
+EVENT: TypeAdapter[Event] = TypeAdapter(
+    Annotated[Event, Field(discriminator="event")], config=ConfigDict(defer_build=True)
+)
+LAST = (Finish, ErrorEvent)
+"""One of these comes exactly once, as the last event."""
+
+
+def dump(event: Event) -> dict[str, Any]:
+    """The event as JSON values, nulls included."""
+    head = {"event": event.event}
+    return head | event.model_dump(mode="json")
+
+
+def encode(event: Event) -> str:
+    """The event as one line of JSON, nulls left out; a lone surrogate, which UTF-8 cannot say, becomes U+FFFD."""
+    try:
+        return event.model_dump_json(exclude_none=True)
+    except PydanticSerializationError:
+        text = json.dumps(event.model_dump(exclude_none=True), ensure_ascii=False, separators=(",", ":"), default=str)
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def decode(data: str | bytes) -> Event:
+    """An event from its JSON. Raises pydantic.ValidationError."""
+    return EVENT.validate_json(data)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of one event, as published in `events.schema.json` beside this module."""
+    found = EVENT.json_schema(mode="validation")
+    for one in get_args(Event):
+        definition = found["$defs"][one.__name__]
+        definition["required"] = ["v", "event", "ts", "run_id", "seq", *definition.get("required", ())]
+    title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"mcp-llm event, version {VERSION}"}
+    return {**title, **_untitled(found)}
+
+
+def _untitled(value: Any) -> Any:
+    """Without the titles that pydantic makes of field names; a property that is called `title` stays."""
+    if isinstance(value, list):
+        return [_untitled(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _untitled(one) for key, one in value.items() if not (key == "title" and isinstance(one, str))}
+
+
+class EventSink(Protocol):
+    """Where events go. Called in the order of `seq`, on the run's own event loop; it must not block."""
+
+    def emit(self, event: Event) -> None: ...
+
+
+class Fan:
+    """A sink that hands on to several; one that raises is left out from then on and does not stop the run."""
+
+    __slots__ = ("_sinks", "failed")
+
+    def __init__(self, *sinks: EventSink) -> None:
+        self._sinks = list(sinks)
+        self.failed: list[str] = []
+        """What became of sinks that raised, one sentence each."""
+
+    def add(self, sink: EventSink) -> None:
+        """Another sink, for the events from now on."""
+        self._sinks.append(sink)
+
+    def remove(self, sink: EventSink) -> None:
+        """No more events for this one."""
+        self._sinks = [one for one in self._sinks if one is not sink]
+
+    def emit(self, event: Event) -> None:
+        """To all of them, in order."""
+        for sink in list(self._sinks):
+            try:
+                sink.emit(event)
+            except Exception as exc:
+                self.remove(sink)
+                self.failed.append(f"{type(sink).__name__} failed on {event.event} with {type(exc).__name__}: {exc}")
+
+
+class Callback:
+    """A sink of a plain function that takes each event as a dict, the shape of `on_event`."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[[dict[str, Any]], Any]) -> None:
+        self._function = function
+
+    def emit(self, event: Event) -> None:
+        """Call it."""
+        self._function(dump(event))
+
+
+class JsonLines:
+    """A sink that writes one JSON object a line. `write` gets whole lines as bytes, ended by one newline."""
+
+    __slots__ = ("_write",)
+    SEPARATORS: ClassVar = (",", ":")
+
+    def __init__(self, write: Callable[[bytes], Any]) -> None:
+        self._write = write
+
+    def emit(self, event: Event) -> None:
+        """One line. Characters beyond ASCII are escaped: no reader that splits at U+2028 can cut a line in two."""
+        self._write(json.dumps(dump(event), separators=self.SEPARATORS).encode() + b"\n")
+
+
+def read_lines(data: bytes) -> Iterator[Event]:
+    """The events of a JSONL file, split at newline bytes only; a last line without its newline was cut and is left out.
+
+    Raises pydantic.ValidationError for a line that is no event.
+    """
+    for line in data.split(b"\n")[:-1]:
+        if line.strip():
+            yield decode(line)

@@ -1,0 +1,88 @@
+"""No key, a wrong key, a broken .env: the variable is named, nobody is asked in vain, other providers still answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from faults.asking import CANARY, ask, failing, rows
+from faults.replies import ok
+from faults.server import FaultServer, Reply
+
+from mcp_llm.errors import AuthError, ConfigError, MissingKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from faults.asking import Asking
+
+pytestmark = pytest.mark.anyio
+
+OK = ok("openai", stream=True)
+NEEDED = '[auth]\nenv = ["ACME_SECRET_KEY"]\nrequired = true\nurl = "https://acme.invalid/keys"\n'
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", "not-set", "None", "changeme"])
+async def test_without_a_key_nothing_is_sent_and_the_variable_is_named(asking: Asking, value: str | None) -> None:
+    with FaultServer(scripts={"acme": [OK], "backup": [OK]}) as server:
+        model = asking.provider("acme", f"{server.url}/acme", NEEDED, key=None)
+        other = asking.provider("backup", f"{server.url}/backup")
+        if value is not None:
+            asking.environment["ACME_SECRET_KEY"] = value
+        async with asking.open() as service:
+            error = await failing(service, model)
+            found = await rows(service)
+            answer = await ask(service, other)
+    assert isinstance(error, MissingKey)
+    assert str(error).startswith("ACME_SECRET_KEY or ACME_API_KEY is not set, so acme cannot be asked.")
+    assert "https://acme.invalid/keys" in str(error)
+    assert (server.count("acme"), found) == (0, [])
+    assert answer.response == "Hello there"
+
+
+async def test_a_wrong_key_is_tried_once(asking: Asking) -> None:
+    body = b'{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","code":"invalid_api_key"}}'
+    with FaultServer([Reply(status=401, body=body)]) as server:
+        model = asking.provider("acme", server.url)
+        async with asking.open() as service:
+            error = await failing(service, model)
+    assert isinstance(error, AuthError)
+    assert (str(error), len(server.requests)) == ("acme:m HTTP 401: Incorrect API key provided", 1)
+
+
+async def test_a_key_with_white_space_inside_is_refused_by_name_and_not_shown(asking: Asking) -> None:
+    with FaultServer([OK]) as server:
+        model = asking.provider("acme", server.url, key=f"{CANARY} \n{CANARY}")
+        async with asking.open() as service:
+            error = await failing(service, model)
+    assert isinstance(error, ConfigError)
+    assert str(error).startswith("ACME_API_KEY (environment) holds white space")
+    assert server.requests == []
+
+
+async def test_a_broken_line_of_the_env_file_costs_only_itself(asking: Asking, home: Path) -> None:
+    with FaultServer(scripts={"acme": [OK], "backup": [OK]}) as server:
+        model = asking.provider("acme", f"{server.url}/acme", NEEDED, key=None)
+        asking.provider("backup", f"{server.url}/backup", key=None)
+        (home / ".env").write_bytes(b"ACME_SECRET_KEY=sk-\xff\xfe\nBACKUP_API_KEY=" + CANARY.encode() + b"\n")
+        async with asking.open() as service:
+            error = await failing(service, model)
+            answer = await ask(service, "backup:m")
+            problems = service.config.problems
+        (home / ".env").unlink()
+    assert isinstance(error, MissingKey)
+    assert answer.response == "Hello there"
+    assert server.requests[-1].headers["authorization"] == f"Bearer {CANARY}"
+    assert problems == [".env in the config folder, line 1: not UTF-8, skipped"]
+
+
+async def test_a_provider_of_the_fallbacks_without_a_key_is_told_and_passed_over(asking: Asking) -> None:
+    with FaultServer(scripts={"acme": [OK], "backup": [OK]}) as server:
+        asking.provider("acme", f"{server.url}/acme", NEEDED, key=None)
+        asking.provider("backup", f"{server.url}/backup")
+        async with asking.open(default="acme:m", fallbacks=["backup:m"]) as service:
+            answer = await ask(service)
+            found = await rows(service)
+    assert (answer.provider, server.count("acme")) == ("backup", 0)
+    assert [(one.provider, one.error) for one in answer.fallbacks] == [("acme", "missing_key")]
+    assert found == [("backup", "ok")]
