@@ -7,6 +7,7 @@ first call that needs them.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcp_llm import __version__
@@ -26,6 +27,8 @@ from mcp_llm.llm.runs import Runs
 from mcp_llm.llm.service import Service
 from mcp_llm.llm.threads import Threads
 from mcp_llm.prompts import Prompts
+from mcp_llm.runs.resume import Resumers
+from mcp_llm.runs.store import RunStore
 from mcp_llm.store.sqlite import Store
 
 if TYPE_CHECKING:
@@ -33,6 +36,14 @@ if TYPE_CHECKING:
 
     from mcp_llm.config import Config
     from mcp_llm.llm.transport import Transport
+
+
+@dataclass(slots=True)
+class App(Service):
+    """The Service with what is built on it: runs that outlive their call, and who can go on with them."""
+
+    journals: RunStore
+    resumers: Resumers
 
 
 class _Wire:
@@ -65,13 +76,17 @@ class _Wire:
 
 
 @asynccontextmanager
-async def open_app(config: Config | None = None) -> AsyncIterator[Service]:
+async def open_app(config: Config | None = None) -> AsyncIterator[App]:
     """Everything, opened; closed again at the end, with what was posted to the ledger on disk."""
     config = config or configuration.load()
     store = Store.open(config.home / "state.db", fallback=True)
     wire = _Wire(config)
     try:
-        yield build(config, store, wire)
+        app = build(config, store, wire)
+        try:
+            yield app
+        finally:
+            await app.journals.release()
     finally:
         await wire.aclose()
         await store.aclose()
@@ -79,7 +94,7 @@ async def open_app(config: Config | None = None) -> AsyncIterator[Service]:
             config.problems.append(note)
 
 
-def build(config: Config, store: Store, transport: _Wire) -> Service:
+def build(config: Config, store: Store, transport: _Wire) -> App:
     """The parts, joined."""
     settings = config.settings
     known = catalog.load((config.folder / "providers",), overrides=settings.providers)
@@ -88,7 +103,7 @@ def build(config: Config, store: Store, transport: _Wire) -> Service:
     backends = Backends()
     models = Models(known, access, transport)
     purse = Purse(settings, Ledger(store), price.user_rates(settings.prices))
-    return Service(
+    return App(
         config=config,
         catalog=known,
         access=access,
@@ -101,4 +116,6 @@ def build(config: Config, store: Store, transport: _Wire) -> Service:
         router=Router(settings, known.find, lambda provider, tier: known.provider(provider).tiers.get(tier)),
         runs=Runs(store),
         threads=Threads(store),
+        journals=RunStore(store),
+        resumers=Resumers(),
     )

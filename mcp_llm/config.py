@@ -247,7 +247,7 @@ def _read_env(path: Path, problems: list[str], where: str) -> dict[str, str]:
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
-    """`MCP_LLM_MODEL`, `MCP_LLM_PACKS`, `MCP_LLM_ROOTS`, `MCP_LLM_DAY_USD`, `MCP_LLM_CALL_USD`, `MCP_LLM_DISCOVER`."""
+    """`MCP_LLM_` and MODEL, PACKS, ROOTS, DAY_USD, CALL_USD, SOFT_DEADLINE, DISCOVER."""
     layer: dict[str, Any] = {}
     if model := env.get("MCP_LLM_MODEL"):
         layer["default"] = model
@@ -258,6 +258,8 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
     for variable, name in (("MCP_LLM_DAY_USD", "day_usd"), ("MCP_LLM_CALL_USD", "call_usd")):
         if value := env.get(variable):
             layer.setdefault("budget", {})[name] = value
+    if seconds := env.get("MCP_LLM_SOFT_DEADLINE"):
+        layer["soft_deadline"] = seconds
     if (discover := env.get("MCP_LLM_DISCOVER", "").strip().lower()) in {"0", "false", "no", "off"}:
         layer["discover"] = False
     elif discover:

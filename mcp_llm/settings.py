@@ -49,13 +49,17 @@ class Retries(Table):
 
 
 class Budget(Table):
-    """Caps. None is no cap; `unknown_usd` is what a call of unknown price is taken to cost at most, None refuses it."""
+    """Caps. None is no cap; `unknown_usd` is what a call of unknown price is taken to cost at most, None refuses it.
+
+    A comparison that will probably cost more than `confirm_usd` and names no budget is quoted, not made.
+    """
 
     call_usd: USD | None = None
     day_usd: USD | None = None
     day_calls: PositiveInt | None = None
     day_tokens: PositiveInt | None = None
     unknown_usd: USD | None = None
+    confirm_usd: USD | None = Decimal(1)
 
 
 class Files(Table):
@@ -134,5 +138,6 @@ class Settings(Table):
     """Calls in flight in one process; more are answered Busy."""
     ca_file: str | None = None
     soft_deadline: PositiveFloat | None = None
+    """Seconds after which a call that goes on hands back a run id; None is what is known of the host."""
     ledger: bool = True
     keep_answers_days: NonNegativeInt = 30

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mcp_llm.errors import Attempt
     from mcp_llm.types.chat import ChatRequest, ChatResponse, Chunk
 
-    from .reservation import Reservation
+    from .reservation import Reservation, Scope
 
 MAX_PARTIAL: Final = 1024 * 1024
 """Characters of an answer that broke off that are kept."""
@@ -32,7 +32,8 @@ MAX_PARTIAL: Final = 1024 * 1024
 class Job:
     """What a call is part of: where its rows and its money belong, and whom to tell while it waits.
 
-    `timeout_s` bounds the whole call, retries included; `tell` gets one line a person would want to read.
+    `timeout_s` bounds the whole call, retries included; `tell` gets one line a person would want to read. `scopes` are
+    budgets that it shares with other calls, reserved together with its own.
     """
 
     run_id: str
@@ -43,6 +44,7 @@ class Job:
     budget_usd: float | None = None
     timeout_s: float | None = None
     tell: Callable[[str], None] | None = None
+    scopes: tuple[Scope, ...] = ()
 
 
 @dataclass(slots=True)

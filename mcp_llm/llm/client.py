@@ -19,6 +19,7 @@ from mcp_llm.types.chat import End
 
 from . import learning, parameters, retry
 from .answer import Answer
+from .deadlines import Deadlines
 from .exchange import blame, encode, over_backend, over_http
 from .health import Breakers
 from .limits import Calls, Gate
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from .learned import Learned
     from .money import Purse
     from .routing import Plan
-    from .transport import Deadlines, Transport
+    from .transport import Transport
 
 
 @dataclass(slots=True)
@@ -206,8 +207,6 @@ class LLM:
         return source, http.warnings
 
     def _deadlines(self, target: Target, left: float) -> Deadlines:
-        from .transport import Deadlines
-
         ours, theirs = self.settings.timeouts, target.provider.timeouts
         return Deadlines(
             connect=theirs.connect or ours.connect,

@@ -28,13 +28,15 @@ MAX_MESSAGE: Final = 500
 
 def encode(request: ChatRequest, target: Target) -> HttpRequest:
     """The request in the target's wire, history made fit for it."""
-    origin = Origin(provider=target.provider_id, model=target.model_id, wire=target.wire)
     try:
         wire = chat.wire(target.wire)
     except KeyError:
         raise Unsupported(f"{target.provider_id} names the chat wire {target.wire!r}, which does not exist") from None
-    messages = handoff.fit(request.messages, origin, ids=getattr(target.quirks, "tool_id", None))
-    return wire.encode(request.model_copy(update={"messages": messages}), target.model_id, target.quirks)
+    if any(message.role == "assistant" for message in request.messages) or len(request.messages) > 1:
+        origin = Origin(provider=target.provider_id, model=target.model_id, wire=target.wire)
+        messages = handoff.fit(request.messages, origin, ids=getattr(target.quirks, "tool_id", None))
+        request = request.model_copy(update={"messages": messages})
+    return wire.encode(request, target.model_id, target.quirks)
 
 
 @asynccontextmanager

@@ -69,14 +69,20 @@ async def generate(
     run_id: str | None = None,
     progress: Progress | None = None,
     on_chunks: Callable[[list[Chunk]], Awaitable[None]] | None = None,
+    plan: Plan | None = None,
+    part_of: Job | None = None,
 ) -> Generated:
-    """Ask once. Raises the errors of `mcp_llm.errors`; a provider's carries what had arrived in `partial`."""
+    """Ask once. Raises the errors of `mcp_llm.errors`; a provider's carries what had arrived in `partial`.
+
+    `plan` says who is asked where that is decided already. As `part_of` a job the call is its child: its row names the
+    job's run and operation, and the job's scopes bind it too.
+    """
     progress = progress or Progress()
     run_id = run_id or uuid4().hex
     started = time.time_ns() // 1_000_000
     thread, history = await service.threads.open(ask.thread, ask.principal)
     request, warnings = await _request(service, ask, history)
-    plan = await service.plan(ask.model, ask.context, _needs(request))
+    plan = plan or await service.plan(ask.model, ask.context, _needs(request))
     job = Job(
         run_id,
         ask.context,
@@ -85,6 +91,8 @@ async def generate(
         timeout_s=ask.timeout_s,
         tell=progress.tell,
     )
+    if part_of is not None:
+        job.parent_run, job.operation, job.scopes = part_of.run_id, part_of.operation, part_of.scopes
     turns: list[Answer] = []
     try:
         response = await _once(service, request, plan, job, turns, progress, on_chunks)

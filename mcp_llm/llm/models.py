@@ -12,6 +12,7 @@ from mcp_llm.wires import models as wires
 from mcp_llm.wires.failures import failure
 from mcp_llm.wires.reply import parse
 
+from .deadlines import Deadlines
 from .health import ProviderHealth
 
 if TYPE_CHECKING:
@@ -79,8 +80,6 @@ class Models:
         self, provider_id: str, http: HttpRequest, *, base_url: str | None = None, patience: float = 15.0
     ) -> Json:
         """One small request whose whole JSON reply is wanted; raises the error it stands for, provider named."""
-        from .transport import Deadlines
-
         provider = self.catalog.provider(provider_id)
         headers = self.access.headers(provider_id, provider)
         url = base_url or self.access.base_url(provider_id, provider)

@@ -88,7 +88,7 @@ class Purse:
         if most is None:
             if (unknown := self.settings.budget.unknown_usd) is None:
                 raise BudgetExceeded(
-                    f"the price of {target.name} is not known, so it cannot be held to ${ceiling}. Set its price under "
+                    f"the price of {target.name} is not known, so it cannot be held to ${_plain(ceiling)}. Set its price under "
                     "[prices], or [budget] unknown_usd to what such a call may cost, or leave the budget out.",
                     limit="usd",
                 )
@@ -101,17 +101,17 @@ class Purse:
         affordable = int((ceiling - base) / per_token) if per_token > 0 else 0
         if affordable < SMALLEST:
             raise BudgetExceeded(
-                f"this prompt alone may cost ${base:.4f} on {target.name}, the budget has ${ceiling} left. Shorten it, "
+                f"this prompt alone may cost ${base:.4f} on {target.name}, the budget has ${_plain(ceiling)} left. Shorten it, "
                 "raise the budget, or ask a cheaper model.",
                 limit="usd",
             )
-        words = [f"`max_tokens` was set to {affordable} so that the answer cannot cost more than ${ceiling}"]
+        words = [f"`max_tokens` was set to {affordable} so that the answer cannot cost more than ${_plain(ceiling)}"]
         lowered = request.model_copy(update={"max_tokens": affordable})
         return lowered, worst(affordable) or ceiling, words
 
     def _scopes(self, job: Job) -> list[Scope]:
         budget = self.settings.budget
-        scopes: list[Scope] = []
+        scopes = list(job.scopes)
         caps = [Decimal(str(job.budget_usd))] if job.budget_usd is not None else []
         if budget.call_usd is not None:
             caps.append(budget.call_usd)
@@ -217,3 +217,8 @@ class Purse:
             total_ms=round((time.monotonic() - asked) * 1000),
             outcome=outcome,
         )
+
+
+def _plain(usd: Decimal) -> str:
+    """Without exponent and trailing zeros."""
+    return f"{usd.normalize():f}"

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _INSERT = (
     "INSERT INTO runs (id, kind, principal, status, created, updated, model, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (id) DO UPDATE SET status = excluded.status, updated = excluded.updated, result = excluded.result"
+    "ON CONFLICT (id) DO UPDATE SET status = excluded.status, updated = excluded.updated, result = excluded.result "
+    "WHERE fence = 0"  # a run with a journal is ended by whoever holds its lease
 )
 
 
@@ -37,7 +38,11 @@ class Runs:
     def finished(self, kind: str, principal: str, started_ms: int, result: Generated) -> None:
         """Keep a whole result."""
         data = result.model_dump_json(exclude_none=True)
-        self._post(result.run_id, kind, principal, "finished", started_ms, result.model, data)
+        self.kept(result.run_id, kind, principal, started_ms, result.model, data)
+
+    def kept(self, run_id: str, kind: str, principal: str, started_ms: int, model: str | None, data: str) -> None:
+        """Keep the result of another operation, as JSON; its `response` is what `runs://` gives page by page."""
+        self._post(run_id, kind, principal, "finished", started_ms, model, data)
 
     def failed(
         self,

@@ -1,1 +1,1 @@
-"""What a run is made of: its journal, the lease of whoever drives it, and how it is waited for, resumed and replayed."""
+"""What a run is made of: its journal, the lease of its driver, and how it is waited for, resumed and replayed."""

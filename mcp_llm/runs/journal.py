@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
 
 from mcp_llm.errors import Conflict, Error, StoreError
 from mcp_llm.types.events import ErrorEvent, Fan, Finish, ModelStart, TextEvent, ThinkingEvent, encode
 
-from . import lease
+from . import lease, questions
 
 if TYPE_CHECKING:
     import sqlite3
@@ -81,6 +81,7 @@ class Journal:
         self._ended = ended
         self._lock = anyio.Lock(fast_acquire=True)
         self._broken: str | None = None
+        self._closing = False
         self._said: list[str] = []
         self._pieces: list[str] = []
         self._pending: list[Event] = []
@@ -112,20 +113,36 @@ class Journal:
             status = "finished" if isinstance(event, Finish) else "cancelled" if event.kind == "cancelled" else "failed"
         if result is None:
             result = _result(event)
-        text = json.dumps(result, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
-        seq = await self._write(event, (status, text))
+        text = dumps(result)
+        self._closing = True  # from here on a lease that is gone was let go by us
+        try:
+            seq = await self._write(event, lambda connection: _close(connection, self.run_id, status, text))
+        except BaseException:
+            self._closing = False
+            raise
         self.ended = True
         self._ended(self.run_id)
         return seq
 
-    async def mark(self, event: Event, *, status: str, model: str | None = None) -> int:
-        """Append, and set the run's status (`running`, `waiting`) in the same transaction."""
-        return await self._write(event, (status, None))
+    async def mark(self, event: Event, *, status: Literal["running", "waiting"]) -> int:
+        """Append, and set the run's status in the same transaction."""
+        return await self._write(event, lambda connection: _set(connection, self.run_id, status))
+
+    async def ask(self, event: Event, question_id: str, question: dict[str, Any], deadline: int | None = None) -> int:
+        """Append, store a question for a person, and let the run be `waiting`; `deadline` is epoch milliseconds."""
+        row = (self.run_id, question_id, time.time_ns() // 1_000_000, deadline, dumps(question))
+
+        def also(connection: sqlite3.Connection) -> None:
+            questions.put(connection, row)
+            _set(connection, self.run_id, "waiting")
+
+        return await self._write(event, also)
 
     async def release(self) -> None:
         """Let go of a run that has not ended, for another process or a later claim; what was noted is written first."""
         if self.ended or self.lost:
             return
+        self._closing = True
         async with self._lock:
             rows, _ = self._stamped(self._take())
 
@@ -175,7 +192,7 @@ class Journal:
         self.seq += len(rows)
         self._tell(stamped)
 
-    async def _write(self, event: Event, closing: tuple[str, str | None] | None = None) -> int:
+    async def _write(self, event: Event, also: Callable[[sqlite3.Connection], None] | None = None) -> int:
         async with self._lock:
             if self._broken is not None:
                 raise StoreError(self._broken)
@@ -189,8 +206,8 @@ class Journal:
             def work(connection: sqlite3.Connection) -> bool:
                 cancel = lease.check(connection, self.run_id, self.owner, self.fence)
                 self._insert(connection, rows)
-                if closing is not None:
-                    _close(connection, self.run_id, closing)
+                if also is not None:
+                    also(connection)
                 return cancel
 
             try:
@@ -254,6 +271,8 @@ class Journal:
 
     def stop(self, *, lost: bool = False, cancelled: bool = False) -> None:
         """Say that the run has to end here; called by whoever sees it first, on the run's event loop."""
+        if self._closing or self.ended:
+            return
         first = not (self.lost or self.cancel_requested)
         self.lost = self.lost or lost
         self.cancel_requested = self.cancel_requested or cancelled
@@ -263,15 +282,20 @@ class Journal:
             self.on_stop()
 
 
-def _close(connection: sqlite3.Connection, run_id: str, closing: tuple[str, str | None]) -> None:
-    status, result = closing
-    if status in lease.LIVE:
-        connection.execute(f"UPDATE runs SET status = ?, updated = {lease.NOW} WHERE id = ?", (status, run_id))
-        return
+def _set(connection: sqlite3.Connection, run_id: str, status: str) -> None:
+    connection.execute(f"UPDATE runs SET status = ?, updated = {lease.NOW} WHERE id = ?", (status, run_id))
+
+
+def _close(connection: sqlite3.Connection, run_id: str, status: str, result: str) -> None:
     connection.execute(
         f"UPDATE runs SET status = ?, result = ?, updated = {lease.NOW}, owner = NULL, expires = NULL WHERE id = ?",
         (status, result, run_id),
     )
+
+
+def dumps(value: Any) -> str:
+    """JSON text that UTF-8 can say, whatever strings a caller gave."""
+    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
 
 
 def _result(event: Finish | ErrorEvent) -> dict[str, Any]:

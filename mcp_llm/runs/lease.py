@@ -17,7 +17,8 @@ TTL_S: Final = 10.0
 NOW: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 """Epoch milliseconds by the database; `unixepoch('subsec')` is the same from SQLite 3.42 on."""
 
-LIVE: Final = ("running", "waiting")
+RUNNING: Final = "running"
+LIVE: Final = (RUNNING, "waiting")
 _LIVE: Final = "status IN ('running', 'waiting')"
 
 

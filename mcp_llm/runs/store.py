@@ -5,23 +5,24 @@ A run of somebody else's is as unknown as one that never was. Driving one is `jo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import time
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
 from pydantic import ValidationError
 
 from mcp_llm.errors import Conflict, InvalidInput, StoreError
 from mcp_llm.store.sqlite import scheduler
-from mcp_llm.types.events import decode
+from mcp_llm.types.events import ErrorEvent, decode
 
-from . import lease
-from .journal import Journal
+from . import lease, questions, texts
+from .journal import Journal, dumps
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from mcp_llm.store.sqlite import Store
     from mcp_llm.types.events import Event
+
+    from .questions import Question
 
 PAGE: Final = 500
 """Events read from the database at a time."""
@@ -59,6 +62,13 @@ class RunInfo:
     def live(self) -> bool:
         """True while somebody drives it."""
         return self.status in lease.LIVE
+
+
+# Inside the class, `list` is a method.
+Infos: TypeAlias = list[RunInfo]
+Events: TypeAlias = "list[Event]"
+Questions: TypeAlias = "list[Question]"
+Ids: TypeAlias = list[tuple[str, str]]
 
 
 def new_id() -> str:
@@ -94,7 +104,7 @@ class RunStore:
         """A new run, driven by this process. `request` is JSON: what `resume` needs to build the run again."""
         run_id = run_id or new_id()
         now = time.time_ns() // 1_000_000
-        text = json.dumps(request, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+        text = dumps(request)
 
         def work(connection: sqlite3.Connection) -> int:
             connection.execute(
@@ -163,10 +173,10 @@ class RunStore:
 
     async def release(self) -> None:
         """Let go of every run that is still driven, at the end of the process."""
-        for journal in list(self._live.values()):
+        for journal in [*self._live.values()]:
             await journal.release()
 
-    async def expired(self, limit: int = 20) -> list[tuple[str, str]]:
+    async def expired(self, limit: int = 20) -> Ids:
         """(id, kind) of runs whose driver is gone, the oldest first."""
         sql = f"SELECT id, kind FROM runs WHERE status IN ('running', 'waiting') AND {_STALE} ORDER BY created LIMIT ?"
         return [(row[0], row[1]) for row in await self.store.query(sql, (limit,))]
@@ -188,7 +198,7 @@ class RunStore:
 
     async def list(
         self, principal: str, status: str | None = None, limit: int = 20, *, parent: str | None = None
-    ) -> list[RunInfo]:
+    ) -> Infos:
         """The newest runs first."""
         where, values = "principal = ?", [principal]
         if parent is not None:
@@ -201,15 +211,15 @@ class RunStore:
                 where += f" AND NOT {_STALE}"
         return await self._infos(where, values, limit)
 
-    async def _infos(self, where: str, values: Sequence[Any], limit: int) -> list[RunInfo]:
+    async def _infos(self, where: str, values: Sequence[Any], limit: int) -> Infos:
         sql = f"SELECT {_COLUMNS}, {_STALE} FROM runs WHERE {where} ORDER BY updated DESC LIMIT ?"
         return [_info(row) for row in await self.store.query(sql, (*values, limit))]
 
-    async def events(self, run_id: str, after: int = -1, *, principal: str | None = None) -> list[Event]:
+    async def events(self, run_id: str, after: int = -1, *, principal: str | None = None) -> Events:
         """The events after a number. Raises StoreError when a row is damaged: what follows it cannot be trusted."""
         if principal is not None:
             await self.get(run_id, principal)
-        found: list[Event] = []
+        found: Events = []
         while True:
             rows = await self.store.query(
                 "SELECT seq, data, crc FROM run_events WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?",
@@ -233,8 +243,8 @@ class RunStore:
 
     async def partial(self, run_id: str) -> str:
         """The words of the reply that is coming, from memory where this process drives the run."""
-        if (journal := self._live.get(run_id)) is not None and journal.seq_from_start:
-            return journal.partial
+        if (journal := self._live.get(run_id)) is not None and (words := journal.partial):
+            return words
         rows = await self.store.query(
             "SELECT data FROM run_events WHERE run = ?1 AND kind = 'text' AND seq > "
             "(SELECT coalesce(max(seq), -1) FROM run_events WHERE run = ?1 AND kind = 'model_start') ORDER BY seq",
@@ -249,10 +259,41 @@ class RunStore:
         info = await self.get(run_id, principal)
         if info.status in {"finished", "failed", "cancelled"}:
             return info
+        if info.status == "interrupted":
+            with contextlib.suppress(Conflict):  # somebody took it up this moment: then it is told like any other
+                taken = await self.claim(run_id, principal)
+                await taken.finish(ErrorEvent(error="cancelled after its process had gone", kind="cancelled"))
+                return info
         await self.store.execute(f"UPDATE runs SET cancel = coalesce(cancel, {lease.NOW}) WHERE id = ?", (run_id,))
         if (journal := self._live.get(run_id)) is not None:
             journal.stop(cancelled=True)
         return info
+
+    async def answer(self, run_id: str, principal: str, answer: Any, question_id: str | None = None) -> str:
+        """Answer what the run asks; the question's id. Raises InvalidInput where nothing, or not this, is asked."""
+        await self.get(run_id, principal)
+        found = await self.store.write(
+            lambda connection: questions.answer(connection, run_id, question_id, dumps(answer))
+        )
+        self.tell(run_id)
+        return found
+
+    async def questions(self, run_id: str) -> Questions:
+        """What the run has asked, in order; the answers with it."""
+        return [questions.read(row) for row in await self.store.query(questions.ALL, (run_id,))]
+
+    # Long texts
+
+    async def keep_text(self, run_id: str, call_id: str, text: str) -> str:
+        """Keep a text that is too long to show; its handle, which `read_text` (and the tool `runs`) takes."""
+        return await self.store.write(lambda connection: texts.keep(connection, run_id, call_id, text))
+
+    async def read_text(self, handle: str, principal: str, offset: int = 0, limit: int = texts.PAGE) -> texts.Page:
+        """A page of a kept text, from a character on. Raises InvalidInput for an unknown handle."""
+        found = await self.store.read(lambda connection: texts.read(connection, handle, principal, offset, limit))
+        if found is None:
+            raise unknown(handle)
+        return found
 
     # Being told of changes
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 INSTRUCTIONS: Final = (
     "Ask any LLM. `generate` sends one prompt to one model and returns the answer with model, tokens, cost and a run "
-    "id; leave `model` out to use the user's default. `list_models` says what can be asked."
+    "id; leave `model` out to use the user's default. `list_models` says what can be asked. A long call hands back "
+    "`status: running` and a run id instead: `runs` waits for it, reads, cancels and resumes it."
 )
 COMPLETED: Final = 100
 """Values a completion may give, by the specification."""

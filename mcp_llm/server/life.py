@@ -10,15 +10,17 @@ import anyio
 
 from mcp_llm.app import open_app
 
+from . import resumable
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from anyio.abc import TaskGroup
     from mcp.server.mcpserver import Context
 
+    from mcp_llm.app import App
     from mcp_llm.config import Config
     from mcp_llm.llm.progress import Progress
-    from mcp_llm.llm.service import Service
 
 FIRST: Final = 1.0
 BEAT: Final = 5.0
@@ -82,7 +84,7 @@ class Heart:
 class Life:
     """Handed to every call."""
 
-    service: Service
+    service: App
     tasks: TaskGroup
     heart: Heart
 
@@ -92,6 +94,8 @@ async def live(config: Config, heart: Heart) -> AsyncIterator[Life]:
     """Open everything; what still runs at the end is cancelled before the service closes."""
     async with open_app(config) as service, anyio.create_task_group() as tasks:
         tasks.start_soon(heart.run)
+        resumable.register(service)
+        tasks.start_soon(service.resumers.watch, service.journals, tasks)
         try:
             yield Life(service, tasks, heart)
         finally:

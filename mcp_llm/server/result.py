@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp.types import CallToolResult, ResourceLink, TextContent
 
 if TYPE_CHECKING:
+    from mcp_llm.runs.detach import Running
     from mcp_llm.types.result import Generated
 
 SHOWN: Final = 60_000
 """Characters of an answer in one reply, about 15,000 tokens: the strictest host seen cuts at 25,000."""
+PARTIAL_SHOWN: Final = 4000
+"""Characters of an answer that is still coming: its end is what is new."""
 THINKING_SHOWN: Final = 2000
 """Characters of reasoning in structured content: the run keeps all of it, the host's context should not."""
 
 
-def generated(result: Generated) -> CallToolResult:
-    """An answer: the words first, what it wants called, then the receipt and what was noticed on the way."""
+def generated(result: Generated, shown: int = SHOWN) -> CallToolResult:
+    """An answer: the words first, what it wants called, then the receipt and what was noticed on the way.
+
+    At most `shown` characters of the words; the rest is read from the run.
+    """
     data = result.model_dump(mode="json", exclude_none=True)
     data["cost"].setdefault("usd", None)
     if not result.fallbacks:
@@ -28,10 +34,11 @@ def generated(result: Generated) -> CallToolResult:
         data["thinking"] = result.thinking[:THINKING_SHOWN] + f"... ({len(result.thinking):,} characters in the run)"
     blocks = [result.response] if result.response else []
     links: list[ResourceLink] = []
-    if len(result.response) > SHOWN:
-        uri = f"runs://{result.run_id}?offset={SHOWN}"
-        more = f"[the first {SHOWN:,} of {len(result.response):,} characters; the rest: read resource {uri}]"
-        data["response"] = f"{result.response[:SHOWN]}\n\n{more}"
+    if len(result.response) > shown:
+        uri = f"runs://{result.run_id}?offset={shown}"
+        call = f'runs(action="read", run_id="{result.run_id}", offset={shown})'
+        more = f"[the first {shown:,} of {len(result.response):,} characters; the rest: {call}]"
+        data["response"] = f"{result.response[:shown]}\n\n{more}"
         data.pop("parsed", None)
         blocks = [data["response"]]
         links.append(ResourceLink(type="resource_link", uri=uri, name=result.run_id, mime_type="text/plain"))
@@ -51,6 +58,34 @@ def rest(stored: dict[str, Any], offset: int) -> str:
     piece = text[offset : offset + SHOWN]
     end = offset + len(piece)
     return piece if end >= len(text) else f"{piece}\n\n[{len(text) - end:,} more characters: ?offset={end}]"
+
+
+def running(run: Running) -> CallToolResult:
+    """A call that goes on: what there is so far, and how to get the rest."""
+    how = f'runs(action="wait", run_id="{run.run_id}")'
+    return _unfinished(run.run_id, "running", run.partial, f"[still running, nothing is lost: {how} for the answer]")
+
+
+def waiting(run_id: str, partial: str, questions: dict[str, dict[str, Any]]) -> CallToolResult:
+    """A run that asks something."""
+    asked = "; ".join(f"{name}: {json.dumps(one, ensure_ascii=False)}" for name, one in questions.items())
+    how = f'runs(action="answer", run_id="{run_id}", answer=...)'
+    given = _unfinished(run_id, "waiting", partial, f"[the run waits for an answer: {how}. It asks {asked}]")
+    assert given.structured_content is not None
+    given.structured_content["questions"] = [{"id": name, **one} for name, one in questions.items()]
+    return given
+
+
+def interrupted(run_id: str, partial: str) -> CallToolResult:
+    """A run whose process is gone."""
+    how = f'runs(action="resume", run_id="{run_id}")'
+    return _unfinished(run_id, "interrupted", partial, f"[interrupted, its process ended: {how} goes on with it]")
+
+
+def _unfinished(run_id: str, status: str, partial: str, words: str) -> CallToolResult:
+    shown = partial if len(partial) <= PARTIAL_SHOWN else f"... {partial[-PARTIAL_SHOWN:]}"
+    text = f"{shown}\n\n{words}" if shown else words
+    return plain(text, {"status": status, "run_id": run_id, "partial": shown, "next": words[1:-1]})
 
 
 def plain(text: str, data: dict[str, Any]) -> CallToolResult:

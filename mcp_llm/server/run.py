@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from mcp_llm.llm.progress import Progress
+from mcp_llm.runs.store import new_id
+
+from .hosts import host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp.server.mcpserver import Context
 
-    from mcp_llm.llm.service import Service
+    from mcp_llm.app import App
 
+    from .hosts import Host
     from .life import Life
 
 
@@ -26,8 +30,10 @@ class Run:
     life: Life
     context: Context[Any]
     principal: str = "local"
-    run_id: str = field(default_factory=lambda: uuid4().hex)
+    run_id: str = field(default_factory=new_id)
     progress: Progress = field(default_factory=Progress)
+
+    started_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
 
     @classmethod
     def of(cls, context: Context[Any]) -> Run:
@@ -35,9 +41,22 @@ class Run:
         return cls(context.request_context.lifespan_context, context)
 
     @property
-    def service(self) -> Service:
+    def service(self) -> App:
         """What asking needs."""
         return self.life.service
+
+    @property
+    def host(self) -> Host:
+        """What is known of the program that calls."""
+        params = self.context.session.client_params
+        return host(params.client_info.name if params is not None else None)
+
+    def patience(self, wait_s: float | None) -> float:
+        """Seconds from now on that the call may still take: the caller's word, else the setting's, else the host's."""
+        seconds = wait_s
+        if seconds is None:
+            seconds = self.service.config.settings.soft_deadline or self.host.soft_deadline
+        return max(0.0, seconds - (time.monotonic() - self.progress.started))
 
     @contextmanager
     def beating(self) -> Iterator[None]:

@@ -77,11 +77,11 @@ def names(found: Plan) -> list[str]:
         ((None, "notes.a"), {"contexts": {"notes.*": "bolt:g", "notes.a": "bolt:e"}}, ["bolt:e"], "context notes.a"),
         (
             (None, "notes.ab"),
-            {"contexts": {"*": "bolt:1", "notes.*": "bolt:2", "notes.a*": "bolt:3"}},
-            ["bolt:3"],
+            {"contexts": {"*": "bolt:x1", "notes.*": "bolt:x2", "notes.a*": "bolt:x3"}},
+            ["bolt:x3"],
             None,
         ),
-        ((None, "notes.ab"), {"contexts": {"*": "bolt:1", "*.ab": "bolt:2", "n*b": "bolt:3"}}, ["bolt:2"], None),
+        ((None, "notes.ab"), {"contexts": {"*": "bolt:x1", "*.ab": "bolt:x2", "n*b": "bolt:x3"}}, ["bolt:x2"], None),
         ((None, "other"), {"contexts": {"notes": "bolt:n"}, "default": "dyno:d"}, ["dyno:d"], "default"),
         ((None, "Notes"), {"contexts": {"notes": "bolt:n"}, "default": "dyno:d"}, ["dyno:d"], "default"),
         (
@@ -100,7 +100,7 @@ def names(found: Plan) -> list[str]:
     ],
 )
 def test_a_rule_decides_who_is_asked(
-    arguments: tuple[str | None, ...], settings: dict[str, Any], wanted: list[str], because: str | None
+    arguments: tuple[Any, ...], settings: dict[str, Any], wanted: list[str], because: str | None
 ) -> None:
     found = plan(*arguments, **settings)
     assert names(found) == wanted

@@ -42,12 +42,12 @@ def test_the_definitions_of_the_default_tools_stay_cheap(config: Config, report:
 async def test_every_tool_says_what_it_is_and_what_it_does_to_the_world(server: Any, mode: Any) -> None:
     async with Client(server, mode=mode) as client:
         tools = (await client.list_tools()).tools
-    assert [tool.name for tool in tools] == ["generate", "list_models"]
+    assert [tool.name for tool in tools] == ["generate", "runs", "list_models"]
     for tool in tools:
         assert tool.title
         assert tool.description
         assert tool.annotations is not None
-        assert (tool.annotations.read_only_hint, tool.annotations.destructive_hint) == (True, False)
+        assert (tool.annotations.read_only_hint, tool.annotations.destructive_hint) == (tool.name != "runs", False)
         assert tool.input_schema["additionalProperties"] is False
         assert tool.output_schema is not None
         jsonschema.Draft202012Validator.check_schema(tool.input_schema)

@@ -62,8 +62,9 @@ def _of_kind(kind: str, schema: dict[str, Any], root: Json, words: str, depth: i
         }
     if kind == "array":
         count = max(int(schema.get("minItems", 1 if depth > DEPTH // 2 else 0)), 0)
-        items = schema.get("prefixItems") or [schema.get("items", {})] * count
-        return [_value(item, root, words, depth - 1) for item in items[: max(count, len(items))]]
+        items = list(schema.get("prefixItems") or ())
+        items += [schema.get("items", {})] * (count - len(items))
+        return [_value(item, root, words, depth - 1) for item in items[: schema.get("maxItems")]]
     if kind in {"integer", "number"}:
         return _number(kind, schema)
     if kind == "boolean":
@@ -75,16 +76,31 @@ def _of_kind(kind: str, schema: dict[str, Any], root: Json, words: str, depth: i
 
 
 def _number(kind: str, schema: dict[str, Any]) -> int | float:
-    low = schema.get("minimum", schema.get("exclusiveMinimum"))
-    high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    value: float = 1 if low is None else low
-    if "exclusiveMinimum" in schema and value == schema["exclusiveMinimum"]:
-        value = value + 1 if high is None or value + 1 < high else (value + high) / 2
-    if high is not None and value > high:
-        value = high
-    if step := schema.get("multipleOf"):
-        value = -(-value // step) * step
+    """The first that fits of: the lower bound, one step, the upper bound, the middle of both."""
+    step = schema.get("multipleOf") or (1 if kind == "integer" else None)
+    low = max((schema[name] for name in ("minimum", "exclusiveMinimum") if name in schema), default=None)
+    high = min((schema[name] for name in ("maximum", "exclusiveMaximum") if name in schema), default=None)
+    tries: list[float] = []
+    if low is not None:
+        first = -(-low // step) * step if step else low
+        tries += [first, first + (step or 1)]
+    tries.append(step or 1)
+    if high is not None:
+        last = high // step * step if step else high
+        tries += [last, last - (step or 1)]
+    if low is not None and high is not None:
+        tries.append((low + high) / 2)
+    value = next((value for value in tries if _in_bounds(value, schema)), tries[0])
     return int(value) if kind == "integer" else value
+
+
+def _in_bounds(value: float, schema: dict[str, Any]) -> bool:
+    return bool(
+        value >= schema.get("minimum", value)
+        and value <= schema.get("maximum", value)
+        and value > schema.get("exclusiveMinimum", value - 1)
+        and value < schema.get("exclusiveMaximum", value + 1)
+    )
 
 
 def _all(parts: list[Json], rest: dict[str, Any], root: Json, words: str, depth: int) -> Json:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from .generate import GENERATE
 from .list_models import LIST_MODELS
+from .runs import RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from .published import Published
 
 PACKS: Final[dict[str, tuple[Published, ...]]] = {
-    "core": (GENERATE, LIST_MODELS),
+    "core": (GENERATE, RUNS, LIST_MODELS),
 }
 
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from mcp_llm.llm.generate import Ask, estimate, generate
+from mcp_llm.llm.generate import Ask, estimate
+from mcp_llm.runs.detach import Running
 from mcp_llm.server import result as results
+from mcp_llm.server.lasting import ask_lasting
 from mcp_llm.types.chat import Effort, ToolSpec
 
 from .conversation import messages, parts
@@ -45,6 +47,7 @@ class GenerateArguments(Arguments):
     thread: Annotated[str | None, Field(description='"new", or a thread id to go on with')] = None
     budget_usd: Annotated[float | None, Field(ge=0, description="most this call may cost")] = None
     timeout_s: Annotated[float | None, Field(gt=0)] = None
+    wait_s: Annotated[float | None, Field(ge=0, description="then hand back a run id and go on")] = None
     options: Annotated[dict[str, Any] | None, Field(description="added to the provider's request body as is")] = None
     dry_run: Annotated[bool, Field(description="only quote tokens and price")] = False
 
@@ -62,17 +65,36 @@ OUTPUT: dict[str, Any] = {
         "usage": {"type": "object"},
         "cost": {"type": "object"},
         "run_id": {"type": "string"},
+        "status": {"type": "string"},
+        "partial": {"type": "string"},
         "thread": {"type": "string"},
         "fallbacks": {"type": "array", "items": {"type": "object"}},
         "warnings": {"type": "array", "items": {"type": "string"}},
     },
-    "required": ["response"],
 }
 
 
 async def run_generate(given: GenerateArguments, run: Run) -> CallToolResult:
-    """Ask, with a heartbeat; the same text and structured answer."""
-    ask = Ask(
+    """Ask, with a heartbeat, as long as the host waits; the same text and structured answer."""
+    ask = asked(given, run.principal)
+    if given.dry_run:
+        quote = await estimate(run.service, ask)
+        usd = "unknown" if quote["usd_at_most"] is None else f"${quote['usd_at_most']:.6g}"
+        text = f"{quote['provider']}:{quote['model']} · ~{quote['input_tokens']:,} tokens in · at most {usd}"
+        return results.plain(text, {"response": text, "quote": json.loads(json.dumps(quote, default=str))})
+    arguments = given.model_dump(mode="json", exclude_defaults=True, exclude={"wait_s"})
+    answer = await ask_lasting(run, ask, arguments, given.wait_s)
+    return results.running(answer) if isinstance(answer, Running) else results.generated(answer, run.host.result_chars)
+
+
+def read(arguments: dict[str, Any], principal: str) -> Ask:
+    """What a stored call asked."""
+    return asked(GenerateArguments.model_validate(arguments), principal)
+
+
+def asked(given: GenerateArguments, principal: str) -> Ask:
+    """The arguments as what is asked."""
+    return Ask(
         prompt=given.prompt if isinstance(given.prompt, str) else parts(given.prompt),
         model=given.model,
         system=given.system,
@@ -90,16 +112,8 @@ async def run_generate(given: GenerateArguments, run: Run) -> CallToolResult:
         budget_usd=given.budget_usd,
         timeout_s=given.timeout_s,
         options=given.options or {},
-        principal=run.principal,
+        principal=principal,
     )
-    if given.dry_run:
-        quote = await estimate(run.service, ask)
-        usd = "unknown" if quote["usd_at_most"] is None else f"${quote['usd_at_most']:.6g}"
-        text = f"{quote['provider']}:{quote['model']} · ~{quote['input_tokens']:,} tokens in · at most {usd}"
-        return results.plain(text, {"response": text, "quote": json.loads(json.dumps(quote, default=str))})
-    with run.beating():
-        answer = await generate(run.service, ask, run_id=run.run_id, progress=run.progress)
-    return results.generated(answer)
 
 
 def tool(value: dict[str, Any]) -> ToolSpec:

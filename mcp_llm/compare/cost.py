@@ -1,0 +1,208 @@
+"""What a comparison will cost, and how its calls share one budget without getting in each other's way."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from mcp_llm.catalog import price
+from mcp_llm.errors import BudgetExceeded
+from mcp_llm.llm import parameters
+from mcp_llm.llm.money import UNKNOWN_OUTPUT
+from mcp_llm.types.chat import ChatRequest
+from mcp_llm.types.message import user
+
+from .result import Quote
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from mcp_llm.catalog.find import Target
+    from mcp_llm.llm.ledger import Ledger
+    from mcp_llm.llm.service import Service
+
+    from .asked import Comparison, Question
+
+USUAL: Final = 1000
+"""Tokens of an answer of the usual length, reasoning included."""
+USUAL_VERDICT: Final = 400
+VERDICT: Final = 4096
+"""Tokens that a judge may use for a verdict, most of them for thinking."""
+FRAME: Final = 500
+"""Tokens of the judges' instructions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Calls of one kind: dollars for each without any output, dollars per output token, how long, how many."""
+
+    target: Target
+    base: float | None
+    per_token: float
+    usual: int
+    longest: int
+    calls: int
+    verdict: bool = False
+
+    def usd(self, tokens: int) -> float:
+        """Dollars of one call with this many output tokens; 0 where no price is known."""
+        return 0.0 if self.base is None else self.base + self.per_token * tokens
+
+    @property
+    def worst(self) -> float | None:
+        """The most that one of them can cost."""
+        return None if self.base is None else self.usd(self.longest)
+
+
+def lines(
+    service: Service,
+    ask: Comparison,
+    asked: Sequence[Question],
+    targets: Sequence[Target],
+    judges: Sequence[tuple[Target, int]],
+) -> list[Line]:
+    """A line for each model and prompt, and for each judge and prompt; `judges` are (who, pairs each may judge)."""
+    found: list[Line] = []
+    for question in asked:
+        request = ChatRequest(messages=(user(*question.said),), system=ask.system, json_schema=ask.json_schema)
+        tokens = parameters.estimate_tokens(request)
+        longest = ask.max_tokens
+        written = []
+        for target in targets:
+            line = _line(service, target, tokens, longest, USUAL, ask.samples)
+            written.append(min(line.longest, USUAL))
+            found.append(line)
+        read = tokens + 2 * max(written, default=USUAL) + len(ask.rubric or "") // 4 + FRAME
+        for target, pairs in judges:
+            line = _line(service, target, read, VERDICT, USUAL_VERDICT, 2 * pairs * ask.samples, verdict=True)
+            found.append(line)
+    return found
+
+
+def _line(
+    service: Service, target: Target, tokens: int, longest: int | None, usual: int, calls: int, *, verdict: bool = False
+) -> Line:
+    now = datetime.now(UTC)
+    limit = target.facts.output or UNKNOWN_OUTPUT
+    most = min(longest, limit) if longest is not None else limit
+    base, more = (
+        price.worst_case(target, tokens, output, now, overrides=service.purse.overrides) for output in (0, 1000)
+    )
+    if base is None or more is None:
+        unknown = service.config.settings.budget.unknown_usd
+        base, more = (None, None) if unknown is None else (unknown, unknown)
+    per_token = 0.0 if base is None or more is None else float(more - base) / 1000
+    known = None if base is None else float(base)
+    return Line(target, known, per_token, min(usual, most), most, calls, verdict)
+
+
+def quote(found: Sequence[Line]) -> Quote:
+    """The sums of all lines."""
+    unpriced = tuple(dict.fromkeys(line.target.name for line in found if line.base is None))
+    known = any(line.base is not None for line in found)
+    least, likely, most = (
+        sum(line.calls * line.usd(tokens) for line, tokens in pairs)
+        for pairs in (
+            [(line, 0) for line in found],
+            [(line, line.usual) for line in found],
+            [(line, line.longest) for line in found],
+        )
+    )
+    return Quote(
+        answers=sum(line.calls for line in found if not line.verdict),
+        judgements=sum(line.calls for line in found if line.verdict),
+        usd_at_least=least if known else None,
+        usd_likely=likely if known else None,
+        usd_at_most=most if known else None,
+        unpriced=unpriced,
+    )
+
+
+def longest_answer(found: Sequence[Line], budget: float) -> int | None:
+    """The output tokens that every answer may have so that all together, judged, stay within the budget.
+
+    None where no limit is needed. The same for all models: a limit by money would favour the cheap ones. Judges are
+    counted at their usual length, since they are asked one after another when money gets scarce. Raises BudgetExceeded
+    when answers of the usual length would not fit.
+    """
+    judged = sum(line.calls * line.usd(line.usual) for line in found if line.verdict)
+    answers = [line for line in found if not line.verdict]
+    left = budget * 0.999 - judged
+
+    def total(tokens: int) -> float:
+        return sum(line.calls * line.usd(min(tokens, line.longest)) for line in answers)
+
+    longest = max((line.longest for line in answers), default=0)
+    if total(longest) <= left:
+        return None
+    if total(USUAL) > left:
+        whole = quote(found)
+        raise BudgetExceeded(
+            f"{said(whole)}; the budget is ${budget:g}. Raise `budget_usd`, or take fewer models, prompts, samples or "
+            "judges, cheaper models, or a lower `max_tokens`.",
+            limit="usd",
+        )
+    low, high = USUAL, longest
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if total(middle) <= left else (low, middle - 1)
+    return low
+
+
+def said(given: Quote) -> str:
+    """The quote in words."""
+    words = f"this comparison makes {given.answers:,} calls"
+    if given.judgements:
+        words += f" and {given.judgements:,} judgements"
+    if given.usd_likely is None:
+        words += " at a cost that is not known"
+    elif not given.usd_at_most:
+        words += ", all of them free"
+    else:
+        words += f", about ${given.usd_likely:.2g}, at most ${given.usd_at_most:.2g}"
+    if given.unpriced and given.usd_likely is not None:
+        words += f", plus what {', '.join(given.unpriced)} may cost, whose price is not known"
+    return words
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What is left of the budget for calls that want to start: one that does not fit waits until another has ended.
+
+    The ledger holds the budget; this only keeps parallel calls from cutting each other's answers short. `usd` None:
+    nothing is limited and nobody waits.
+    """
+
+    usd: Decimal | None
+    ledger: Ledger
+    run_id: str
+    _held: dict[int, Decimal] = field(default_factory=dict)
+    _spent: Decimal = Decimal(0)
+    _ended: anyio.Event = field(default_factory=anyio.Event)
+    _count: int = 0
+
+    @asynccontextmanager
+    async def take(self, worst: float | None) -> AsyncIterator[None]:
+        """Hold the worst that a call can cost while it runs. Alone it starts in any case: then the ledger decides."""
+        if self.usd is None or worst is None:
+            yield
+            return
+        amount = Decimal(str(worst))
+        while self._held and amount + sum(self._held.values()) + self._spent > self.usd:
+            await self._ended.wait()
+        self._count += 1
+        number = self._count
+        self._held[number] = amount
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                self._spent = (await self.ledger.used("run", self.run_id)).usd
+            del self._held[number]
+            self._ended.set()
+            self._ended = anyio.Event()

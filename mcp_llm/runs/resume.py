@@ -1,0 +1,103 @@
+"""Who can go on with a run, by its kind; and taking up, unasked, the runs of processes that are gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import anyio
+
+from mcp_llm.errors import Conflict, Error, InvalidInput
+
+from .ending import cancel, fail
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from .journal import Journal
+    from .store import RunInfo, RunStore
+
+SOON: Final = 0.05
+"""Seconds after a lease's end at which it is looked for."""
+
+
+class Resumer(Protocol):
+    """Goes on with runs of one kind. `automatic`: also when nobody asked, because its process was killed."""
+
+    automatic: bool
+
+    async def check(self, info: RunInfo, again: bool) -> None:
+        """Raise InvalidInput where going on is not possible, or not without a word of the user's (`again`)."""
+
+    async def drive(self, journal: Journal) -> dict[str, Any]:
+        """Drive the run to its end, with `journal.finish` last; its result. Raises what ended it."""
+
+
+@dataclass(slots=True)
+class Resumers:
+    """Resumers by kind of run."""
+
+    _by_kind: dict[str, Resumer] = field(default_factory=dict)
+
+    def register(self, kind: str, resumer: Resumer) -> None:
+        """Add or replace."""
+        self._by_kind[kind] = resumer
+
+    def automatic(self, kind: str) -> bool:
+        """Whether runs of this kind are taken up unasked."""
+        return (found := self._by_kind.get(kind)) is not None and found.automatic
+
+    async def claim(
+        self, runs: RunStore, run_id: str, principal: str, *, again: bool = False
+    ) -> tuple[Journal, Resumer]:
+        """The run, now driven by this process, and who drives it. Raises InvalidInput or Conflict with the reason."""
+        info = await runs.get(run_id, principal)
+        if info.status in {"finished", "failed", "cancelled"}:
+            raise InvalidInput(f'run {run_id} is {info.status}; read it with runs(action="read", run_id="{run_id}")')
+        if info.live:
+            raise Conflict(f'run {run_id} is {info.status}; wait for it with runs(action="wait", run_id="{run_id}")')
+        resumer = self._by_kind.get(info.kind)
+        if resumer is None:
+            raise InvalidInput(f"a run of kind {info.kind} cannot be resumed; what it had is kept and can be read")
+        await resumer.check(info, again)
+        return await runs.claim(run_id, principal), resumer
+
+    async def watch(self, runs: RunStore, tasks: TaskGroup) -> None:
+        """Take up every run of an automatic kind whose process is gone, until cancelled.
+
+        Sleeps until the next lease could end, a lease's length at most: that often is an idle database looked at.
+        """
+        if not any(one.automatic for one in self._by_kind.values()):
+            return
+        while True:
+            try:
+                for run_id, kind in await runs.expired():
+                    if self.automatic(kind):
+                        await self._take_up(runs, run_id, kind, tasks)
+                soonest = await runs.next_expiry()
+            except Error:  # a disk that fails now may work later; the store keeps the reason in its notes
+                soonest = None
+            await anyio.sleep(runs.ttl_s if soonest is None else min(soonest, runs.ttl_s) + SOON)
+
+    async def _take_up(self, runs: RunStore, run_id: str, kind: str, tasks: TaskGroup) -> None:
+        try:
+            journal = await runs.claim(run_id)
+        except Conflict:  # another process was quicker
+            return
+        tasks.start_soon(drive, self._by_kind[kind], journal)
+
+
+async def drive(resumer: Resumer, journal: Journal) -> None:
+    """Drive a run that nobody waits for: its errors are in its journal."""
+    scope = anyio.CancelScope()
+    journal.on_stop = scope.cancel
+    try:
+        with scope:
+            await resumer.drive(journal)
+    except Exception as exc:
+        await fail(journal, exc)
+    finally:
+        with anyio.CancelScope(shield=True):
+            if journal.cancel_requested:
+                await cancel(journal)
+            await journal.release()

@@ -1,0 +1,122 @@
+"""A `generate` call that is never lost: as cheap as before while the host waits, a run with a journal once it cannot.
+
+The rest of its kind - who may go on with such a run after its process died - is here too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_llm.errors import Conflict, InvalidInput, StoreError
+from mcp_llm.llm.generate import generate
+from mcp_llm.runs.detach import Finished, Outcome, Running, run_detachable
+from mcp_llm.runs.ending import cancel, fail, finished
+from mcp_llm.runs.recorder import Recorder
+from mcp_llm.types.events import Resumed, Start
+from mcp_llm.types.message import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_llm.llm.generate import Ask
+    from mcp_llm.llm.service import Service
+    from mcp_llm.runs.journal import Journal
+    from mcp_llm.runs.store import RunInfo
+    from mcp_llm.types.result import Generated
+
+    from .run import Run
+
+KIND: Final = "generate"
+KEPT: Final = 1024 * 1024
+"""Characters of arguments kept with a detached call, so that it can be asked again; a longer call cannot be."""
+
+
+async def ask_lasting(run: Run, ask: Ask, arguments: dict[str, Any], wait_s: float | None) -> Generated | Running:
+    """The answer, or the run it has become when the caller's patience was over. Raises what `generate` raises."""
+    runs = run.service.journals
+    recorder = Recorder()
+
+    async def work() -> Generated:
+        return await generate(run.service, ask, run_id=run.run_id, progress=run.progress, on_chunks=recorder.take)
+
+    async def detach(stop: Callable[[], None]) -> Running | None:
+        request = {"arguments": arguments if _size(arguments) <= KEPT else None}
+        try:
+            journal = await runs.create(
+                KIND, request, run.principal, run_id=run.run_id, model=ask.model, created=run.started_ms
+            )
+            await journal.append(Start(prompt=spoken(ask), model=ask.model, kind=KIND))
+        except (
+            Conflict,
+            StoreError,
+        ):  # it has just ended; or the disk fails: then it is waited for as long as it takes
+            return None
+        journal.on_stop = stop
+        recorder.move(journal)
+        return Running(run.run_id, journal.partial)
+
+    async def settle(outcome: Outcome[Generated]) -> None:
+        if (journal := recorder.journal) is None:
+            return
+        if outcome.value is not None:
+            await journal.finish(finished(outcome.value))
+        elif outcome.error is not None:
+            await fail(journal, outcome.error)
+        elif journal.cancel_requested:
+            await cancel(journal)
+        else:
+            await journal.release()  # the server ends: the run stays, and says that it was interrupted
+
+    with run.beating():
+        given = await run_detachable(
+            run.life.tasks, work, deadline_s=run.patience(wait_s), detach=detach, settle=settle
+        )
+    return given.value if isinstance(given, Finished) else given
+
+
+def spoken(ask: Ask) -> str:
+    """The words of the prompt."""
+    pieces = [ask.prompt] if isinstance(ask.prompt, str) else ask.prompt
+    return "\n".join(
+        piece if isinstance(piece, str) else piece.text for piece in pieces if isinstance(piece, str | Text)
+    )
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    return sum(map(_size, value)) if isinstance(value, list) else 8
+
+
+@dataclass(slots=True)
+class Again:
+    """Asks again what a detached call had asked. Never by itself: its answer may have been paid for and lost."""
+
+    service: Service
+    read: Callable[[dict[str, Any], str], Ask]
+    """Arguments as the tool takes them, and whose call it is, as what is asked."""
+    automatic: bool = False
+
+    async def check(self, info: RunInfo, again: bool) -> None:
+        """Only with the user's word, and only where the arguments were kept."""
+        if not info.request.get("arguments"):
+            raise InvalidInput(f"run {info.id} was too long to be kept whole: make the call again")
+        if not again:
+            raise InvalidInput(
+                f"run {info.id} was cut off before its answer was stored; the provider may have been paid. "
+                f'What had arrived: runs(action="read", run_id="{info.id}"). '
+                f'To ask again: runs(action="resume", run_id="{info.id}", again=true)'
+            )
+
+    async def drive(self, journal: Journal) -> dict[str, Any]:
+        """Ask, from the beginning."""
+        ask = self.read(journal.request["arguments"], journal.principal)
+        await journal.append(Resumed(after=journal.seq, attempt=journal.attempts))
+        recorder = Recorder()
+        recorder.move(journal)
+        result = await generate(self.service, ask, run_id=journal.run_id, on_chunks=recorder.take)
+        await journal.finish(finished(result))
+        return result.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,199 @@
+"""Toolsets made of toolsets: a group under prefixed names, a filter by globs, other names for some tools."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from . import text
+from .base import Tool, Tools, Toolset, failed
+from .results import MOST_BYTES, Overflow, fit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from mcp_llm.types.message import ToolResult
+
+MOST_NAME: Final = 64
+SEPARATOR: Final = "__"
+_ODD: Final = re.compile(r"[^A-Za-z0-9_-]")
+
+
+class Group:
+    """Several toolsets as one: the member `time` gives `time__now`, the member `""` its tools under their own names.
+
+    Names are made of [A-Za-z0-9_-], at most 64 characters and unique; a name that had to be changed ends in a hash of
+    the real one, so that it does not depend on its neighbours. Results are cut to `most` bytes, the rest goes to
+    `overflow`. `errors` says which servers could not be opened, and why, in sentences for the model.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, Toolset],
+        *,
+        errors: Mapping[str, str] | None = None,
+        overflow: Overflow | None = None,
+        most: int = MOST_BYTES,
+    ) -> None:
+        self.members = dict(members)
+        self.errors = dict(errors or {})
+        self._overflow = overflow
+        self._most = most
+        self._routes: dict[str, tuple[Toolset, Tool]] | None = None
+
+    def joined(self, members: Mapping[str, Toolset], *, overflow: Overflow | None = None) -> Group:
+        """A new group of these members and the given ones; the given ones come first and win a name."""
+        return Group(
+            {**members, **{name: item for name, item in self.members.items() if name not in members}},
+            errors=self.errors,
+            overflow=overflow or self._overflow,
+            most=self._most,
+        )
+
+    async def list(self) -> Tools:
+        """All tools: members in their order, a member's tools by name."""
+        found: dict[str, Tools] = {}
+
+        async def ask(name: str, member: Toolset) -> None:
+            found[name] = await member.list()
+
+        async with anyio.create_task_group() as tasks:
+            for name, member in self.members.items():
+                tasks.start_soon(ask, name, member)
+        routes: dict[str, tuple[Toolset, Tool]] = {}
+        listed: Tools = []
+        # Unprefixed names are ours: no server may take one, whatever it calls its tools.
+        for prefix in sorted(self.members, key=lambda name: name != ""):
+            for tool in sorted(found[prefix], key=lambda tool: tool.name):
+                name = offered(prefix, tool.name)
+                if name in routes:
+                    name = _marked(name, f"{prefix}\0{tool.name}")
+                if name in routes:
+                    continue
+                routes[name] = (self.members[prefix], tool)
+                listed.append(tool.named(name))
+        self._routes = routes
+        return listed
+
+    async def tool(self, name: str) -> Tool | None:
+        """The tool of this (offered) name."""
+        if self._routes is None:
+            await self.list()
+        found = (self._routes or {}).get(name)
+        return found[1].named(name) if found else None
+
+    async def call(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        call_id: str = "",
+        meta: dict[str, Any] | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> ToolResult:
+        """Call a tool by the name it is offered under."""
+        if self._routes is None:
+            await self.list()
+        found = (self._routes or {}).get(name)
+        if found is None:
+            return failed(call_id, name, self._unknown(name))
+        member, tool = found
+        result = await member.call(tool.name, arguments, call_id=call_id, meta=meta, progress=progress)
+        if result.name != name or result.id != call_id:
+            result = type(result)(call_id, name, result.parts, result.is_error)
+        return await fit(result, self._overflow, self._most)
+
+    def _unknown(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        known = list(self._routes or {})
+        close = get_close_matches(name, known, n=3)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        if not hint and len(known) <= 20:
+            hint = f" There are: {', '.join(known) or 'none'}."
+        server = name.partition(SEPARATOR)[0]
+        if server in self.errors:
+            hint = f" {self.errors[server]}"
+        return f"There is no tool {text.line(name, 100)!r}.{hint}"
+
+
+class Filter:
+    """Only the tools that match a glob of `allow` (None: all) and none of `deny`; others cannot be called either."""
+
+    def __init__(self, inner: Toolset, allow: Collection[str] | None = None, deny: Collection[str] = ()) -> None:
+        self._inner = inner
+        self._allow = allow
+        self._deny = deny
+
+    def passes(self, name: str) -> bool:
+        """Whether a tool of this name is offered."""
+        allowed = self._allow is None or any(fnmatchcase(name, glob) for glob in self._allow)
+        return allowed and not any(fnmatchcase(name, glob) for glob in self._deny)
+
+    async def list(self) -> Tools:
+        """What passes."""
+        return [tool for tool in await self._inner.list() if self.passes(tool.name)]
+
+    async def call(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        call_id: str = "",
+        meta: dict[str, Any] | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> ToolResult:
+        """Call a tool that passes."""
+        if not self.passes(name):
+            return failed(call_id, name, f"The tool {text.line(name, 100)!r} is not allowed here.")
+        return await self._inner.call(name, arguments, call_id=call_id, meta=meta, progress=progress)
+
+
+class Renamed:
+    """The same tools, some under other names: `names` is real name -> offered name. The real one no longer works."""
+
+    def __init__(self, inner: Toolset, names: Mapping[str, str]) -> None:
+        self._inner = inner
+        self._names = dict(names)
+        self._real = {offered: real for real, offered in names.items()}
+
+    async def list(self) -> Tools:
+        """The tools under their new names."""
+        return [tool.named(self._names.get(tool.name, tool.name)) for tool in await self._inner.list()]
+
+    async def call(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        call_id: str = "",
+        meta: dict[str, Any] | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> ToolResult:
+        """Call by the new name."""
+        if name in self._names and name not in self._real:
+            return failed(call_id, name, f"There is no tool {name!r}; it is called {self._names[name]!r} here.")
+        real = self._real.get(name, name)
+        result = await self._inner.call(real, arguments, call_id=call_id, meta=meta, progress=progress)
+        return type(result)(call_id, name, result.parts, result.is_error)
+
+
+def offered(prefix: str, name: str) -> str:
+    """The name under which a member's tool is offered."""
+    start = _ODD.sub("_", prefix)
+    if start and not (start[0].isalpha() or start[0] == "_"):
+        start = f"_{start}"  # some vendors want a letter first
+    plain = _ODD.sub("_", name)
+    whole = f"{start}{SEPARATOR}{plain}" if start else plain
+    if plain != name or not plain or len(whole) > MOST_NAME:
+        return _marked(whole, f"{prefix}\0{name}")
+    return whole
+
+
+def _marked(name: str, real: str) -> str:
+    mark = hashlib.sha256(real.encode("utf-8", "replace")).hexdigest()[:6]
+    return f"{name[: MOST_NAME - 7]}_{mark}"

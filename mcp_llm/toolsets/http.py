@@ -1,0 +1,276 @@
+"""Streamable HTTP as the other end of an MCP connection: the SDK's client over an HTTP layer that keeps bounds.
+
+Nothing compressed, nothing above the caps, no redirect to another origin, no proxy or netrc of the environment. What
+fails on the way to one answer becomes that answer's error; the connection stays.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import anyio.lowlevel
+import httpx2
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.message import SessionMessage
+
+from mcp_llm.errors import ToolFailed
+
+from .guard import Guard
+from .lines import MOST_VALUES, Values
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from types import TracebackType
+
+    from mcp_types import JSONRPCMessage
+
+MOST_BODY: Final = 16 * 1024 * 1024
+MOST_STREAM: Final = 64 * 1024 * 1024
+"""Bytes of all events that answer one request."""
+CONNECT_SECONDS: Final = 10.0
+SILENT_SECONDS: Final = 300.0
+_GOODBYE_SECONDS: Final = 2.0
+_NOTIFY_SECONDS: Final = 10.0
+_MOST_RESUMED: Final = 10
+_QUEUE: Final = 256
+_MOST_HEADERS: Final = 200
+_INTERNAL: Final = -32603
+_REFUSED: Final = {
+    401: "it refuses our credentials (HTTP 401): set or renew the token in its `headers`",
+    403: "it forbids the call (HTTP 403): check the token in its `headers`",
+    407: "a proxy wants credentials (HTTP 407)",
+    413: "the arguments are too big for it (HTTP 413)",
+    429: "it is asked too often (HTTP 429): wait",
+}
+
+_Read = SessionMessage | Exception
+
+
+class Link(AbstractAsyncContextManager[Any]):
+    """A transport for the SDK's client. `lost` is set when nothing will come any more, `fault` says why.
+
+    Raises ToolFailed on entering when the URL cannot be used.
+    """
+
+    words: Final = ""
+
+    def __init__(self, url: str, headers: Mapping[str, str], *, ca_file: str | None = None) -> None:
+        self.guard = Guard()
+        self.lost = anyio.Event()
+        self.fault: str | None = None
+        self._url, self._headers, self._ca_file = url, dict(headers), ca_file
+        self._context: AbstractAsyncContextManager[Any] | None = None
+
+    async def __aenter__(self) -> tuple[Any, Any]:
+        self._context = self._streams()
+        pair: tuple[Any, Any] = await self._context.__aenter__()
+        return pair
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._context is not None
+        return await self._context.__aexit__(kind, error, traceback)
+
+    @asynccontextmanager
+    async def _streams(self) -> AsyncIterator[tuple[Any, Any]]:
+        try:
+            url = httpx2.URL(self._url)
+        except (httpx2.InvalidURL, TypeError, ValueError):
+            raise ToolFailed("its `url` cannot be read") from None
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise ToolFailed("its `url` is no http(s) URL")
+        for name in ("httpx2", "httpcore2"):  # at DEBUG and INFO they write URLs and headers
+            logging.getLogger(name).setLevel(logging.WARNING)
+        inbound, read = anyio.create_memory_object_stream[_Read](0)
+        write, outbound = anyio.create_memory_object_stream[SessionMessage](_QUEUE)
+        try:
+            capped = _Capped(self._transport(url.scheme == "https"))
+            timeout = httpx2.Timeout(CONNECT_SECONDS, read=SILENT_SECONDS, write=60.0)
+            async with (
+                httpx2.AsyncClient(
+                    transport=capped, headers=self._headers, timeout=timeout, trust_env=False, max_redirects=3
+                ) as client,
+                streamable_http_client(self._url, http_client=client, max_sse_event_size=MOST_BODY) as (theirs, ours),
+                anyio.create_task_group() as tasks,
+            ):
+                tasks.start_soon(self._inward, theirs, inbound, write)
+                tasks.start_soon(self._outward, outbound, ours)
+                try:
+                    yield read, write
+                finally:
+                    tasks.cancel_scope.cancel()
+        finally:
+            for stream in (inbound, read, write, outbound):
+                stream.close()
+            self._lose("it was closed")
+
+    def _transport(self, secure: bool) -> httpx2.AsyncHTTPTransport:
+        if not secure:
+            return httpx2.AsyncHTTPTransport(trust_env=False)
+        context = httpx2.create_ssl_context(trust_env=False)
+        if self._ca_file:
+            try:
+                context.load_verify_locations(self._ca_file)
+            except (OSError, ValueError):
+                raise ToolFailed("`ca_file` cannot be read as a file of PEM certificates") from None
+        return httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
+
+    async def _inward(self, theirs: Any, inbound: Any, replies: Any) -> None:
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+            async with inbound:
+                async for item in theirs:
+                    if isinstance(item, Exception):
+                        self.guard.skipped += 1
+                        continue
+                    taken, reply = await self.guard.take(_spelled(item.message))
+                    if reply is not None:
+                        with suppress(anyio.WouldBlock):
+                            replies.send_nowait(SessionMessage(reply))
+                    if taken is not None:
+                        await inbound.send(SessionMessage(taken))
+        self._lose("its connection was closed")
+
+    async def _outward(self, outbound: Any, ours: Any) -> None:
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+            async for item in outbound:
+                self.guard.asked(item.message)
+                await ours.send(item)
+
+    def _lose(self, fault: str) -> None:
+        if self.fault is None and not self.lost.is_set():
+            self.fault = fault
+        self.lost.set()
+
+
+class _Refused(httpx2.StreamError):
+    """A body that passed a cap or broke off; of the kind that the SDK turns into the error of one request."""
+
+
+class _Capped(httpx2.AsyncBaseTransport):
+    """Answers every failure with an HTTP answer that holds a JSON-RPC error, because an exception ends the session."""
+
+    def __init__(self, inner: httpx2.AsyncHTTPTransport) -> None:
+        self._inner = inner
+        self._streams_opened = 0
+        self._resumed = 0
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.headers["accept-encoding"] = "identity"
+        if request.method == "DELETE":
+            _limit(request, _GOODBYE_SECONDS)
+        elif request.method == "GET":
+            # Server-sent ids and `retry: 0` would make the SDK reconnect without a pause.
+            self._streams_opened += 1
+            self._resumed += "last-event-id" in request.headers
+            if self._resumed > _MOST_RESUMED:
+                return _told(request, "it broke off too often")
+            if self._streams_opened > 1:
+                await anyio.sleep(1)
+        elif b'"method":"notifications/' in request.content[:200]:
+            _limit(request, _NOTIFY_SECONDS)  # the SDK sends nothing else meanwhile
+        try:
+            response = await self._inner.handle_async_request(request)
+        except httpx2.TimeoutException as error:
+            return _told(request, _slow(error))
+        except httpx2.TransportError as error:
+            return _told(request, f"it cannot be reached ({_reason(error)})")
+        if fault := _fault(response):
+            await response.aclose()
+            return _told(request, fault)
+        events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+        most = (MOST_STREAM if request.method == "POST" else None) if events else MOST_BODY
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        return httpx2.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=_Bounded(response.stream, most, events),
+            extensions=response.extensions,
+        )
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream, most: int | None, events: bool) -> None:
+        self._inner, self._most, self._events = inner, most, events
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size, values, breathed = 0, Values(), time.monotonic()
+        try:
+            async for piece in self._inner:
+                size += len(piece)
+                if self._most is not None and size > self._most:
+                    raise _Refused(f"the answer is bigger than {self._most // 1024 // 1024} MiB")
+                if self._events and (b"\n\n" in piece or b"\r\n\r\n" in piece):
+                    values = Values()
+                if values.feed(piece) > MOST_VALUES:
+                    raise _Refused("the answer holds too many values")
+                if time.monotonic() - breathed > 0.02:  # a fast sender must not keep the event loop
+                    await anyio.lowlevel.checkpoint()
+                    breathed = time.monotonic()
+                yield piece
+        except httpx2.TimeoutException as error:
+            raise _Refused(_slow(error)) from None
+        except httpx2.TransportError as error:
+            raise _Refused(f"its answer broke off ({_reason(error)})") from None
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _fault(response: httpx2.Response) -> str | None:
+    """Why an answer is refused before its body is read."""
+    if len(response.headers.raw) > _MOST_HEADERS:
+        return f"its answer has {len(response.headers.raw)} headers"
+    coding = response.headers.get("content-encoding", "").strip().lower()
+    if coding not in {"", "identity"}:
+        return f"its answer is compressed ({coding[:20]!r}), which was not asked for"
+    length = response.headers.get("content-length", "")
+    if length.isdecimal() and (len(length) > 15 or int(length) > MOST_BODY):
+        return f"its answer is bigger than {MOST_BODY // 1024 // 1024} MiB"
+    spoken = response.headers.get("content-type", "").lower().startswith("application/json")
+    if response.status_code in _REFUSED and not spoken:
+        return _REFUSED[response.status_code]
+    if response.status_code >= 500 and not spoken:
+        return f"it answers HTTP {response.status_code}"
+    return None
+
+
+def _told(request: httpx2.Request, sentence: str) -> httpx2.Response:
+    error = {"jsonrpc": "2.0", "id": None, "error": {"code": _INTERNAL, "message": sentence}}
+    body = json.dumps(error).encode()
+    return httpx2.Response(502, headers={"content-type": "application/json"}, content=body, request=request)
+
+
+def _limit(request: httpx2.Request, seconds: float) -> None:
+    request.extensions = {
+        **request.extensions,
+        "timeout": {"connect": seconds, "read": seconds, "write": seconds, "pool": seconds},
+    }
+
+
+def _slow(error: httpx2.TimeoutException) -> str:
+    if isinstance(error, httpx2.ConnectTimeout):
+        return "it cannot be reached (no connection in time)"
+    return f"it was silent for {SILENT_SECONDS:.0f} s"
+
+
+def _reason(error: Exception) -> str:
+    words = " ".join(str(error).split())[:150]
+    return words or type(error).__name__
+
+
+def _spelled(message: JSONRPCMessage) -> dict[str, Any]:
+    """The message's own fields, without a deep copy."""
+    spelled: dict[str, Any] = {name: getattr(message, name) for name in message.model_fields_set}
+    error = spelled.get("error")
+    if error is not None:
+        spelled["error"] = {"code": error.code, "message": error.message, "data": error.data}
+    return spelled
