@@ -9,8 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mcp_llm.api import acount_tokens as acount_tokens
     from mcp_llm.api import agenerate as agenerate
     from mcp_llm.api import agenerate_result as agenerate_result
+    from mcp_llm.api import count_tokens as count_tokens
     from mcp_llm.api import generate as generate
     from mcp_llm.api import generate_result as generate_result
     from mcp_llm.api import register_provider as register_provider
@@ -32,8 +34,10 @@ _HOMES = {
     "Message": "mcp_llm.types.message",
     "Text": "mcp_llm.types.message",
     "ToolSpec": "mcp_llm.types.chat",
+    "acount_tokens": "mcp_llm.api",
     "agenerate": "mcp_llm.api",
     "agenerate_result": "mcp_llm.api",
+    "count_tokens": "mcp_llm.api",
     "generate": "mcp_llm.api",
     "generate_result": "mcp_llm.api",
     "get_provider": "mcp_llm.provider",

@@ -19,6 +19,7 @@ from mcp_llm.types.message import Media, Message, Text, Thinking, ToolCall, Tool
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mcp_llm.llm.counting import TokenCount
     from mcp_llm.types.chat import Effort
     from mcp_llm.types.result import Generated
 
@@ -85,6 +86,18 @@ def generate_result(contents: Any, model: str | None = None, **arguments: Any) -
 def generate(contents: Any, model: str | None = None, **arguments: Any) -> str:
     """Ask one model; the answer's text. Arguments are those of `agenerate_result`."""
     return generate_result(contents, model, **arguments).response
+
+
+async def acount_tokens(contents: Any, model: str | None = None, **arguments: Any) -> TokenCount:
+    """Input tokens of what `agenerate_result` would send: the provider's own count, or a guess with `exact` False."""
+    renamed = {_RENAMED.get(name, name): value for name, value in arguments.items()}
+    known = {name: renamed.pop(name) for name in _ASK & renamed.keys()}
+    return await operation.count_tokens(await opened.get(), _ask(contents, renamed, model=model, **known))
+
+
+def count_tokens(contents: Any, model: str | None = None, **arguments: Any) -> TokenCount:
+    """`acount_tokens` for code that is not async."""
+    return background.call(lambda: acount_tokens(contents, model, **arguments))
 
 
 def stream(contents: Any, model: str | None = None, **arguments: Any) -> Stream:

@@ -15,7 +15,7 @@ from mcp_llm.errors import InvalidInput, TooLarge
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.message import Media, Text, ToolResult, user
 
-from . import parameters, receipt
+from . import counting, parameters, receipt
 from .answer import Job
 from .progress import Progress
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mcp_llm.types.result import Generated
 
     from .answer import Answer
+    from .counting import TokenCount
     from .routing import Plan
     from .service import Service
 
@@ -131,6 +132,14 @@ async def estimate(service: Service, ask: Ask) -> dict[str, Any]:
         "because": plan.because,
         "warnings": [*plan.warnings, *warnings, *words],
     }
+
+
+async def count_tokens(service: Service, ask: Ask) -> TokenCount:
+    """The input tokens of the call, counted by the provider where it can, without making it."""
+    _, history = await service.threads.open(None if ask.thread == "new" else ask.thread, ask.principal)
+    request, _ = await _request(service, ask, history)
+    plan = await service.plan(ask.model, ask.context, _needs(request))
+    return await counting.count(service.models, request, plan.targets[0])
 
 
 async def _request(service: Service, ask: Ask, history: Sequence[Message]) -> tuple[ChatRequest, list[str]]:
