@@ -75,7 +75,9 @@ def agreement(results: Sequence[Result], models: Sequence[str]) -> Agreement | N
     places = sorted({(prompt, sample) for _, prompt, sample in answers})
     pairs: list[Similarity] = []
     for a, b in combinations(models, 2):
-        both = [(answers[a, *place], answers[b, *place]) for place in places if {(a, *place), (b, *place)} <= answers.keys()]
+        both = [
+            (answers[a, *place], answers[b, *place]) for place in places if {(a, *place), (b, *place)} <= answers.keys()
+        ]
         if both:
             same = sum(one.same(other) for one, other in both) / len(both)
             alike = math.fsum(one.likeness(other) for one, other in both) / len(both)

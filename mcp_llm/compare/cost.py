@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -48,6 +48,8 @@ class Line:
     longest: int
     calls: int
     verdict: bool = False
+    turns: int = 1
+    """2 where an answer that does not fit its schema is repaired once."""
 
     def usd(self, tokens: int) -> float:
         """Dollars of one call with this many output tokens; 0 where no price is known."""
@@ -74,19 +76,18 @@ def lines(
         longest = ask.max_tokens
         written = []
         for target in targets:
-            line = _line(service, target, tokens, longest, USUAL, ask.samples)
+            turns = 1 if ask.json_schema is None else 2
+            line = replace(_line(service, target, tokens, longest, USUAL, ask.samples), turns=turns)
             written.append(min(line.longest, USUAL))
             found.append(line)
         read = tokens + 2 * max(written, default=USUAL) + len(ask.rubric or "") // 4 + FRAME
         for target, pairs in judges:
-            line = _line(service, target, read, VERDICT, USUAL_VERDICT, 2 * pairs * ask.samples, verdict=True)
-            found.append(line)
+            line = _line(service, target, read, VERDICT, USUAL_VERDICT, 2 * pairs * ask.samples)
+            found.append(replace(line, verdict=True, turns=2))
     return found
 
 
-def _line(
-    service: Service, target: Target, tokens: int, longest: int | None, usual: int, calls: int, *, verdict: bool = False
-) -> Line:
+def _line(service: Service, target: Target, tokens: int, longest: int | None, usual: int, calls: int) -> Line:
     now = datetime.now(UTC)
     limit = target.facts.output or UNKNOWN_OUTPUT
     most = min(longest, limit) if longest is not None else limit
@@ -94,11 +95,9 @@ def _line(
         price.worst_case(target, tokens, output, now, overrides=service.purse.overrides) for output in (0, 1000)
     )
     if base is None or more is None:
-        unknown = service.config.settings.budget.unknown_usd
-        base, more = (None, None) if unknown is None else (unknown, unknown)
+        base = more = service.config.settings.budget.unknown_usd
     per_token = 0.0 if base is None or more is None else float(more - base) / 1000
-    known = None if base is None else float(base)
-    return Line(target, known, per_token, min(usual, most), most, calls, verdict)
+    return Line(target, None if base is None else float(base), per_token, min(usual, most), most, calls)
 
 
 def quote(found: Sequence[Line]) -> Quote:
@@ -110,7 +109,7 @@ def quote(found: Sequence[Line]) -> Quote:
         for pairs in (
             [(line, 0) for line in found],
             [(line, line.usual) for line in found],
-            [(line, line.longest) for line in found],
+            [(replace(line, calls=line.calls * line.turns), line.longest) for line in found],
         )
     )
     return Quote(

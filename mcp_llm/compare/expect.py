@@ -96,7 +96,7 @@ def _finite(value: Any, place: str) -> float:
 
 
 def check(wanted: Expectation, text: str, parsed: Any = None) -> Check:
-    """Hold an answer against what is wanted; `parsed` is its JSON value where it was asked for as such. Takes <= 1 s."""
+    """Hold an answer against what is wanted; `parsed` is its JSON value where that was asked for. Takes <= 1 s."""
     failed: list[str] = []
     unchecked: list[str] = []
     if wanted.equals is not None and not _equal(wanted.equals, text, parsed):
@@ -163,12 +163,10 @@ def same_json(a: Any, b: Any) -> bool:
 
 def last_number(text: str) -> float | None:
     """The last number in a text, where answers to sums have it; thousands may be separated by commas."""
-    last = None
-    for last in _NUMBER.finditer(text):
-        pass
-    if last is None:
+    found = _NUMBER.findall(text)
+    if not found:
         return None
-    value = float(last[0].replace(",", ""))
+    value = float(found[-1].replace(",", ""))
     return value if math.isfinite(value) else None
 
 

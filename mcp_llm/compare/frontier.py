@@ -25,7 +25,14 @@ def dominated(figures: Mapping[str, Figures]) -> dict[str, tuple[str, ...]]:
 def _beats(a: Figures, b: Figures) -> bool:
     if None in a or None in b:
         return False
-    gains = [
-        sign * ((mine or 0.0) - (yours or 0.0)) for sign, mine, yours in zip((-1, 1, -1), a, b, strict=True)
-    ]
+    # A hundredth of a second or a thousandth of the cost is chance, not an advantage.
+    a, b = (
+        (_rounded(usd), quality, None if seconds is None else round(seconds, 1)) for usd, quality, seconds in (a, b)
+    )
+    gains = [sign * ((mine or 0.0) - (yours or 0.0)) for sign, mine, yours in zip((-1, 1, -1), a, b, strict=True)]
     return all(gain >= 0 for gain in gains) and any(gain > 0 for gain in gains)
+
+
+def _rounded(usd: float | None) -> float | None:
+    """Three significant digits."""
+    return None if usd is None else float(f"{usd:.3g}")

@@ -99,14 +99,12 @@ def kin(target: Target, prefixes: Mapping[str, Sequence[str]]) -> frozenset[str]
     return frozenset(found)
 
 
-async def panel(
-    service: Service, ask: Comparison, contenders: Sequence[Contender]
-) -> tuple[list[Panelist], list[str]]:
+async def panel(service: Service, ask: Comparison, contenders: Sequence[Contender]) -> tuple[list[Panelist], list[str]]:
     """The judges, and the names of the pairs that none of them may judge.
 
     Raises ConfigError or InvalidInput for a judge that cannot be asked, or named judges none of whom may judge a pair.
     """
-    if ask.judge is False or ask.judge is None or ask.judge == []:
+    if ask.judge is False or ask.judge == []:
         return [], []
     prefixes = {name: provider.prefixes for name, provider in service.catalog.providers.items()}
     relatives = [kin(one.plan.targets[0], prefixes) if one.plan else None for one in contenders]
@@ -119,13 +117,16 @@ async def panel(
 
     named = [ask.judge] if isinstance(ask.judge, str) else ask.judge
     if isinstance(named, bool):
-        found = _chosen([(plan, kin(plan.targets[0], prefixes)) for plan in await _candidates(service, ask, contenders)], allowed)
+        found = _chosen(
+            [(plan, kin(plan.targets[0], prefixes)) for plan in await _candidates(service, ask, contenders)], allowed
+        )
     else:
         found = []
         for name in dict.fromkeys(named):
             plan = await service.plan(name, ask.context)
             plan.targets = plan.targets[:1]
-            service.access.headers(plan.targets[0].provider_id, plan.targets[0].provider)
+            if not ask.dry_run:
+                service.access.headers(plan.targets[0].provider_id, plan.targets[0].provider)
             if not any(one.target is plan.targets[0] for one in found):
                 found.append(Panelist(name, plan, allowed(plan.targets[0])))
         if pairs and not any(one.pairs for one in found):

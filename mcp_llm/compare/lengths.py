@@ -27,7 +27,7 @@ FEWEST: Final = 6
 
 
 def length_bias(items: Mapping[tuple[int, int], Mapping[int, tuple[float, int]]]) -> LengthBias | None:
-    """From (pair of models) -> prompt -> (log of the length ratio, +1 won, -1 lost, 0 tied); None where none decided."""
+    """From pair of models -> prompt -> (log of the length ratio, +1 won, -1 lost, 0 tied); None if none decided."""
     sums: dict[int, int] = {}
     longer = decided = 0
     for prompts in items.values():

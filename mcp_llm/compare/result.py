@@ -193,5 +193,3 @@ class Compared(Value):
     def of(self, model: str) -> tuple[Result, ...]:
         """A model's results."""
         return tuple(result for result in self.results if result.model == model)
-
-

@@ -88,8 +88,8 @@ class Purse:
         if most is None:
             if (unknown := self.settings.budget.unknown_usd) is None:
                 raise BudgetExceeded(
-                    f"the price of {target.name} is not known, so it cannot be held to ${_plain(ceiling)}. Set its price under "
-                    "[prices], or [budget] unknown_usd to what such a call may cost, or leave the budget out.",
+                    f"the price of {target.name} is not known, so it cannot be held to ${_plain(ceiling)}. Set its "
+                    "price under [prices], or [budget] unknown_usd to what such a call may cost, or drop the budget.",
                     limit="usd",
                 )
             return request, unknown, []
@@ -101,8 +101,8 @@ class Purse:
         affordable = int((ceiling - base) / per_token) if per_token > 0 else 0
         if affordable < SMALLEST:
             raise BudgetExceeded(
-                f"this prompt alone may cost ${base:.4f} on {target.name}, the budget has ${_plain(ceiling)} left. Shorten it, "
-                "raise the budget, or ask a cheaper model.",
+                f"this prompt alone may cost ${base:.4f} on {target.name}, the budget has ${_plain(ceiling)} left. "
+                "Shorten it, raise the budget, or ask a cheaper model.",
                 limit="usd",
             )
         words = [f"`max_tokens` was set to {affordable} so that the answer cannot cost more than ${_plain(ceiling)}"]

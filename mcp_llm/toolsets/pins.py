@@ -33,7 +33,7 @@ class Pins(Protocol):
     """Where agreed fingerprints are kept."""
 
     async def changed(self, server: str, target: str, tools: Mapping[str, str]) -> set[str]:
-        """The names of those tools (name -> fingerprint) that are not what was agreed to; new ones are agreed to now."""
+        """Which of these tools (name -> fingerprint) are not what was agreed to; new ones are agreed to now."""
 
     async def approve(self, server: str, tools: set[str] | None = None) -> int:
         """Agree to the tools as they were last offered (None: all of the server's); how many that were."""

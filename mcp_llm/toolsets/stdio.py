@@ -62,6 +62,7 @@ class Child(AbstractAsyncContextManager[Any]):
         self._command, self._args, self._env, self._cwd = command, list(args), dict(env), cwd
         self._said = bytearray()
         self._stopping = False
+        self._over = False
         self._context: AbstractAsyncContextManager[Any] | None = None
 
     @property
@@ -107,7 +108,7 @@ class Child(AbstractAsyncContextManager[Any]):
             _kill_group(process.pid)
             if alive is not None:
                 os.close(alive)
-            self._lose("it was closed")
+            self._lose(_ending(process.returncode) if self._over else "it was closed")
             _forget(process)
             with anyio.CancelScope(shield=True):
                 await anyio.lowlevel.checkpoint()  # one turn of the loop, in which the pipes are really closed
@@ -181,6 +182,7 @@ class Child(AbstractAsyncContextManager[Any]):
         if self.fault is not None:
             _kill_group(process.pid)
         elif not self._stopping:
+            self._over = True
             with anyio.move_on_after(0.5):
                 await _exited(process)
             self._lose(_ending(process.returncode))

@@ -47,7 +47,7 @@ class GenerateArguments(Arguments):
     thread: Annotated[str | None, Field(description='"new", or a thread id to go on with')] = None
     budget_usd: Annotated[float | None, Field(ge=0, description="most this call may cost")] = None
     timeout_s: Annotated[float | None, Field(gt=0)] = None
-    wait_s: Annotated[float | None, Field(ge=0, description="then hand back a run id and go on")] = None
+    wait_s: Annotated[float | None, Field(description="then hand back a run id")] = None
     options: Annotated[dict[str, Any] | None, Field(description="added to the provider's request body as is")] = None
     dry_run: Annotated[bool, Field(description="only quote tokens and price")] = False
 
@@ -66,7 +66,6 @@ OUTPUT: dict[str, Any] = {
         "cost": {"type": "object"},
         "run_id": {"type": "string"},
         "status": {"type": "string"},
-        "partial": {"type": "string"},
         "thread": {"type": "string"},
         "fallbacks": {"type": "array", "items": {"type": "object"}},
         "warnings": {"type": "array", "items": {"type": "string"}},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -13,7 +12,7 @@ from mcp_llm.errors import InvalidInput
 from mcp_llm.runs import wait
 from mcp_llm.runs.detach import Running, run_detachable
 from mcp_llm.runs.resume import drive
-from mcp_llm.runs.texts import cut
+from mcp_llm.runs.texts import cut, said
 from mcp_llm.server import result as results
 from mcp_llm.types.result import Generated
 
@@ -29,24 +28,20 @@ if TYPE_CHECKING:
     from mcp_llm.server.run import Run
 
 LISTED: Final = 20
+STATES: Final = ("running", "waiting", "interrupted", "finished", "failed", "cancelled")
 
 
 class RunsArguments(Arguments):
     """What to do with which run."""
 
     action: Literal["list", "wait", "read", "cancel", "resume", "answer"]
-    run_id: Annotated[str | None, Field(description="of any earlier result; read also takes the handle of a text")] = (
-        None
-    )
-    offset: Annotated[int, Field(ge=0, description="read: the first character")] = 0
-    wait_s: Annotated[float | None, Field(ge=0, description="wait, resume: at most so long")] = None
-    status: Annotated[
-        Literal["running", "waiting", "interrupted", "finished", "failed", "cancelled"] | None,
-        Field(description="list: only these"),
-    ] = None
-    answer: Annotated[Any, Field(description="answer: what the run asks for, e.g. true or false")] = None
-    question: Annotated[str | None, Field(description="answer: which one, if it asks several things")] = None
-    again: Annotated[bool, Field(description="resume: also where it may be paid twice")] = False
+    run_id: Annotated[str | None, Field(description="or the handle of a long text, to read it")] = None
+    offset: int = 0
+    wait_s: float | None = None
+    status: Annotated[str | None, Field(description="list only: running, waiting, interrupted, finished ...")] = None
+    answer: Any = None
+    question: str | None = None
+    again: Annotated[bool, Field(description="resume although it may be paid twice")] = False
 
 
 OUTPUT: dict[str, Any] = {
@@ -56,10 +51,7 @@ OUTPUT: dict[str, Any] = {
         "status": {"type": "string"},
         "response": {"type": "string"},
         "partial": {"type": "string"},
-        "error": {"type": "string"},
         "next_offset": {"type": "integer"},
-        "questions": {"type": "array", "items": {"type": "object"}},
-        "runs": {"type": "array", "items": {"type": "object"}},
     },
 }
 
@@ -76,6 +68,8 @@ async def run_runs(given: RunsArguments, run: Run) -> CallToolResult:
 
 
 async def _list(given: RunsArguments, run: Run) -> CallToolResult:
+    if given.status is not None and given.status not in STATES:
+        raise InvalidInput(f"`status` is {given.status[:40]!r}; it is one of {', '.join(STATES)}")
     found = await run.service.journals.list(run.principal, given.status, LISTED)
     rows = [row(info) for info in found]
     lines = [
@@ -97,7 +91,7 @@ async def _read(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
     if "." in run_id:
         return page(run_id, "finished", await runs.read_text(run_id, run.principal, given.offset, size))
     info = await runs.get(run_id, run.principal)
-    return page(run_id, info.status, cut(await words(run, info), given.offset, size))
+    return page(run_id, info.status, cut(await said(run.service.journals, info), given.offset, size))
 
 
 async def _cancel(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
@@ -141,7 +135,9 @@ async def shown(run: Run, info: RunInfo) -> CallToolResult:
         try:
             return results.generated(Generated.model_validate(info.result), run.host.result_chars)
         except ValidationError:  # the result of another kind of tool
-            return page(info.id, info.status, cut(await words(run, info), 0, run.host.result_chars), info.result)
+            return page(
+                info.id, info.status, cut(await said(run.service.journals, info), 0, run.host.result_chars), info.result
+            )
     if info.status in {"failed", "cancelled"}:
         error = str(info.result.get("error") or info.status)
         data = {"run_id": info.id, "status": info.status, "error": error}
@@ -157,17 +153,6 @@ async def shown(run: Run, info: RunInfo) -> CallToolResult:
     if info.status == "interrupted":
         return results.interrupted(info.id, partial)
     return results.running(Running(info.id, partial))
-
-
-async def words(run: Run, info: RunInfo) -> str:
-    """What a run has said: its result, or the words so far, or why it failed."""
-    stored = info.result
-    if not stored:
-        return await run.service.journals.partial(info.id)
-    for name in ("response", "partial", "error"):
-        if isinstance(text := stored.get(name), str) and text:
-            return text
-    return json.dumps(stored, ensure_ascii=False, indent=1)
 
 
 def page(run_id: str, status: str, found: Page, more: dict[str, Any] | None = None) -> CallToolResult:

@@ -1,0 +1,111 @@
+"""Opens the servers that the user has configured, by name, all at once; what cannot be opened costs only its tools."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import asynccontextmanager
+from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from mcp_llm.errors import InvalidInput, ToolFailed
+
+from .compose import Group
+from .remote import Remote
+from .stdio import Child
+from .variables import child_environment, fill
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+
+    from mcp_llm.settings import Server
+
+    from .pins import Pins
+    from .results import Overflow
+
+
+@asynccontextmanager
+async def open_servers(
+    names: Iterable[str],
+    servers: Mapping[str, Server],
+    resolve: Callable[[str], str | None],
+    *,
+    overflow: Overflow | None = None,
+    pinned: Pins | None = None,
+    ca_file: str | None = None,
+) -> AsyncIterator[Group]:
+    """A group of the named servers' tools, open until the context ends; enter and leave it in one task.
+
+    Each server has its own `start_timeout_s`; those that failed are in the group's `errors`. `resolve` gives the value
+    of an environment variable: for `${NAME}` in the settings, and for the few variables every child gets. Raises
+    InvalidInput for a name that is not configured, before anything is started.
+    """
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:
+        if name not in servers:
+            raise InvalidInput(_unknown(name, servers))
+    # Their lines quote what the server sent, and tracebacks; both belong nowhere on our stderr.
+    logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
+    logging.getLogger("client").setLevel(logging.CRITICAL)
+    remotes: dict[str, Remote] = {}
+    errors: dict[str, str] = {}
+    for name in wanted:
+        if servers[name].disabled:
+            errors[name] = f"The server {name!r} is disabled in the settings."
+            continue
+        try:
+            dial = _dial(servers[name], resolve, ca_file)
+        except ToolFailed as error:
+            errors[name] = f"The server {name!r} is not available: {error}."
+            continue
+        remotes[name] = Remote(name, servers[name], dial, pinned=pinned, version=_version())
+    failure: Exception | None = None
+    async with anyio.create_task_group() as owners:
+        async with anyio.create_task_group() as starting:
+            for remote in remotes.values():
+                starting.start_soon(owners.start, remote.own)
+        members = {name: remote for name, remote in remotes.items() if remote.error is None}
+        errors |= {name: remote.error for name, remote in remotes.items() if remote.error is not None}
+        try:
+            yield Group(members, errors={name: errors[name] for name in wanted if name in errors}, overflow=overflow)
+        except Exception as error:  # raised below, outside the task group, which would wrap it
+            failure = error
+        finally:
+            for remote in remotes.values():
+                remote.stop()
+    if failure is not None:
+        raise failure
+
+
+def _dial(server: Server, resolve: Callable[[str], str | None], ca_file: str | None) -> Callable[[], Any]:
+    if server.command is not None:
+        command = os.path.expanduser(fill(server.command, resolve))
+        args = [fill(arg, resolve) for arg in server.args]
+        environment = child_environment(server.env, resolve)
+        cwd = os.path.expanduser(fill(server.cwd, resolve)) if server.cwd else None
+        return lambda: Child(command, args, environment, cwd)
+    url = fill(server.url or "", resolve)
+    headers = {name: fill(value, resolve) for name, value in server.headers.items()}
+
+    def link() -> Any:
+        from .http import Link  # the HTTP stack is loaded where a server needs it
+
+        return Link(url, headers, ca_file=ca_file)
+
+    return link
+
+
+def _unknown(name: str, servers: Mapping[str, Server]) -> str:
+    close = get_close_matches(name, servers, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(servers) or 'none'}."
+    return f"No server is configured as {name[:100]!r}.{hint} Servers are named in the config file under [servers]."
+
+
+def _version() -> str:
+    try:
+        return version("mcp-llm")
+    except PackageNotFoundError:
+        return "0"
