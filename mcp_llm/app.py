@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from mcp_llm.config import Config
-    from mcp_llm.llm.transport import Transport
+    from mcp_llm.http.transport import Transport
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class _Wire:
 
     def __call__(self) -> Transport:
         if self._transport is None:
-            from mcp_llm.llm.transport import Transport
+            from mcp_llm.http.transport import Transport
 
             def value(name: str) -> str | None:
                 # Lower case first, as curl has it.

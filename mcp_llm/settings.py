@@ -103,6 +103,32 @@ class Server(Table):
         return self
 
 
+class Agents(Table):
+    """What a run of an agent may use unless its caller says otherwise, and how approvals wait.
+
+    `usd`, `tokens` hold for the run with all its delegates, `runs` counts those too; `turns` and `calls` (tool calls)
+    are a run's own, `calls_a_turn` are run of those that one reply asks for, `parallel` of them at a time. `depth` is
+    how many delegates may stand below one another, `children` how many one run may have.
+    """
+
+    usd: USD = Decimal(2)
+    tokens: PositiveInt | None = None
+    turns: PositiveInt = 50
+    calls: PositiveInt = 500
+    calls_a_turn: PositiveInt = 32
+    parallel: PositiveInt = 8
+    seconds: PositiveFloat = 1800
+    depth: NonNegativeInt = 5
+    children: NonNegativeInt = 16
+    runs: PositiveInt = 64
+    unpriced_tokens: PositiveInt = 2_000_000
+    """What holds in the place of the default `usd` for a model whose price nobody knows."""
+    approval_s: PositiveFloat = 300
+    """Seconds a question for approval stays open; then the answer is no."""
+    servers: tuple[str, ...] = ("*",)
+    """Globs of the servers that an agent gets which names none."""
+
+
 class Settings(Table):
     """Everything the user can decide, after all layers are joined."""
 
@@ -129,6 +155,7 @@ class Settings(Table):
     """Providers that are never asked."""
     servers: dict[str, Server] = Field(default_factory=dict)
     """MCP servers for agents, by the name callers use."""
+    agents: Agents = Field(default_factory=Agents)
     packs: tuple[Pack, ...] = ("core",)
     discover: bool = True
     """Look for model servers on this machine's usual loopback ports."""

@@ -25,6 +25,7 @@ LAYERS = (
     {"wires"},
     {"settings", "store", "schemas"},
     {"catalog", "config", "prompts"},
+    {"files", "http"},
     {"llm", "toolsets"},
     {"runs", "compare"},
     {"agent", "workflow"},
@@ -44,11 +45,11 @@ WORLDLY = {
     "time", "random", "secrets", "uuid", "os", "pathlib", "shutil", "tempfile", "io", "sqlite3", "logging",
 }  # fmt: skip
 HOMES = {
-    "httpx2": r"llm/transport\.py|toolsets/http\.py",
-    "httpcore2": r"llm/(transport|sockets)\.py",
+    "httpx2": r"http/transport\.py|toolsets/http\.py",
+    "httpcore2": r"http/(transport|sockets)\.py",
     "mcp": r"(server|toolsets)/.*",
     "yaml": r"workflow/.*",
-    "asyncio": r"llm/sockets\.py|server/stdio\.py",
+    "asyncio": r"http/sockets\.py|server/stdio\.py",
     "requests": r"$^",
     "httpx": r"$^",
     "openai": r"$^",

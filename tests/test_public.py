@@ -35,7 +35,7 @@ PUBLIC: Final = [
     "stream",
 ]
 HEAVY: Final = {"anyio", "asyncio", "click", "httpcore2", "httpx2", "mcp", "pydantic", "sqlite3", "ssl"}
-LATER: Final = {"genai_prices", "httpcore2", "jsonschema", "keyring", "mcp_llm.llm.transport", "sqlite3", "yaml"}
+LATER: Final = {"genai_prices", "httpcore2", "jsonschema", "keyring", "mcp_llm.http.transport", "sqlite3", "yaml"}
 """What serving must not load before the first call that needs it."""
 
 TELL: Final = "import sys; sys.stderr.write('\\n' + ' '.join(sys.modules) + '\\n')"

@@ -80,7 +80,7 @@ def base_url(provider_id: str, provider: Provider, url: str | None, variable: Ca
         url = provider.base_url
         for name in provider.base_url_env:
             if value := variable(name):
-                url, where = _with_scheme(value.strip()), name
+                url, where = _with_scheme(value.strip(), provider.base_url), name
                 break
 
     def fill(match: re.Match[str]) -> str:
@@ -101,8 +101,10 @@ def base_url(provider_id: str, provider: Provider, url: str | None, variable: Ca
     return filled.rstrip("/")
 
 
-def _with_scheme(value: str) -> str:
-    """`OLLAMA_HOST` and its like are often bare `host:port`, and a server's bind address is no address to call."""
+def _with_scheme(value: str, usual: str) -> str:
+    """`OLLAMA_HOST` and its like are often a bare host, with a port or without; a bind address is none to call."""
     if "://" not in value:
-        value = f"http://{value}"
+        # A bare host means the server's usual port, not HTTP's.
+        port = None if re.search(r"[:/]", value) else urlsplit(usual).port
+        value = f"http://{value}:{port}" if port else f"http://{value}"
     return re.sub(r"^(https?://)(?:0\.0\.0\.0|\[::\])(?=[:/]|$)", r"\g<1>127.0.0.1", value)

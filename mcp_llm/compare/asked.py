@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import Error, InvalidInput
+from mcp_llm.llm.parameters import EFFORTS
 from mcp_llm.schemas.usable import check_schema
 from mcp_llm.types.message import Media, Text
 
@@ -101,6 +102,11 @@ def check(ask: Comparison) -> None:
         raise InvalidInput(f"`samples` is {ask.samples}; it has to be 1 to {MAX_SAMPLES}")
     if ask.json_schema is not None:
         check_schema(ask.json_schema)
+    if ask.effort is not None and ask.effort not in EFFORTS:
+        raise InvalidInput(f"`effort` is {str(ask.effort)[:40]!r}; it is one of {', '.join(EFFORTS)}")
+    judges = ask.judge if isinstance(ask.judge, list | tuple) else []
+    if not isinstance(ask.judge, bool | str | list | tuple) or not all(isinstance(one, str) for one in judges):
+        raise InvalidInput("`judge` has to be true, a model, or a list of models")
     for name, value, low in (
         ("max_tokens", ask.max_tokens, 1),
         ("budget_usd", ask.budget_usd, 0),

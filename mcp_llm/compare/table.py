@@ -40,10 +40,21 @@ def whole(compared: Compared, most: int | None = None) -> str:
     return "\n\n".join([compared.response, *answers(compared.results, most), *_end(compared)])
 
 
-def shown(compared: Compared) -> str:
-    """`whole` in one reply's size: long answers give their first part and where the rest is."""
+def fitted(compared: Compared, most: int = SHOWN) -> str:
+    """`whole` in the size of one reply: long answers give their first part, and where the rest is."""
     text = whole(compared)
-    return text if len(text) <= SHOWN else whole(compared, share(compared.results, SHOWN - 6000))
+    if len(text) <= most:
+        return text
+    frame = len(text) - sum(len(one.response) for one in compared.results)
+    # The line under a cut answer takes 120 characters.
+    short = whole(compared, share(compared.results, most - frame - 120 * len(compared.results)))
+    if len(short) <= most:
+        return short
+    return f"{text[:most]}\n\n[{len(text) - most:,} more characters: {_read(compared.run_id, most)}]"
+
+
+def _read(run_id: str, offset: int) -> str:
+    return f'runs(action="read", run_id="{run_id}", offset={offset})'
 
 
 def share(results: Sequence[Result], room: int) -> int:
@@ -62,8 +73,7 @@ def cut(result: Result, most: int | None) -> str:
     text = result.response
     if most is None or len(text) <= most:
         return text
-    uri = f"runs://{result.run_id}?offset={most}"
-    return f"{text[:most]}\n[the first {most:,} of {len(text):,} characters; the rest: read resource {uri}]"
+    return f"{text[:most]}\n[the first {most:,} of {len(text):,} characters; the rest: {_read(result.run_id, most)}]"
 
 
 def answers(results: Sequence[Result], most: int | None = None) -> list[str]:

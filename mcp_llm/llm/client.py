@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import anyio
 
 from mcp_llm.errors import Attempt, ConfigError, Error, Garbled, InvalidInput, Overloaded, ProviderError, RateLimited
+from mcp_llm.http.deadlines import Deadlines
 from mcp_llm.types.chat import End
 
 from . import learning, parameters, retry
 from .answer import Answer
-from .deadlines import Deadlines
 from .exchange import blame, encode, over_backend, over_http
 from .health import Breakers
 from .limits import Calls, Gate
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from mcp_llm.catalog.find import Target
+    from mcp_llm.http.transport import Transport
     from mcp_llm.settings import Settings
     from mcp_llm.types.chat import ChatRequest, Chunk
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from .learned import Learned
     from .money import Purse
     from .routing import Plan
-    from .transport import Transport
 
 
 @dataclass(slots=True)

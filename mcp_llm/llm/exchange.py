@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from mcp_llm.catalog.find import Target
+    from mcp_llm.http.transport import Deadlines, Transport
     from mcp_llm.types.chat import ChatRequest, Chunk
     from mcp_llm.wires.base import HttpRequest
 
     from .access import Access
     from .backends import Backend
-    from .transport import Deadlines, Transport
 
 MAX_MESSAGE: Final = 500
 """Characters of a provider's own words that are kept."""
+
+
+LINGER: Final = 0.1
+"""Seconds given to a provider to end its reply after the marker that says it is over."""
 
 
 def encode(request: ChatRequest, target: Target) -> HttpRequest:
@@ -58,7 +62,6 @@ async def over_http(
                     if chunks := reply.feed(data):
                         yield chunks
                     if reply.done:
-                        await exchange.drain()
                         break
                 yield reply.close()
             except ProviderError as exc:
@@ -67,6 +70,8 @@ async def over_http(
         stream = batches()
         try:
             yield stream
+            if reply.done:  # the answer is out; a moment for the rest keeps the connection for the next call
+                await exchange.drain(LINGER)
         finally:
             await stream.aclose()
 

@@ -1,7 +1,7 @@
 """What is known of each provider's state from the calls themselves: a circuit breaker and the last outcome.
 
-Five failures within 30 seconds open the breaker; for 15 seconds nobody asks that provider while another can serve, then
-one call is let through to see (security.md F14). A clock is passed in, so everything here is plain arithmetic.
+Five failures within 30 seconds open the breaker: for 15 seconds that provider is not asked, then one call is let
+through to see (security.md F14). A clock is passed in, so everything here is plain arithmetic.
 """
 
 from __future__ import annotations

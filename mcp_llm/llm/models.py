@@ -8,22 +8,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import Error, Garbled, ProviderError, Unsupported
+from mcp_llm.http.deadlines import Deadlines
 from mcp_llm.wires import models as wires
 from mcp_llm.wires.failures import failure
 from mcp_llm.wires.reply import parse
 
-from .deadlines import Deadlines
 from .health import ProviderHealth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mcp_llm.catalog.find import Catalog
+    from mcp_llm.http.transport import Transport
     from mcp_llm.types.message import Json
     from mcp_llm.wires.base import HttpRequest, ModelInfo
 
     from .access import Access
-    from .transport import Transport
 
 FRESH: Final = 3600.0
 HEALTH_FRESH: Final = 60.0

@@ -123,7 +123,7 @@ class Service:
         """Files as parts, and sentences about what was skipped."""
         if not sources:
             return [], []
-        from . import files
+        from mcp_llm.files import load as files
 
         settings = self.config.settings.files
         roots = [Path(root).expanduser() for root in settings.roots]  # noqa: ASYNC240 - looks up HOME, not the disk

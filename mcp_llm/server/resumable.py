@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .lasting import KIND, Again
-from .tools.generate import read
+from . import comparing, lasting
+from .tools import compare_models, generate
 
 if TYPE_CHECKING:
     from mcp_llm.app import App
@@ -13,4 +13,5 @@ if TYPE_CHECKING:
 
 def register(app: App) -> None:
     """Tell the app who goes on with which kind."""
-    app.resumers.register(KIND, Again(app, read))
+    app.resumers.register(lasting.KIND, lasting.Again(app, generate.read))
+    app.resumers.register(comparing.KIND, comparing.Onward(app, compare_models.read))

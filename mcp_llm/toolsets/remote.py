@@ -237,7 +237,7 @@ class Remote:
         transport = self._transport
         if transport is None:
             return self.error or ""
-        with anyio.move_on_after(0.2):  # the exit code comes a moment after the end of the output
+        with anyio.move_on_after(0.4):  # the reason comes a moment after the end
             await transport.lost.wait()
         transport.lost.set()
         return self._sentence(None, transport)

@@ -43,8 +43,10 @@ _QUEUE: Final = 256
 _GARBAGE: Final = 100_000
 _GROUP: Final = sys.platform != "win32"
 # The watcher is forked before the command starts and lives in its group: the group's number cannot be reused, and no
-# moment is unwatched. It holds neither stdout nor stderr, so that their ends mean the child's.
-_WATCHED: Final = "(trap '' HUP INT TERM; read _; kill -9 0) </dev/fd/$1 >/dev/null 2>&1 & shift; exec \"$@\""
+# moment is unwatched. It holds neither stdout nor stderr, so that their ends mean the child's. Shells add variables.
+_WATCHED: Final = (
+    "(trap '' HUP INT TERM; read _; kill -9 0) </dev/fd/$1 >/dev/null 2>&1 & shift; unset PWD OLDPWD SHLVL; exec \"$@\""
+)
 
 _Read = SessionMessage | Exception
 
@@ -183,7 +185,7 @@ class Child(AbstractAsyncContextManager[Any]):
             _kill_group(process.pid)
         elif not self._stopping:
             self._over = True
-            with anyio.move_on_after(0.5):
+            with anyio.move_on_after(0.15):  # the exit code comes a moment after the end of the output
                 await _exited(process)
             self._lose(_ending(process.returncode))
         while await _some(process.stdout):

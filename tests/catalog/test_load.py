@@ -226,6 +226,7 @@ def test_placeholders_are_filled_from_variables_and_defaults(catalog: Catalog) -
 def test_a_variable_may_move_the_whole_address(catalog: Catalog) -> None:
     ollama, openai = catalog.provider("ollama"), catalog.provider("openai")
     assert base_url("ollama", ollama, None, {"OLLAMA_HOST": "0.0.0.0:11500"}.get) == "http://127.0.0.1:11500"
+    assert base_url("ollama", ollama, None, {"OLLAMA_HOST": "0.0.0.0"}.get) == "http://127.0.0.1:11434"
     assert base_url("ollama", ollama, None, {"OLLAMA_HOST": "https://box.example/"}.get) == "https://box.example"
     with pytest.raises(ConfigError, match="OPENAI_BASE_URL is plain http"):
         base_url("openai", openai, None, {"OPENAI_BASE_URL": "http://proxy.example/v1"}.get)

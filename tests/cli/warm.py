@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 import mcp_llm.app
 import mcp_llm.cli.answers
 import mcp_llm.cli.commands
+import mcp_llm.http.transport
 import mcp_llm.llm.generate
-import mcp_llm.llm.transport
 import mcp_llm.server.build
 
 

@@ -35,6 +35,22 @@ def rows(path: Path, run_id: str) -> list[tuple[int, int]]:
     return found
 
 
+async def stop_between_writes(driver: Any, path: Path) -> None:
+    """SIGSTOP. One that holds SQLite's lock while it is stopped would stop every other writer too: then again."""
+    while True:
+        driver.signal(signal.SIGSTOP)
+        connection = sqlite3.connect(path, timeout=0.05, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+            return
+        except sqlite3.OperationalError:
+            driver.signal(signal.SIGCONT)
+            await anyio.sleep(0.003)
+        finally:
+            connection.close()
+
+
 async def ready(runs: RunStore) -> str:
     """A run that nobody drives."""
     journal = await runs.create("agent", {"prompt": "go"}, "local")
@@ -96,7 +112,7 @@ async def test_a_process_that_slept_through_a_takeover_is_refused_and_writes_not
     await soon(lambda: len(driving.lines("ack")) > 3)
     stale = 0
     for _ in range(rounds):
-        driving.signal(signal.SIGSTOP)
+        await stop_between_writes(driving, path)
         following = drivers.start(path, run_id, TTL)
         await soon(lambda one=following: len(one.lines("ack")) > 3)
         fence = int(following.lines("claimed")[0][0])

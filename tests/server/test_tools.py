@@ -42,7 +42,7 @@ def test_the_definitions_of_the_default_tools_stay_cheap(config: Config, report:
 async def test_every_tool_says_what_it_is_and_what_it_does_to_the_world(server: Any, mode: Any) -> None:
     async with Client(server, mode=mode) as client:
         tools = (await client.list_tools()).tools
-    assert [tool.name for tool in tools] == ["generate", "runs", "list_models"]
+    assert [tool.name for tool in tools] == ["generate", "compare_models", "runs", "list_models"]
     for tool in tools:
         assert tool.title
         assert tool.description

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from .compare_models import COMPARE_MODELS
 from .generate import GENERATE
 from .list_models import LIST_MODELS
 from .runs import RUNS
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .published import Published
 
 PACKS: Final[dict[str, tuple[Published, ...]]] = {
-    "core": (GENERATE, RUNS, LIST_MODELS),
+    "core": (GENERATE, COMPARE_MODELS, RUNS, LIST_MODELS),
 }
 
 

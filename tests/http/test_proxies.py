@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcp_llm.errors import ConfigError
-from mcp_llm.llm.proxies import Proxies, is_loopback
+from mcp_llm.http.proxies import Proxies, is_loopback
 
 PROXY = "http://proxy.invalid:3128"
 

@@ -12,8 +12,8 @@ import anyio.to_thread
 import pytest
 
 from mcp_llm.errors import Denied, InvalidInput, TooLarge, Unsupported
-from mcp_llm.llm import beneath
-from mcp_llm.llm.files import Limits, Loaded, can_read, fence, load, load_all
+from mcp_llm.files import beneath
+from mcp_llm.files.load import Limits, Loaded, can_read, fence, load, load_all
 from mcp_llm.types.message import Media, Text, ToolResult
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from mcp_llm.errors import (
     Timeout,
     TooLarge,
 )
-from mcp_llm.llm.transport import Caps, Deadlines, Exchange, Transport
+from mcp_llm.http.transport import Caps, Deadlines, Exchange, Transport
 from mcp_llm.wires.base import HttpRequest
 
 if TYPE_CHECKING:

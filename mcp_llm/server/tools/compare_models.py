@@ -1,0 +1,156 @@
+"""The tool `compare_models`: the same prompts to several models at once, side by side, checked and judged."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from pydantic import Field
+
+from mcp_llm.runs.detach import Running
+from mcp_llm.server import result as results
+from mcp_llm.server.comparing import compare_lasting
+
+from .published import Arguments, publish
+
+if TYPE_CHECKING:
+    from mcp_llm.compare.asked import Comparison
+    from mcp_llm.compare.result import Compared, Result
+    from mcp_llm.server.run import Run
+
+
+class CompareArguments(Arguments):
+    """One line each, as few as will do."""
+
+    models: Annotated[list[str], Field(description="2 to 16, as in generate")]
+    prompt: str | None = None
+    prompts: Annotated[list[str] | None, Field(description="several, for evidence")] = None
+    system: str | None = None
+    files: list[str] | None = None
+    json_schema: dict[str, Any] | None = None
+    samples: int = 1
+    expect: Annotated[
+        Any, Field(description="text, number or {equals, contains, regex, json_schema, number, tolerance}, or a list")
+    ] = None
+    judge: Annotated[Any, Field(description="true, or the judging models")] = None
+    rubric: str | None = None
+    budget_usd: float | None = None
+    context: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    effort: str | None = None
+    timeout_s: float | None = None
+    wait_s: float | None = None
+    options: dict[str, Any] | None = None
+    dry_run: bool = False
+
+
+OUTPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "response": {"type": "string"},
+        "results": {"type": "array"},
+        "run_id": {"type": "string"},
+    },
+}
+
+
+async def run_compare(given: CompareArguments, run: Run) -> CallToolResult:
+    """Compare, with a heartbeat, as long as the host waits."""
+    ask = asked(given, run.principal)
+    arguments = given.model_dump(mode="json", exclude_defaults=True, exclude={"wait_s"})
+    compared = await compare_lasting(run, ask, arguments, given.wait_s)
+    return results.running(compared) if isinstance(compared, Running) else shown(compared, run.host.result_chars)
+
+
+def read(arguments: dict[str, Any], principal: str) -> Comparison:
+    """What a stored call asked."""
+    return asked(CompareArguments.model_validate(arguments), principal)
+
+
+def asked(given: CompareArguments, principal: str) -> Comparison:
+    """The arguments as what is compared."""
+    from mcp_llm.compare.asked import Comparison
+
+    return Comparison(
+        prompt=given.prompt,
+        models=given.models,
+        prompts=given.prompts or (),
+        system=given.system,
+        files=given.files or (),
+        json_schema=given.json_schema,
+        samples=given.samples,
+        expect=given.expect,
+        judge=given.judge or False,
+        rubric=given.rubric,
+        budget_usd=given.budget_usd,
+        context=given.context,
+        temperature=given.temperature,
+        max_tokens=given.max_tokens,
+        effort=given.effort,  # type: ignore[arg-type]  # `compare` checks it
+        timeout_s=given.timeout_s,
+        options=given.options or {},
+        dry_run=given.dry_run,
+        principal=principal,
+    )
+
+
+def shown(compared: Compared, most: int) -> CallToolResult:
+    """The table, the verdict and every answer as text; the same as data, with the table in `response`.
+
+    Both have at most about `most` characters: long answers give their first part, and each says where its rest is.
+    """
+    from mcp_llm.compare import table
+
+    if compared.quoted:
+        quote = compared.quote.model_dump(mode="json", exclude_none=True)
+        text = "\n".join([compared.response, *(f"[note: {words}]" for words in compared.warnings)])
+        return results.plain(text, {"response": compared.response, "quote": quote})
+    text = table.fitted(compared, most)
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured(compared, most))
+
+
+def structured(compared: Compared, most: int) -> dict[str, Any]:
+    """The comparison as data: what is unknown or empty is left out, but a cost that is not known says so."""
+    from mcp_llm.compare import table
+
+    data = compared.model_dump(mode="json", exclude_none=True, exclude={"results", "models", "quote", "quoted"})
+    data = {name: value for name, value in data.items() if value not in ([], {})}
+    data["cost"] = {"usd": compared.cost.usd}
+    lean = [_lean(one) for one in compared.results]
+    room = most - len(json.dumps(data, ensure_ascii=False)) - len(json.dumps(lean, ensure_ascii=False))
+    share = table.share(compared.results, room)
+    kept = [row | {"response": table.cut(one, share)} for row, one in zip(lean, compared.results, strict=True)]
+    size = len(json.dumps(data, ensure_ascii=False))
+    fitting: list[dict[str, Any]] = []
+    for row in kept:
+        size += len(json.dumps(row, ensure_ascii=False))
+        if fitting and size > most:
+            data["more"] = f'{len(kept) - len(fitting)} more: runs(action="read", run_id="{compared.run_id}")'
+            break
+        fitting.append(row)
+    return {"response": data.pop("response"), "results": fitting, **data}
+
+
+def _lean(one: Result) -> dict[str, Any]:
+    """A result without its answer."""
+    data = one.model_dump(
+        mode="json",
+        exclude_none=True,
+        exclude={"response", "finish_reason_raw", "thinking", "request_id", "first_token_ms", "warnings", "fallbacks"},
+    )
+    data["usage"] = {name: count for name, count in data["usage"].items() if name in {"input", "output", "estimated"}}
+    data["cost"] = {"usd": one.cost.usd, **({"source": one.cost.source} if one.cost.source else {})}
+    return data
+
+
+COMPARE_MODELS = publish(
+    run_compare,
+    CompareArguments,
+    name="compare_models",
+    title="Compare models",
+    description="Ask several models the same at once: answers side by side, checks, judges, a tested verdict.",
+    output=OUTPUT,
+    annotations=ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=False),
+)

@@ -1,0 +1,368 @@
+"""Journals and runs on a real file: order, durability, ownership, steering."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from mcp_llm.errors import Conflict, InvalidInput, StoreError
+from mcp_llm.runs import wait
+from mcp_llm.runs.store import RunStore
+from mcp_llm.store.sqlite import Store
+from mcp_llm.types.events import (
+    Approval,
+    Callback,
+    ErrorEvent,
+    Finish,
+    ModelStart,
+    Start,
+    TextEvent,
+    ThinkingEvent,
+    ToolEnd,
+    ToolStart,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+
+async def told(runs: RunStore, run_id: str) -> list[tuple[int, str, str | None]]:
+    return [
+        (event.seq, event.event, event.text if isinstance(event, TextEvent) else None)
+        for event in await runs.events(run_id)
+    ]
+
+
+async def test_events_are_numbered_without_gaps_and_carry_their_run(runs: RunStore) -> None:
+    journal = await runs.create("agent", {"prompt": "x"}, "me", parent="p")
+    assert await journal.append(Start(prompt="x")) == 0
+    assert await journal.append(ToolStart(tool="t", call_id="c")) == 1
+    events = await runs.events(journal.run_id)
+    assert events == [
+        Start(prompt="x", ts=events[0].ts, run_id=journal.run_id, seq=0),
+        ToolStart(tool="t", call_id="c", ts=events[1].ts, run_id=journal.run_id, seq=1),
+    ]
+    assert abs(events[0].ts - time.time() * 1000) < 60_000
+    assert len(journal.run_id) == 32
+
+
+async def test_words_noted_are_joined_and_are_on_disk_before_the_next_awaited_event(runs: RunStore) -> None:
+    journal = await runs.create("agent", {}, "me")
+    seen: list[dict[str, Any]] = []
+    journal.listen(Callback(seen.append))
+    await journal.append(Start(prompt="x"))
+    for word in ("a", "b", "c"):
+        journal.note(TextEvent(text=word))
+    for word in ("h", "m"):
+        journal.note(ThinkingEvent(summary=word))
+    journal.note(TextEvent(text="d"))
+    assert journal.partial == "abcd"
+    await journal.append(ToolStart(tool="t", call_id="c"))
+    # The first goes at once, so that a reader sees it soon; what comes in the next moment goes together.
+    assert await told(runs, journal.run_id) == [
+        (0, "start", None),
+        (1, "text", "a"),
+        (2, "text", "bc"),
+        (3, "thinking", None),
+        (4, "text", "d"),
+        (5, "tool_start", None),
+    ]
+    assert [event["seq"] for event in seen] == [0, 1, 2, 3, 4, 5]
+    assert await runs.partial(journal.run_id) == "abcd"
+
+
+async def test_appends_at_the_same_time_are_all_kept_in_one_order(runs: RunStore) -> None:
+    journal = await runs.create("agent", {}, "me")
+    seen: list[int] = []
+    journal.listen(Callback(lambda event: seen.append(event["seq"])))
+
+    async def one(index: int) -> None:
+        journal.note(TextEvent(text=f"{index} "))
+        await journal.append(ToolEnd(tool="t", call_id=f"c{index}", result="x"))
+
+    async with anyio.create_task_group() as tasks:
+        for index in range(50):
+            tasks.start_soon(one, index)
+    events = await runs.events(journal.run_id)
+    assert [event.seq for event in events] == list(range(len(events))) == seen
+    assert sum(isinstance(event, ToolEnd) for event in events) == 50
+    words = "".join(event.text for event in events if isinstance(event, TextEvent)).split()
+    assert sorted(words, key=int) == [str(index) for index in range(50)]
+
+
+async def test_a_cancelled_append_is_written_or_not_and_leaves_no_gap(runs: RunStore) -> None:
+    journal = await runs.create("agent", {}, "me")
+    for index in range(20):
+        with anyio.move_on_after(0.0002 * index):
+            await journal.append(ToolEnd(tool="t", call_id=f"c{index}"))
+    last = await journal.append(Start(prompt="x"))
+    assert [event.seq for event in await runs.events(journal.run_id)] == list(range(last + 1))
+
+
+async def test_a_finished_run_has_its_result_and_takes_no_more(runs: RunStore) -> None:
+    journal = await runs.create("agent", {"prompt": "x"}, "me", model="m")
+    await journal.append(Start(prompt="x"))
+    await journal.finish(Finish(result="done"))
+    info = await runs.get(journal.run_id, "me")
+    assert (info.status, info.result["response"], info.request, info.model) == (
+        "finished",
+        "done",
+        {"prompt": "x"},
+        "m",
+    )
+    with pytest.raises(Conflict):
+        await journal.append(Start(prompt="again"))
+    journal.note(TextEvent(text="late"))
+    with pytest.raises(Conflict, match="is finished"):
+        await runs.claim(journal.run_id)
+    assert [event.event for event in await runs.events(journal.run_id)] == ["start", "finish"]
+    assert runs.driven(journal.run_id) is None
+
+
+@pytest.mark.parametrize(("kind", "status"), [("auth", "failed"), ("cancelled", "cancelled")])
+async def test_an_error_ends_a_run_with_what_had_arrived(runs: RunStore, kind: str, status: str) -> None:
+    journal = await runs.create("agent", {}, "me")
+    await journal.finish(ErrorEvent(error="no key", kind=kind, partial="half"))
+    info = await runs.get(journal.run_id, "me")
+    assert (info.status, info.result) == (status, {"error": "no key", "kind": kind, "partial": "half"})
+
+
+async def test_somebody_elses_run_is_as_unknown_as_one_that_never_was(runs: RunStore) -> None:
+    journal = await runs.create("agent", {}, "me")
+    handle = await runs.keep_text(journal.run_id, "c", "secret")
+    asks: list[Any] = [
+        lambda run_id: runs.get(run_id, "you"),
+        lambda run_id: runs.events(run_id, principal="you"),
+        lambda run_id: runs.claim(run_id, "you"),
+        lambda run_id: runs.request_cancel(run_id, "you"),
+        lambda run_id: runs.answer(run_id, "you", True),
+        lambda run_id: wait.ended(runs, run_id, "you", 0),
+    ]
+    for ask in asks:
+        texts = []
+        for run_id in (journal.run_id, "f" * 32):
+            with pytest.raises(InvalidInput) as caught:
+                await ask(run_id)
+            texts.append(str(caught.value).replace(run_id, "ID"))
+        assert texts[0] == texts[1]
+    with pytest.raises(InvalidInput):
+        await runs.read_text(handle, "you")
+    assert await runs.list("you") == []
+
+
+async def test_a_lease_is_renewed_while_the_run_is_driven_and_free_when_let_go(path: Path, soon: Any) -> None:
+    mine, theirs = Store.open(path), Store.open(path)
+    ours, others = RunStore(mine, ttl_s=0.3), RunStore(theirs, ttl_s=0.3)
+    journal = await ours.create("agent", {}, "me")
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        with pytest.raises(Conflict, match="another process drives"):
+            await others.claim(journal.run_id)
+        await anyio.sleep(0.05)
+    assert await others.expired() == []
+    await journal.append(Start(prompt="x"))
+    journal.note(TextEvent(text="half"))
+    await journal.release()
+    assert await others.expired() == [(journal.run_id, "agent")]
+    assert (await others.get(journal.run_id, "me")).status == "interrupted"
+    assert [info.id for info in await others.list("me", "interrupted")] == [journal.run_id]
+    assert await others.list("me", "running") == []
+    taken = await others.claim(journal.run_id)
+    assert (taken.fence, taken.seq, taken.attempts) == (journal.fence + 1, 1, 2)
+    assert (await ours.get(journal.run_id, "me")).status == "running"
+    mine.close()
+    theirs.close()
+
+
+async def test_a_driver_whose_run_was_taken_is_told_and_writes_nothing(path: Path, soon: Any) -> None:
+    mine, theirs = Store.open(path), Store.open(path)
+    ours, others = RunStore(mine, ttl_s=0.3), RunStore(theirs, ttl_s=0.3)
+    journal = await ours.create("agent", {}, "me")
+    stopped: list[bool] = []
+    journal.on_stop = lambda: stopped.append(journal.lost)
+    # What happens to a machine that slept: its lease is long over, nobody has renewed it.
+    await theirs.execute("UPDATE runs SET expires = 1 WHERE id = ?", (journal.run_id,))
+    taken = await others.claim(journal.run_id)
+    await soon(lambda: stopped)
+    assert stopped == [True]
+    journal.note(TextEvent(text="stale"))
+    with pytest.raises(Conflict):
+        await journal.append(Start(prompt="stale"))
+    with pytest.raises(Conflict):
+        await journal.finish(Finish(result="stale"))
+    await journal.release()
+    assert await taken.append(Start(prompt="fresh")) == 0
+    assert [event.event for event in await others.events(journal.run_id)] == ["start"]
+    mine.close()
+    theirs.close()
+
+
+async def test_a_stale_write_is_refused_before_the_driver_has_heard_of_the_takeover(path: Path) -> None:
+    mine, theirs = Store.open(path), Store.open(path)
+    journal = await RunStore(mine).create("agent", {}, "me")
+    await theirs.execute("UPDATE runs SET expires = 1 WHERE id = ?", (journal.run_id,))
+    taken = await RunStore(theirs).claim(journal.run_id)
+    journal.note(TextEvent(text="stale"))
+    with pytest.raises(Conflict, match="taken over"):
+        await journal.append(Start(prompt="stale"))
+    assert journal.lost
+    assert await taken.append(Start(prompt="fresh")) == 0
+    mine.close()
+    theirs.close()
+
+
+async def test_a_cancel_reaches_the_driver_in_this_process_and_in_another(path: Path, soon: Any) -> None:
+    mine, theirs = Store.open(path), Store.open(path)
+    ours, others = RunStore(mine, ttl_s=0.3), RunStore(theirs, ttl_s=0.3)
+    for asker in (ours, others):
+        journal = await ours.create("agent", {}, "me")
+        stopped: list[int] = []
+        journal.on_stop = lambda seen=stopped: seen.append(1)
+        before = await asker.request_cancel(journal.run_id, "me")
+        await soon(lambda seen=stopped: seen)
+        assert (before.status, journal.cancel_requested, journal.lost, stopped) == ("running", True, False, [1])
+        await journal.finish(ErrorEvent(error="cancelled", kind="cancelled"))
+        assert (await asker.request_cancel(journal.run_id, "me")).status == "cancelled"
+    mine.close()
+    theirs.close()
+
+
+async def test_cancelling_an_interrupted_run_ends_it_at_once(runs: RunStore) -> None:
+    journal = await runs.create("agent", {}, "me")
+    await journal.release()
+    assert (await runs.request_cancel(journal.run_id, "me")).status == "interrupted"
+    assert (await runs.get(journal.run_id, "me")).status == "cancelled"
+    assert [event.event for event in await runs.events(journal.run_id)] == ["error"]
+
+
+async def test_a_question_waits_for_its_answer_across_processes(path: Path) -> None:
+    mine, theirs = Store.open(path), Store.open(path)
+    ours, others = RunStore(mine), RunStore(theirs)
+    journal = await ours.create("agent", {}, "me")
+    event = Approval(tool="t", call_id="c", state="asked")
+    await journal.ask(event, "c", {"tool": "t"}, deadline=time.time_ns() // 1_000_000 + 60_000)
+    assert (await others.get(journal.run_id, "me")).status == "waiting"
+    assert (await wait.ended(others, journal.run_id, "me", 5)).status == "waiting"
+    assert await wait.answered(ours, journal.run_id, "c", 0) is None
+    async with anyio.create_task_group() as tasks:
+
+        async def answer() -> None:
+            assert await others.answer(journal.run_id, "me", {"ok": True}) == "c"
+
+        tasks.start_soon(answer)
+        with anyio.fail_after(10):
+            found = await wait.answered(ours, journal.run_id, "c", 10)
+    assert found is not None
+    assert (found.answer, found.question, found.open) == ({"ok": True}, {"tool": "t"}, False)
+    with pytest.raises(InvalidInput, match="does not ask"):
+        await others.answer(journal.run_id, "me", False)
+    await journal.mark(Approval(tool="t", call_id="c", state="allowed", by="user"), status="running")
+    assert (await others.get(journal.run_id, "me")).status == "running"
+    mine.close()
+    theirs.close()
+
+
+async def test_an_answer_after_the_deadline_or_to_several_questions_is_refused(runs: RunStore) -> None:
+    journal = await runs.create("agent", {}, "me")
+    for name, deadline in (("a", 1), ("b", None), ("c", None)):
+        await journal.ask(Approval(tool="t", call_id=name, state="asked"), name, {}, deadline)
+    with pytest.raises(InvalidInput, match="asks 2 things: name one of b, c"):
+        await runs.answer(journal.run_id, "me", True)
+    with pytest.raises(InvalidInput, match="does not ask this"):
+        await runs.answer(journal.run_id, "me", True, "a")
+    assert await runs.answer(journal.run_id, "me", True, "c") == "c"
+    assert await runs.answer(journal.run_id, "me", True) == "b"
+
+
+async def test_a_long_text_is_read_page_by_page(runs: RunStore) -> None:
+    journal = await runs.create("agent", {}, "me")
+    text = "".join(f"zeile {number} é😀\0\n" for number in range(5000))
+    handle = await runs.keep_text(journal.run_id, "call/1 2", text)
+    assert handle == f"{journal.run_id}.call-1-2"
+    read, offset = "", 0
+    while True:
+        page = await runs.read_text(handle, "me", offset, 7777)
+        read, offset = read + page.text, page.end
+        if not page.more:
+            break
+    assert read == text.replace("\0", "\ufffd")
+    assert (await runs.read_text(handle, "me", 10**9)).text == ""
+
+
+async def test_a_damaged_event_is_found(runs: RunStore, store: Store) -> None:
+    journal = await runs.create("agent", {}, "me")
+    await journal.append(Start(prompt="pay 10"))
+    await store.execute("UPDATE run_events SET data = replace(data, '10', '99') WHERE run = ?", (journal.run_id,))
+    with pytest.raises(StoreError, match="event 0 of run .* is damaged"):
+        await runs.events(journal.run_id)
+
+
+async def test_a_journal_whose_disk_failed_takes_nothing_more_and_a_new_claim_goes_on(
+    runs: RunStore, store: Store, path: Path
+) -> None:
+    journal = await runs.create("agent", {}, "me")
+    await journal.append(Start(prompt="x"))
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TRIGGER full BEFORE INSERT ON run_events BEGIN SELECT RAISE(ROLLBACK, 'full'); END")
+    with pytest.raises((StoreError, Conflict)):
+        await journal.append(ToolStart(tool="t", call_id="c"))
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TRIGGER full")
+    connection.close()
+    with pytest.raises((StoreError, Conflict)):
+        await journal.append(ToolStart(tool="t", call_id="c"))
+    await store.execute("UPDATE runs SET expires = 1")
+    taken = await RunStore(store).claim(journal.run_id)
+    assert await taken.append(ToolStart(tool="t", call_id="c")) == 1
+
+
+async def test_waiting_ends_as_soon_as_the_run_does_here_and_elsewhere(path: Path) -> None:
+    mine, theirs = Store.open(path), Store.open(path)
+    ours, others = RunStore(mine), RunStore(theirs)
+    journal = await ours.create("agent", {}, "me")
+    statuses: list[str] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def watch(runs: RunStore) -> None:
+            statuses.append((await wait.ended(runs, journal.run_id, "me", 20)).status)
+
+        tasks.start_soon(watch, ours)
+        tasks.start_soon(watch, others)
+        before = await others.position(journal.run_id, "me")
+        assert before == ("running", -1)
+        await journal.append(ModelStart(step=0))
+        assert await wait.changed(others, journal.run_id, "me", before, 10) == ("running", 0)
+        assert (await wait.ended(others, journal.run_id, "me", 0)).status == "running"
+        with anyio.fail_after(10):
+            await journal.finish(Finish(result="x"))
+    assert statuses == ["finished", "finished"]
+    mine.close()
+    theirs.close()
+
+
+async def test_a_posted_row_does_not_overwrite_a_run_with_a_journal(runs: RunStore, store: Store) -> None:
+    from mcp_llm.llm.runs import Runs
+    from mcp_llm.types.result import Generated
+
+    journal = await runs.create("generate", {}, "me")
+    Runs(store).finished("generate", "me", 0, Generated(response="posted", model="m", run_id=journal.run_id))
+    await store.flush()
+    assert (await runs.get(journal.run_id, "me")).status == "running"
+
+
+async def test_what_a_durable_event_costs(runs: RunStore, report: list[str]) -> None:
+    journal = await runs.create("agent", {}, "me")
+    event, times = ToolEnd(tool="t", call_id="c", result="x" * 2000), list[float]()
+    for _ in range(400):
+        started = time.perf_counter()
+        await journal.append(event)
+        times.append((time.perf_counter() - started) * 1000)
+    times.sort()
+    report.append(f"durable event of 2 KB: p50 {times[200]:.2f} ms, p99 {times[396]:.2f} ms (goals 0.5 and 2)")
+    assert times[200] < 50
