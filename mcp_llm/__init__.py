@@ -9,14 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mcp_llm.api import acompare_models as acompare_models
     from mcp_llm.api import acount_tokens as acount_tokens
     from mcp_llm.api import agenerate as agenerate
     from mcp_llm.api import agenerate_result as agenerate_result
+    from mcp_llm.api import compare_models as compare_models
     from mcp_llm.api import count_tokens as count_tokens
     from mcp_llm.api import generate as generate
     from mcp_llm.api import generate_result as generate_result
     from mcp_llm.api import register_provider as register_provider
     from mcp_llm.api import stream as stream
+    from mcp_llm.compare.result import Compared as Compared
     from mcp_llm.errors import Error as Error
     from mcp_llm.provider import get_provider as get_provider
     from mcp_llm.types.chat import ToolSpec as ToolSpec
@@ -28,18 +31,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Compared": "mcp_llm.compare.result",
     "Error": "mcp_llm.errors",
     "Generated": "mcp_llm.types.result",
     "Media": "mcp_llm.types.message",
     "Message": "mcp_llm.types.message",
     "Text": "mcp_llm.types.message",
     "ToolSpec": "mcp_llm.types.chat",
+    "acompare_models": "mcp_llm.api",
     "acount_tokens": "mcp_llm.api",
     "agenerate": "mcp_llm.api",
     "agenerate_result": "mcp_llm.api",
     "count_tokens": "mcp_llm.api",
     "generate": "mcp_llm.api",
     "generate_result": "mcp_llm.api",
+    "compare_models": "mcp_llm.api",
     "get_provider": "mcp_llm.provider",
     "register_provider": "mcp_llm.api",
     "stream": "mcp_llm.api",

@@ -17,8 +17,9 @@ from mcp_llm.streaming import Stream
 from mcp_llm.types.message import Media, Message, Text, Thinking, ToolCall, ToolResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from mcp_llm.compare.result import Compared, Result
     from mcp_llm.llm.counting import TokenCount
     from mcp_llm.types.chat import Effort
     from mcp_llm.types.result import Generated
@@ -98,6 +99,68 @@ async def acount_tokens(contents: Any, model: str | None = None, **arguments: An
 def count_tokens(contents: Any, model: str | None = None, **arguments: Any) -> TokenCount:
     """`acount_tokens` for code that is not async."""
     return background.call(lambda: acount_tokens(contents, model, **arguments))
+
+
+async def acompare_models(
+    prompt: Any = None,
+    models: Sequence[str] = (),
+    *,
+    prompts: Sequence[Any] = (),
+    samples: int = 1,
+    expect: Any = None,
+    judge: bool | str | Sequence[str] = False,
+    rubric: str | None = None,
+    system: str | None = None,
+    files: Sequence[Any] = (),
+    json_schema: dict[str, Any] | None = None,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    effort: Effort | None = None,
+    timeout_s: float | None = None,
+    context: str | None = None,
+    budget_usd: float | None = None,
+    dry_run: bool = False,
+    on_result: Callable[[Result], Awaitable[None]] | None = None,
+    **options: Any,
+) -> Compared:
+    """Ask 2 to 16 models the same at once: answers side by side, checks, agreement, and what may be concluded.
+
+    `prompt` is text or a list of text and parts, `prompts` several of them. `expect` is text, a number or `{equals,
+    contains, regex, json_schema, number, tolerance}`, or a list with one for each prompt. `judge` is True (judges are
+    chosen), a model or several. `on_result` gets each answer as it lands. What will probably cost more than the setting
+    `budget.confirm_usd` is only quoted (`quoted` is True) unless `budget_usd` allows it. Raises the errors of
+    `mcp_llm.errors`; one model's failure is its result. Other keywords are those of `agenerate_result`.
+    """
+    from mcp_llm.compare.asked import Comparison
+    from mcp_llm.compare.operation import compare
+
+    ask = Comparison(
+        prompt=prompt,
+        models=models,
+        prompts=prompts,
+        samples=samples,
+        expect=expect,
+        judge=judge,
+        rubric=rubric,
+        system=system,
+        files=files,
+        json_schema=json_schema,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        effort=effort,
+        timeout_s=timeout_s,
+        context=context,
+        budget_usd=budget_usd,
+        dry_run=dry_run,
+        sampling={name: options.pop(name) for name in _FIELDS & options.keys()},
+        options=options,
+    )
+    return await compare(await opened.get(), ask, on_result=on_result)
+
+
+def compare_models(prompt: Any = None, models: Sequence[str] = (), **arguments: Any) -> Compared:
+    """`acompare_models` for code that is not async; works inside a running event loop too (and blocks it)."""
+    return background.call(lambda: acompare_models(prompt, models, **arguments))
 
 
 def stream(contents: Any, model: str | None = None, **arguments: Any) -> Stream:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 class App(Service):
     """The Service with what is built on it: runs that outlive their call, and who can go on with them."""
 
+    store: Store
     journals: RunStore
     resumers: Resumers
 
@@ -116,6 +117,7 @@ def build(config: Config, store: Store, transport: _Wire) -> App:
         router=Router(settings, known.find, lambda provider, tier: known.provider(provider).tiers.get(tier)),
         runs=Runs(store),
         threads=Threads(store),
+        store=store,
         journals=RunStore(store),
         resumers=Resumers(),
     )

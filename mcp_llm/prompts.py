@@ -1,7 +1,7 @@
 """Prompts as files: Markdown with TOML front matter between `+++` lines, read from the package and the user's folder.
 
 The front matter declares `title`, `description`, `arguments`, and where calls made with it go: `context` and `tier` (or
-`model`). The body holds `{{name}}` or `{{name|default}}`, filled in one pass: what is filled in is never read again.
+`model`); an agent's also `kind = "agent"`, its servers, tools, budget and delegates. The body holds `{{name}}` or `{{name|default}}`, filled in one pass: what is filled in is never read again.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
 from mcp_llm.errors import InvalidInput
 from mcp_llm.settings import Table, Tier
@@ -32,15 +32,35 @@ class Argument(Table):
     required: bool = False
 
 
+class Allowance(Table):
+    """What a run of an agent may use, as `[agents]` in the settings; None is: not said."""
+
+    usd: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
+    tokens: PositiveInt | None = None
+    calls: PositiveInt | None = None
+    turns: PositiveInt | None = None
+    seconds: PositiveFloat | None = None
+    depth: NonNegativeInt | None = None
+    children: NonNegativeInt | None = None
+
+
 class Front(Table):
-    """What a prompt file may declare."""
+    """What a prompt file may declare.
+
+    Of an agent: `servers` are names from the settings, `tools` globs of tools, `delegates` names of other agents.
+    """
 
     title: str
     description: str = ""
+    kind: Literal["prompt", "agent"] = "prompt"
     context: str | None = None
     tier: Tier | None = None
     model: str | None = None
     arguments: tuple[Argument, ...] = ()
+    servers: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = None
+    delegates: tuple[str, ...] = ()
+    budget: Allowance = Field(default_factory=Allowance)
 
 
 @dataclass(frozen=True, slots=True)

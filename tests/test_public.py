@@ -18,15 +18,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PUBLIC: Final = [
+    "Compared",
     "Error",
     "Generated",
     "Media",
     "Message",
     "Text",
     "ToolSpec",
+    "acompare_models",
     "acount_tokens",
     "agenerate",
     "agenerate_result",
+    "compare_models",
     "count_tokens",
     "generate",
     "generate_result",

@@ -60,6 +60,8 @@ class Ancestor(Value):
     run_id: str
     usd: float | None = None
     tokens: int | None = None
+    assumed: bool = False
+    """Nobody said the dollars: they are the settings'."""
 
 
 class Trace(Value):
@@ -121,7 +123,7 @@ class AgentResult(Generated):
     @property
     def receipt(self) -> str:
         """One line: model, tokens, cost, seconds, turns, calls, run id."""
-        head, _, run = Generated.receipt.fget(self).rpartition(" · ")  # type: ignore[attr-defined]  # a property has it
+        head, _, run = super().receipt.rpartition(" · ")
         ended = "" if self.stop_reason in {"stop", self.finish_reason} else f"ended by: {self.stop_reason} · "
         return f"{head} · {self.turns} turns, {self.calls} calls · {ended}{run}"
 

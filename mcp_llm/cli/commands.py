@@ -17,6 +17,7 @@ TABLE: Final = {
     "serve": "Serve MCP on stdin and stdout; what a host starts, and what no command at all does.",
     "ask": "Ask one model; the answer streams to stdout.",
     "chat": "Talk with a model, line by line; the conversation is kept.",
+    "compare": "Ask several models the same; checks, judges, a tested verdict.",
     "models": "What can be asked: models, capabilities, context, prices.",
     "health": "Ask each configured provider whether it answers.",
     "usage": "What was spent, by model, provider, context, day, hour or run.",

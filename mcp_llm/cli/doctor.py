@@ -11,6 +11,7 @@ from mcp_llm.errors import ConfigError
 from . import running, terminal
 
 if TYPE_CHECKING:
+    from mcp_llm.app import App
     from mcp_llm.llm.service import Service
 
     from .findings import Finding
@@ -39,7 +40,8 @@ def command(check: bool, host: bool, as_json: bool) -> int:
         )
     else:
 
-        async def work(service: Service) -> None:
+        async def work(app: App) -> None:
+            service: Service = app
             found.extend(findings.settings(config))
             found.extend(await findings.state(service))
             found.extend(findings.keys(service))
@@ -49,7 +51,7 @@ def command(check: bool, host: bool, as_json: bool) -> int:
             found.extend(findings.files(service))
             found.append(findings.tools(config))
             if host:
-                found.extend(_host())
+                found.extend(await _host(app))
 
         try:
             # What came up is told as a finding, not twice.
@@ -76,12 +78,32 @@ async def _able(service: Service, found: list[Finding], *, check: bool) -> list[
     return [one.provider_id for one in states if one.available is not False]
 
 
-def _host() -> list[Finding]:
+async def _host(app: App) -> list[Finding]:
+    """The eras the server speaks, and the hosts that have called with what they bear."""
+    from datetime import UTC, datetime
+
+    from mcp_llm.server import clients, hosts
     from mcp_llm.server.trial import eras
 
     from .findings import Finding
 
-    return [Finding("host", "ok", f"{era}: {', '.join(versions)}") for era, versions in eras().items()]
+    found = [Finding("host", "ok", f"{era}: {', '.join(versions)}") for era, versions in eras().items()]
+    for client in await clients.seen(app.store):
+        bears = hosts.host(client.name)
+        when = datetime.fromtimestamp(client.seen / 1000, UTC).isoformat(timespec="minutes")
+        found.append(
+            Finding(
+                "host",
+                "ok",
+                f"{client.name} {client.version} spoke {client.protocol}, last on {when}: a call becomes a run to be "
+                f"collected after {bears.soft_deadline:g} s, replies have pages of {bears.result_chars:,} characters",
+            )
+        )
+    if len(found) == len(eras()):
+        found.append(
+            Finding("host", "note", "no host has called this installation yet", "paste what `mcp-llm demo` prints")
+        )
+    return found
 
 
 def _tell(found: list[Finding], able: list[str]) -> None:

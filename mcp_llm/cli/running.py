@@ -15,8 +15,8 @@ from . import terminal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from mcp_llm.app import App
     from mcp_llm.config import Config
-    from mcp_llm.llm.service import Service
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ def load(**overrides: Any) -> Config:
 
 
 def run(
-    work: Callable[[Service], Awaitable[T]], config: Config | None = None, *, signals: bool = True, quiet: bool = False
+    work: Callable[[App], Awaitable[T]], config: Config | None = None, *, signals: bool = True, quiet: bool = False
 ) -> T:
     """Open the app, do the work, close the app; unless `quiet`, the notes that came up on the way go to stderr.
 

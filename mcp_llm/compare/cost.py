@@ -153,6 +153,11 @@ def longest_answer(found: Sequence[Line], budget: float) -> int | None:
     return low
 
 
+def dollars(usd: float) -> str:
+    """An amount as people write it."""
+    return f"${usd:,.2f}" if usd >= 1 else f"${usd:.2g}"
+
+
 def said(given: Quote) -> str:
     """The quote in words."""
     words = f"this comparison makes {given.answers:,} calls"
@@ -163,7 +168,7 @@ def said(given: Quote) -> str:
     elif not given.usd_at_most:
         words += ", all of them free"
     else:
-        words += f", about ${given.usd_likely:.2g}, at most ${given.usd_at_most:.2g}"
+        words += f", about {dollars(given.usd_likely)}, at most {dollars(given.usd_at_most)}"
     if given.unpriced and given.usd_likely is not None:
         words += f", plus what {', '.join(given.unpriced)} may cost, whose price is not known"
     return words

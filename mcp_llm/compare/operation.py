@@ -11,7 +11,19 @@ from uuid import uuid4
 
 import anyio.to_thread
 
-from mcp_llm.errors import BudgetExceeded, ConfigError, Error, InvalidInput, ProviderError
+from mcp_llm.errors import (
+    BudgetExceeded,
+    ConfigError,
+    Denied,
+    Error,
+    InvalidInput,
+    MissingKey,
+    ProviderError,
+    TooLarge,
+    UnknownModel,
+    UnknownProvider,
+    Unsupported,
+)
 from mcp_llm.llm.progress import Progress
 
 from . import agreement, asked, cost, evidence, expect, judging, table
@@ -78,7 +90,7 @@ async def compare(
     try:
         results = await calls.answers(questions, contenders)
         if not any(one.error is None for one in results):
-            raise _all_failed(results, contenders)
+            raise _all_failed(results)
         ballots: list[Ballot] = []
         judged: Judging | None = None
         if panel:
@@ -153,8 +165,8 @@ def _quoted(service: Service, ask: Comparison, quote: Quote, run_id: str, warnin
     return Compared(response=words, quote=quote, quoted=True, run_id=run_id, warnings=tuple(warnings))
 
 
-def _all_failed(results: Sequence[Result], contenders: Sequence[Contender]) -> Error:
-    """One error for all: the worst news first is that nothing was answered, then why, model by model."""
+def _all_failed(results: Sequence[Result]) -> Error:
+    """One error for all: that nothing was answered, then why, model by model."""
     first: dict[str, Failure] = {}
     for one in results:
         if one.error is not None:
@@ -164,9 +176,9 @@ def _all_failed(results: Sequence[Result], contenders: Sequence[Contender]) -> E
     kinds = {failure.kind for failure in first.values()}
     if kinds == {"budget"}:
         return BudgetExceeded(words, limit="usd")
-    if all(one.error is not None and isinstance(one.error, ConfigError) for one in contenders):
+    if kinds <= {one.kind for one in (ConfigError, MissingKey, UnknownModel, UnknownProvider, Unsupported)}:
         return ConfigError(words)
-    if all(one.error is not None for one in contenders) or kinds <= {"invalid_input", "denied", "too_large"}:
+    if kinds <= {one.kind for one in (InvalidInput, Denied, TooLarge)}:
         return InvalidInput(words)
     return ProviderError(words, retry=False)
 

@@ -10,7 +10,7 @@ import anyio
 
 from mcp_llm.app import open_app
 
-from . import resumable
+from . import clients, resumable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -87,6 +87,15 @@ class Life:
     service: App
     tasks: TaskGroup
     heart: Heart
+    _greeted: set[str] = field(default_factory=set)
+
+    def greet(self, context: Context[Any]) -> None:
+        """Remember a host at its first call."""
+        params = context.session.client_params
+        name = params.client_info.name if params is not None else ""
+        if name and name not in self._greeted:
+            self._greeted.add(name)
+            clients.remember(self.service.store, context)
 
 
 @asynccontextmanager

@@ -146,7 +146,17 @@ _SECOND = (
     )""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
+_THIRD = (
+    # The hosts that called, as they named themselves.
+    """CREATE TABLE clients (
+        name TEXT PRIMARY KEY,
+        version TEXT NOT NULL,
+        protocol TEXT NOT NULL,
+        seen INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -108,7 +108,7 @@ class Link(AbstractAsyncContextManager[Any]):
         finally:
             for stream in (inbound, read, write, outbound):
                 stream.close()
-            self._lose("it was closed")
+            self._lose(None)
 
     def _transport(self, secure: bool) -> httpx2.AsyncHTTPTransport:
         if not secure:
@@ -142,9 +142,9 @@ class Link(AbstractAsyncContextManager[Any]):
                 self.guard.asked(item.message)
                 await ours.send(item)
 
-    def _lose(self, fault: str) -> None:
-        if self.fault is None and not self.lost.is_set():
-            self.fault = fault
+    def _lose(self, fault: str | None) -> None:
+        if not self.lost.is_set():
+            self.fault = self.fault or fault
         self.lost.set()
 
 

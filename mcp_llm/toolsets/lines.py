@@ -10,6 +10,7 @@ import re
 from typing import Any, Final
 
 import anyio.lowlevel
+import anyio.to_thread
 from pydantic_core import from_json
 
 MOST_LINE: Final = 16 * 1024 * 1024
@@ -17,7 +18,7 @@ MOST_VALUES: Final = 400_000
 """Values in one message: about 50 ms of parsing and 40 MB."""
 COUNTED_FROM: Final = 256 * 1024
 _SLICE: Final = 256 * 1024
-_MOST_REPAIRED: Final = 1024 * 1024
+_THREAD_FROM: Final = 64 * 1024
 _MOST_LEVELS: Final = 100
 
 _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
@@ -87,7 +88,7 @@ async def is_heavy(line: bytes) -> bool:
     return False
 
 
-def parse(line: bytes) -> dict[str, Any] | None:
+async def parse(line: bytes) -> dict[str, Any] | None:
     """The JSON object of a line, None where it is none: a log line, half a message, a batch."""
     line = line.strip()
     if not line.startswith(b"{"):
@@ -95,17 +96,13 @@ def parse(line: bytes) -> dict[str, Any] | None:
     try:
         value = from_json(line, allow_inf_nan=False)
     except ValueError:
-        value = _repaired(line)
+        large = len(line) > _THREAD_FROM
+        value = await anyio.to_thread.run_sync(_repaired, line) if large else _repaired(line)
     return value if isinstance(value, dict) else None
 
 
 def _repaired(line: bytes) -> Any:
     """With U+FFFD for bad UTF-8 and half surrogates, null for NaN and for what is nested too deep."""
-    if len(line) > _MOST_REPAIRED:
-        try:
-            return from_json(line.decode("utf-8", "replace"), allow_inf_nan=False)
-        except ValueError:
-            return None
     text = line.decode("utf-8", "replace")
     try:
         value = json.loads(_shallow(text), strict=False, parse_constant=lambda _: None)

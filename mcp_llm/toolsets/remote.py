@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, cast
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 from mcp.client import Client
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 from mcp.shared.exceptions import MCPError
@@ -19,6 +20,7 @@ from mcp_types import (
     INVALID_REQUEST,
     CallToolResult,
     Implementation,
+    TextContent,
 )
 from pydantic import ValidationError
 
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 RESTARTS: Final = 3
 REFRESH_SECONDS: Final = 1.0
 _LAST_WORDS: Final = 1500
+_THREAD_FROM: Final = 256 * 1024
+_GONE: Final = {(CONNECTION_CLOSED, "Connection closed"), (INVALID_REQUEST, "Session terminated")}
 
 State: TypeAlias = Literal["new", "connecting", "up", "down", "dead"]
 
@@ -198,7 +202,8 @@ class Remote:
                 allow_claimed=True,
             )
         except MCPError as error:
-            if error.code == CONNECTION_CLOSED or (error.code == INVALID_REQUEST and "terminated" in error.message):
+            # The SDK's words: a server may use the same numbers for reasons of its own.
+            if (error.code, error.message) in _GONE or (self._transport is not None and self._transport.lost.is_set()):
                 raise _Lost from None
             return failed(call_id, name, f"{text.line(name, 100)} failed: {text.clean(error.message, 2048)}")
         except ValidationError as wrong:
@@ -216,7 +221,10 @@ class Remote:
             return failed(
                 call_id, name, f"{text.line(name, 100)} wants to ask the user first, which is not offered: not done."
             )
-        return ToolResult(call_id, name, parts(result) or (Text("done"),), bool(result.is_error))
+        size = sum(len(block.text) for block in result.content if isinstance(block, TextContent))
+        large = size > _THREAD_FROM or result.structured_content is not None
+        found = await anyio.to_thread.run_sync(parts, result) if large else parts(result)
+        return ToolResult(call_id, name, found or (Text("done"),), bool(result.is_error))
 
     async def _available(self) -> bool:
         """Whether there is a connection, after one try for one where that is still allowed."""

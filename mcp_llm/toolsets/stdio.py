@@ -41,6 +41,7 @@ _KEPT: Final = 8 * 1024
 _READ: Final = 64 * 1024
 _QUEUE: Final = 256
 _GARBAGE: Final = 100_000
+_ID: Final = re.compile(rb'"id"\s*:\s*"?(\d{1,15})')
 _GROUP: Final = sys.platform != "win32"
 # The watcher is forked before the command starts and lives in its group: the group's number cannot be reused, and no
 # moment is unwatched. It holds neither stdout nor stderr, so that their ends mean the child's. Shells add variables.
@@ -110,7 +111,7 @@ class Child(AbstractAsyncContextManager[Any]):
             _kill_group(process.pid)
             if alive is not None:
                 os.close(alive)
-            self._lose(_ending(process.returncode) if self._over else "it was closed")
+            self._lose(_ending(process.returncode) if self._over else None)
             _forget(process)
             with anyio.CancelScope(shield=True):
                 await anyio.lowlevel.checkpoint()  # one turn of the loop, in which the pipes are really closed
@@ -198,16 +199,11 @@ class Child(AbstractAsyncContextManager[Any]):
         replies: MemoryObjectSendStream[SessionMessage],
     ) -> None:
         if await is_heavy(line):
-            ends = line[:300] + line[-300:]
-            found = re.search(rb'"id"\s*:\s*"?(\d{1,15})', ends)
-            error = self.guard.answer(int(found[1]), "its answer holds too many values") if found else None
-            self.guard.skipped += error is None
-            if error is not None:
-                await inbound.send(SessionMessage(error))
+            await self._refuse(line, "its answer holds too many values", inbound)
             return
-        message = parse(line)
+        message = await parse(line)
         if message is None:
-            self.guard.skipped += bool(line.strip())
+            await self._refuse(line, "its answer cannot be read as JSON", inbound)
             return
         taken, reply = await self.guard.take(message)
         if reply is not None:
@@ -215,6 +211,15 @@ class Child(AbstractAsyncContextManager[Any]):
                 replies.send_nowait(SessionMessage(reply))
         if taken is not None:
             await inbound.send(SessionMessage(taken))
+
+    async def _refuse(self, line: bytes, why: str, inbound: MemoryObjectSendStream[_Read]) -> None:
+        """Garbage is skipped; where it was meant as an answer, whoever waits for it is told at once."""
+        found = _ID.search(line[:200] + line[-200:]) if line.lstrip().startswith(b"{") else None
+        error = self.guard.answer(int(found[1]), why) if found else None
+        if error is not None:
+            await inbound.send(SessionMessage(error))
+        else:
+            self.guard.skipped += bool(line.strip())
 
     async def _write(
         self,
@@ -256,9 +261,9 @@ class Child(AbstractAsyncContextManager[Any]):
             inbound.close()
             _kill_group(process.pid)  # whoever holds the pipes
 
-    def _lose(self, fault: str) -> None:
-        if self.fault is None and not self.lost.is_set():
-            self.fault = fault
+    def _lose(self, fault: str | None) -> None:
+        if not self.lost.is_set():
+            self.fault = self.fault or fault
         self.lost.set()
 
 

@@ -22,6 +22,8 @@ _SURROGATES: Final = "\ud800-\udfff"
 _SHAPING: Final = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _HIDDEN: Final = re.compile(f"[{_CONTROLS}{_BIDI}{_UNSEEN}{_TAGS}]")
 _HIDDEN_OR_SHAPING: Final = re.compile(f"[{_CONTROLS}{_BIDI}{_UNSEEN}{_TAGS}{_SHAPING}\r]")
+_ASCII_CONTROLS: Final = bytes([*range(9), 11, 12, *range(14, 32), 127])
+_PIECE: Final = 64 * 1024
 _LONE: Final = re.compile(f"[{_SURROGATES}]")
 # ESC sequences go as a whole: without their first byte they would stand there as words.
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -32,8 +34,15 @@ def visible(text: str) -> str:
 
     Lone surrogates become U+FFFD. Line breaks, tabs, and the joiners that scripts and emoji need stay.
     """
+    # A regular expression holds the interpreter until it is done: in pieces, others get their turn in between.
+    return "".join(_visible(text[start : start + _PIECE]) for start in range(0, len(text), _PIECE))
+
+
+def _visible(text: str) -> str:
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)
+    if text.isascii():
+        return text.encode("ascii").translate(None, _ASCII_CONTROLS).decode("ascii")
     return _LONE.sub("\ufffd", _HIDDEN.sub("", text))
 
 

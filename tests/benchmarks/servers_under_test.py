@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from peers import PEERS
+from table import Row, compared
 
-    from run import Row
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).resolve().parent
 KEY = "BENCH_API_KEY"
+SENTENCE = "The quick brown fox jumps over the lazy dog. "
 Json = dict[str, Any]
 
 
@@ -111,43 +115,53 @@ def running(command: list[str], base: str) -> Iterator[Client]:
             client.close()
 
 
-def _per_call(command: list[str], base: str, params: Json, at_once: int) -> float:
-    count = {1: 200}.get(at_once, 640)
+def _per_call(command: list[str], base: str, params: Json, at_once: int, share: float) -> float:
+    count = max(at_once, round({1: 300}.get(at_once, 640) * share))
     with running(command, base) as client:
         client.start()
         client.many("tools/call", params, 40, at_once)
         before = client.cpu()
-        client.many("tools/call", params, count, at_once)
-        return (client.cpu() - before) / count
+        results = client.many("tools/call", params, count, at_once)
+        spent = client.cpu() - before
+    assert all(said(result) for result in results)
+    return spent / count
 
 
-def _pairs(rounds: int, one: Any, other: Any) -> tuple[list[float], list[float]]:
-    """Both measured once a round, in turn."""
-    mine: list[float] = []
-    floor: list[float] = []
+def said(result: Json) -> bool:
+    """Whether a result holds what the echo or the upstream says."""
+    return result["content"][0]["text"].startswith(("hello", SENTENCE * 20))
+
+
+def _rounds(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
+    """Everything measured once a round, in rotated order; its figures by round."""
+    found: list[list[float]] = [[] for _ in measures]
     for number in range(rounds):
-        for kept, measure in ((mine, one), (floor, other))[:: -1 if number % 2 else 1]:
-            kept.append(measure())
-    return mine, floor
+        for index in range(len(measures)):
+            at = (index + number) % len(measures)
+            found[at].append(measures[at]())
+    return found
 
 
-def _row(work: str, mine: list[float], floor: list[float], goal: float) -> Row:
-    got = statistics.median(a / b for a, b in zip(mine, floor, strict=True))
-    return work, statistics.median(mine), statistics.median(floor), f"{got:.2f}", f"<= {goal}", got <= goal
-
-
-def calls(base: str, rounds: int) -> Iterator[Row]:
+def calls(base: str, rounds: int, share: float) -> Iterator[Row]:
     """A trivial tool over our pipes against the SDK's, and `generate` against a bare call in an SDK server."""
     sdk = [sys.executable, str(HERE / "servers" / "sdk.py"), "4", base]
     echo = [sys.executable, str(HERE / "servers" / "ours_echo.py"), "4", base]
     ours = [sys.executable, "-m", "mcp_llm"]
     trivial = {"name": "echo", "arguments": {"text": "hello"}}
-    generate = {"name": "generate", "arguments": {"prompt": "Say something. " * 16, "model": "bench:bench-1"}}
+    asked = {"prompt": "Say something. " * 16, "model": "bench:bench-1"}
+    generate, streamed = ({"name": name, "arguments": asked} for name in ("generate", "generate_streamed"))
+
+    def cost(command: list[str], params: Json, at_once: int) -> Callable[[], float]:
+        return lambda: _per_call(command, base, params, at_once, share)
+
     for at_once in (1, 32):
-        one = (lambda: _per_call(echo, base, trivial, at_once), lambda: _per_call(sdk, base, trivial, at_once))  # noqa: B023
-        yield _row(f"tools/call over stdio, {at_once} in flight, us", *_pairs(rounds, *one), goal=0.6)
-        two = (lambda: _per_call(ours, base, generate, at_once), lambda: _per_call(sdk, base, generate, at_once))  # noqa: B023
-        yield _row(f"generate over stdio, {at_once} in flight, us", *_pairs(rounds, *two), goal=0.8)
+        pair = _rounds(rounds, cost(echo, trivial, at_once), cost(sdk, trivial, at_once))
+        yield compared(f"tools/call over stdio, {at_once} at a time", "us", *pair, 0.6)
+        mine, whole, like = _rounds(
+            rounds, cost(ours, generate, at_once), cost(sdk, generate, at_once), cost(sdk, streamed, at_once)
+        )
+        yield compared(f"generate over stdio, {at_once} at a time", "us", mine, whole, 0.8)
+        yield compared("  floor streams as we do", "us", mine, like, 0.8)
 
 
 def _cold(command: list[str], base: str) -> tuple[float, float, int]:
@@ -157,28 +171,44 @@ def _cold(command: list[str], base: str) -> tuple[float, float, int]:
         return (time.perf_counter() - started) * 1e3, client.memory(), len(tools)
 
 
-def _run(command: list[str]) -> float:
+def _run(command: list[str | Path]) -> float:
     """Milliseconds of CPU of a process from start to end."""
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, capture_output=True)
-    after = os.times()
-    return (after.children_user + after.children_system - before.children_user - before.children_system) * 1e3
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e3
 
 
-def starts(base: str, rounds: int) -> Iterator[Row]:
+def starts(base: str, rounds: int, pythons: dict[str, Path]) -> Iterator[Row]:
     """Start to tools/list against an SDK server with as many tools; imports and the command line by themselves."""
     ours = [sys.executable, "-m", "mcp_llm"]
-    _, mine, count = _cold(ours, base)
-    sdk = [sys.executable, str(HERE / "servers" / "sdk.py"), str(max(count, 2)), base]
-    _, theirs, _ = _cold(sdk, base)
-    pair = _pairs(rounds, lambda: _cold(ours, base)[0], lambda: _cold(sdk, base)[0])
-    yield _row(f"start to tools/list ({count} tools), ms", *pair, goal=1.05)
-    yield "memory after tools/list, MB", mine, theirs, f"{mine - theirs:+.1f} MB", "<= +8 MB", mine - theirs <= 8
-    bare = [sys.executable, "-c", "pass"]
-    for words, command, goal in (
-        ("import mcp_llm, ms of CPU", [sys.executable, "-c", "import mcp_llm"], 120),
-        ("mcp-llm --help, ms of CPU", [sys.executable, "-m", "mcp_llm", "--help"], 150),
-    ):
-        took, empty = _pairs(rounds, lambda: _run(command), lambda: _run(bare))  # noqa: B023
-        got = statistics.median(took)
-        yield words, got, statistics.median(empty), f"{got:.0f} ms", f"<= {goal} ms", got <= goal
+    count = _cold(ours, base)[2]
+    sdk = [sys.executable, str(HERE / "servers" / "sdk.py"), str(count), base]
+    megabytes: dict[str, list[float]] = {"ours": [], "sdk": []}
+
+    def cold(who: str, command: list[str]) -> float:
+        took, memory, tools = _cold(command, base)
+        assert tools == count
+        megabytes[who].append(memory)
+        return took
+
+    cold("sdk", sdk)  # both with their bytecode compiled and their files read
+    pair = _rounds(rounds * 2, lambda: cold("ours", ours), lambda: cold("sdk", sdk))
+    yield compared(f"start to tools/list, {count} tools", "ms", *pair, 1.05)
+    mine, theirs = (statistics.median(values) for values in megabytes.values())
+    yield Row("memory after tools/list, over the floor", "MB", mine, theirs, mine - theirs, 8, form="{:+.1f}")
+    imports = {name: (python, PEERS[name].imports) for name, python in pythons.items()}
+    here = Path(sys.executable)
+    commands: dict[str, list[str | Path]] = {
+        "bare": [here, "-c", "pass"],
+        "import": [here, "-c", "import mcp_llm"],
+        "help": [here, "-m", "mcp_llm", "--help"],
+        **{name: [python, "-c", f"import {module}"] for name, (python, module) in imports.items()},
+    }
+    found = dict(
+        zip(commands, _rounds(rounds, *(partial(_run, command) for command in commands.values())), strict=True)
+    )
+    took = {name: statistics.median(values) for name, values in found.items()}
+    peers = {name: took[name] for name in imports}
+    yield Row("import mcp_llm", "ms CPU", took["import"], took["bare"], took["import"], 120, peers, "{:.0f}")
+    yield Row("mcp-llm --help", "ms CPU", took["help"], took["bare"], took["help"], 150, form="{:.0f}")

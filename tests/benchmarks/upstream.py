@@ -13,7 +13,8 @@ import os
 import re
 import sys
 
-TEXT = "The quick brown fox jumps over the lazy dog. " * 20
+SENTENCE = "The quick brown fox jumps over the lazy dog. "
+TEXT = SENTENCE * 20
 HEAD = {"id": "chatcmpl-1", "created": 1790000000, "model": "bench-1"}
 USAGE = {"prompt_tokens": 60, "completion_tokens": 200, "total_tokens": 260}
 MESSAGE: dict[str, object] = {
@@ -38,11 +39,16 @@ def _reply(messages: bool) -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
 
 
+def _pieces(deltas: int) -> list[str]:
+    """Twenty deltas say what a whole reply says, so that the two can be compared."""
+    return [SENTENCE] * deltas if deltas == 20 else [f" word{index % 10}" for index in range(deltas)]
+
+
 def _message_events(deltas: int) -> list[bytes]:
     def event(kind: str, **more: object) -> bytes:
         return b"event: %s\ndata: %s\n\n" % (kind.encode(), json.dumps({"type": kind, **more}).encode())
 
-    text = [{"type": "text_delta", "text": f" word{index % 10}"} for index in range(deltas)]
+    text = [{"type": "text_delta", "text": piece} for piece in _pieces(deltas)]
     return [
         event("message_start", message=MESSAGE),
         event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
@@ -62,7 +68,7 @@ def _events(deltas: int) -> list[bytes]:
         return [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]
 
     events = [event(choice({"role": "assistant", "content": ""}))]
-    events += [event(choice({"content": f" word{index % 10}"})) for index in range(deltas)]
+    events += [event(choice({"content": piece})) for piece in _pieces(deltas)]
     events += [event(choice({}, "stop")), event([], usage=USAGE), b"data: [DONE]\n\n"]
     return events
 

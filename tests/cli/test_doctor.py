@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 from faults.server import FaultServer, Reply
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -81,3 +83,34 @@ def test_a_broken_config_file_is_a_finding(run: Run, home: Path) -> None:
     (home / "mcp_llm.toml").write_text("= nothing")
     done = run("doctor")
     assert (done.returncode, "is not valid TOML" in done.stdout) == (1, True)
+
+
+def test_doctor_tells_which_hosts_have_called_and_what_they_bear(home: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "MCP_LLM_HOME": str(home), "MCP_LLM_DISCOVER": "0"}
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "claude-ai", "version": "9"}}
+    lines: list[dict[str, Any]] = [
+        {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_models", "arguments": {}}},
+    ]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mcp_llm"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=home
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    for line in lines:
+        server.stdin.write(json.dumps(line).encode() + b"\n")
+        server.stdin.flush()
+        if "id" in line:
+            server.stdout.readline()
+    server.communicate(timeout=20)
+    told = subprocess.run(
+        [sys.executable, "-m", "mcp_llm", "doctor", "--host"],
+        env=environment,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "claude-ai 9 spoke 2025-06-18" in told.stdout
+    assert "a run to be collected after 50 s" in told.stdout

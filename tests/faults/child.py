@@ -9,7 +9,6 @@ import gzip
 import json
 import os
 import signal
-import socketserver
 import subprocess
 import sys
 import threading
@@ -52,7 +51,7 @@ def tools(mode: str, argument: str, cursor: str | None) -> dict[str, Any]:
         return {"tools": [tool(outputSchema={"type": "object", "properties": {"a": {"pattern": "^(a+)+$"}}})]}
     if mode == "schema-anyof":
         deep = {"$ref": "#/$defs/d25"}
-        defs = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n - 1}"}] * 2} for n in range(1, 26)}
+        defs: dict[str, Any] = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n - 1}"}] * 2} for n in range(1, 26)}
         defs["d0"] = {"type": "integer", "minimum": 10**9}
         return {"tools": [tool(outputSchema={"type": "object", "properties": {"a": deep}, "$defs": defs})]}
     if mode == "schema-selfref":
@@ -138,7 +137,7 @@ class Stdio:
         if mode in {"family", "stray"}:
             # A child of its own that holds the pipes and does not care about their ends.
             code = "import signal,time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
-            subprocess.Popen([sys.executable, "-c", code])
+            subprocess.Popen([sys.executable, "-c", code, __file__])
         if mode == "garbage":
             self.raw(b"INFO starting up, please wait\n" * 90_000)
         if mode == "stderrflood":
@@ -342,7 +341,7 @@ class Http(BaseHTTPRequestHandler):
     def call(self, number: int, params: dict[str, Any]) -> None:
         mode = self.mode
         if mode == "gzipbomb":
-            packed = gzip.compress(b'{"jsonrpc":"2.0","id":%d,"result":{"x":"' % number + b"0" * (100 * MIB) + b'"}}')
+            packed = gzip.compress(b'{"jsonrpc":"2.0","id":%d,"result":{"x":"' % number + b"0" * (60 * MIB) + b'"}}')
             self.reply(200, packed, "application/json", encoding="gzip")
         elif mode == "bigjson":
             self.pour(b'{"jsonrpc":"2.0","id":%d,"result":{"x":"' % number, b"0" * MIB, 200, length=200 * MIB + 50)
@@ -448,8 +447,8 @@ class Quiet(ThreadingHTTPServer):
 def main() -> None:
     if sys.argv[1] == "http":
         Http.mode, Http.seen = sys.argv[2], []
-        server: socketserver.BaseServer = Quiet(("127.0.0.1", 0), Http)
-        sys.stdout.write(f"{server.server_address[1]}\n")  # type: ignore[index]
+        server = Quiet(("127.0.0.1", 0), Http)
+        sys.stdout.write(f"{server.server_address[1]}\n")
         sys.stdout.flush()
         threading.Thread(target=server.serve_forever, daemon=True).start()
         sys.stdin.read()  # ends with whoever started it

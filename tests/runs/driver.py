@@ -55,8 +55,8 @@ async def drive(given: dict[str, Any]) -> None:
         if state.last_seq >= 0:
             unsure = tuple(one.call_id for one in state.may_have_run)
             await append(Resumed(after=state.last_seq, attempt=journal.attempts, may_have_run=unsure))
-        for one in state.may_have_run:
-            await append(ToolEnd(tool=one.tool, call_id=one.call_id, result="it may have run", is_error=True))
+        for begun in state.may_have_run:
+            await append(ToolEnd(tool=begun.tool, call_id=begun.call_id, result="it may have run", is_error=True))
         for one in state.to_call:
             await call(one)
         step = state.history.replies

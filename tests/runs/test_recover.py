@@ -111,6 +111,7 @@ def test_an_ended_run_has_nothing_left_to_do() -> None:
     assert (state.ended, state.ask_again) == (True, False)
 
 
+TOOLS = ("read", "write", "read")
 RECORDED: list[Event] = numbered(
     [
         *CALLED,
@@ -130,7 +131,7 @@ RECORDED: list[Event] = numbered(
 
 def test_every_request_of_a_run_is_rebuilt_from_its_events() -> None:
     found = steps(RECORDED)
-    answers = results(*(ToolResult(name, tool, (Text(name),)) for name, tool in zip("abc", ("read", "write", "read"))))
+    answers = results(*(ToolResult(name, tool, (Text(name),)) for name, tool in zip("abc", TOOLS, strict=True)))
     assert [step.request.messages for step in found] == [(user("go"),), (user("go"), CALLS, answers)]
     assert [step.request.system for step in found] == ["be brief", "be brief"]
     assert [(step.index, step.provider, step.model, len(step.tools)) for step in found] == [

@@ -299,7 +299,7 @@ async def test_a_damaged_event_is_found(runs: RunStore, store: Store) -> None:
     journal = await runs.create("agent", {}, "me")
     await journal.append(Start(prompt="pay 10"))
     await store.execute("UPDATE run_events SET data = replace(data, '10', '99') WHERE run = ?", (journal.run_id,))
-    with pytest.raises(StoreError, match="event 0 of run .* is damaged"):
+    with pytest.raises(StoreError, match=r"event 0 of run .* is damaged"):
         await runs.events(journal.run_id)
 
 

@@ -55,12 +55,16 @@ async def measured() -> AsyncIterator[Cost]:
             cpu, wall = now_cpu, now_wall
 
     before = _memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
+    _forget_peak()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(beat)
         yield cost
         tasks.cancel_scope.cancel()
     cost.growth = _memory("VmHWM") - before
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def _memory(name: str) -> int:
@@ -82,7 +86,7 @@ def child() -> Callable[..., Server]:
 
 @pytest.fixture
 def opened() -> Callable[..., Any]:
-    """`async with opened(server) as group`: one server under the name `s`, with a minimal environment."""
+    """Opens one server under the name `s`, with a small environment."""
 
     @asynccontextmanager
     async def open_one(server: Server, **options: Any) -> AsyncIterator[Group]:

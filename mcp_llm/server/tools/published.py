@@ -47,6 +47,7 @@ class Published(Tool):
         except ValidationError as exc:
             raise ToolError(explain(exc, list(self.parameters["properties"]))) from None
         run = Run.of(context)
+        run.life.greet(context)
         try:
             return await self.fn(given, run)
         except Error as exc:

@@ -43,7 +43,12 @@ class Ours:
 
 def settings(base: str) -> tuple[str, dict[str, str]]:
     """An mcp_llm.toml with a provider for each kind of answer, and their names by base URL."""
-    paths = {"short": "n20/g0", "burst": f"n{drive.DELTAS}/g0", "paced": f"n{drive.PACED}/g{drive.GAP}"}
+    paths = {
+        "short": "n20/g0",
+        "burst": f"n{drive.DELTAS}/g0",
+        "paced": f"n{drive.PACED}/g{drive.GAP}",
+        "slow": f"n{drive.SLOW}/g{drive.LONG_GAP}",
+    }
     text = "discover = false\n"
     for name, path in paths.items():
         text += f'[providers.bench_{name}]\nbase_url = "{base}/{path}/v1"\nwires = {{ chat = "openai" }}\n'

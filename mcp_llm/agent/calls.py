@@ -1,0 +1,202 @@
+"""The calls of one reply: checked, approved, made side by side, each written down before it is made and when it ends.
+
+What goes wrong with a call is its result, so that the model can mend it; only a lost run or a failing disk is raised.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from mcp_llm.errors import Error, ToolFailed
+from mcp_llm.toolsets import check
+from mcp_llm.toolsets import text as words
+from mcp_llm.toolsets.base import failed
+from mcp_llm.types.events import ToolEnd, ToolStart
+from mcp_llm.types.message import Media, Text
+
+from .limits import dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from mcp_llm.llm.ledger import Ledger
+    from mcp_llm.settings import Agents
+    from mcp_llm.toolsets.base import Tool, Toolset
+    from mcp_llm.types.events import Event
+    from mcp_llm.types.message import ToolCall, ToolResult
+
+    from .approval import Approvals
+    from .limits import Meter
+    from .task import Limits
+
+TOLD: Final = 3
+STOPPED: Final = 5
+"""So often in a row the same call may be made before the model is told, and before the run is stopped."""
+OURS: Final = frozenset({"run_agent", "generate", "compare_models", "run_workflow"})
+"""Tools of another server of ours: they are told where in the tree they stand and what they may use."""
+_COST: Final = re.compile(r'"cost": ?\{"usd": ?([0-9]{1,9}(?:\.[0-9]{1,20})?(?:e-[0-9]{1,2})?)[,}]')
+
+
+class Stuck(Exception):
+    """The model makes the same call again and again."""
+
+
+@dataclass(slots=True)
+class Repeats:
+    """Counts how often in a row the same call is asked for."""
+
+    last: tuple[str, str] = ("", "")
+    count: int = 0
+
+    def take(self, call: ToolCall) -> int:
+        """How often it has been asked for now, this time included."""
+        this = (call.name, _canonical(call.arguments))
+        self.count = self.count + 1 if this == self.last else 1
+        self.last = this
+        return self.count
+
+
+@dataclass(slots=True)
+class Calls:
+    """Makes the calls of one run. `trace` gives what another server of ours is told, within these limits."""
+
+    tools: Mapping[str, Tool]
+    toolset: Toolset
+    settings: Agents
+    meter: Meter
+    ledger: Ledger
+    approvals: Approvals
+    append: Callable[[Event], Awaitable[Any]]
+    note: Callable[[Event], None]
+    trace: Callable[[Limits], dict[str, Any]]
+    handles: dict[str, str] = field(default_factory=dict)
+    """Call key -> handle of what was too long to show."""
+    repeats: Repeats = field(default_factory=Repeats)
+    tell: Callable[[str], None] | None = None
+
+    async def make(self, step: int, calls: Sequence[ToolCall], cut_off: bool) -> None:
+        """Make them, or say why not. Raises Stuck once all have their results."""
+        room = self.settings.calls_a_turn
+        if self.meter.limits.calls is not None:
+            room = min(room, self.meter.limits.calls - self.meter.calls)
+        limiter = anyio.CapacityLimiter(self.settings.parallel)
+        stuck = False
+        try:
+            async with anyio.create_task_group() as tasks:
+                for index, call in enumerate(calls):
+                    count = self.repeats.take(call)
+                    stuck = stuck or count >= STOPPED
+                    refused = None
+                    if cut_off:
+                        refused = "The reply was cut off in the middle, so none of its calls was made: write less at once."
+                    elif count >= STOPPED:
+                        refused = f"Not called: this was the same call {count} times in a row."
+                    elif index >= room:
+                        refused = f"Not called: only {max(room, 0)} calls are made of one reply. Ask for fewer at once."
+                    tasks.start_soon(self._one, step, call, refused, count, limiter)
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        if stuck:
+            raise Stuck
+
+    async def _one(
+        self, step: int, call: ToolCall, refused: str | None, count: int, limiter: anyio.CapacityLimiter
+    ) -> None:
+        key = f"{step}-{call.id}"
+        tool = self.tools.get(call.name)
+        args: Any = None
+        if refused is None and tool is None:
+            refused = self._unknown(call.name)
+        if refused is None and tool is not None:
+            try:
+                args = await check.arguments(call.arguments, tool)
+            except ToolFailed as wrong:
+                refused = str(wrong)
+        if refused is None and tool is not None:
+            refused = await self.approvals.refusal(tool, args, call, key)
+        if refused is not None or tool is None:
+            # It was not made: what stands in the journal may be done again without harm.
+            self.note(ToolStart(tool=call.name, args=args or call.arguments[:4096], call_id=call.id, read_only=True))
+            result = failed(call.id, call.name, refused or "")
+            await self._end(call, args, result, key, None)
+            return
+        async with limiter:
+            # What is not ours to repeat is marked so before it is begun.
+            await self.append(
+                ToolStart(
+                    tool=call.name,
+                    args=args,
+                    call_id=call.id,
+                    read_only=tool.read_only,
+                    idempotent=tool.idempotent,
+                )
+            )
+            started = time.monotonic()
+            result = await self._call(tool, args, key)
+            took = round((time.monotonic() - started) * 1000)
+        if count >= TOLD:
+            note = Text(f"\n[this was the same call {count} times in a row: do something else, or say what is missing]")
+            result = type(result)(result.id, result.name, (*result.parts, note), result.is_error)
+        await self._end(call, args, result, key, took)
+
+    async def _call(self, tool: Tool, args: dict[str, Any], key: str) -> ToolResult:
+        if tool.server is None or tool.name.rpartition("__")[2] not in OURS:
+            return await self.toolset.call(tool.name, args, call_id=key, progress=self.tell)
+        left = await self.meter.left(self.ledger)
+        if left.usd is not None:
+            left = left.model_copy(update={"usd": left.usd / 2})
+        lent = dollars(left.usd) or Decimal(0)
+        self.meter.elsewhere += lent
+        result = await self.toolset.call(tool.name, args, call_id=key, meta=self.trace(left), progress=self.tell)
+        # What it says it cost; where it says nothing, all that was lent is taken to be spent.
+        if said := _COST.findall(result.text):
+            self.meter.elsewhere -= lent - min(lent, Decimal(said[-1]))
+        return result
+
+    async def _end(self, call: ToolCall, args: Any, result: ToolResult, key: str, took: int | None) -> None:
+        media = any(isinstance(part, Media) for part in result.parts)
+        await self.append(
+            ToolEnd(
+                tool=call.name,
+                args=args,
+                result=result.text,
+                call_id=call.id,
+                is_error=result.is_error,
+                parts=result.parts if media else None,
+                rest=self.handles.get(key),
+                latency_ms=took,
+            )
+        )
+
+    def _unknown(self, name: str) -> str:
+        close = get_close_matches(name, self.tools, n=3)
+        hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(self.tools) or 'none'}."
+        return f"There is no tool {words.line(name, 100)!r} here. {hint[:2000]}"
+
+
+def _canonical(arguments: str) -> str:
+    try:
+        return json.dumps(json.loads(arguments or "{}"), sort_keys=True)
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended the others: ours before anybody else's."""
+    found: list[BaseException] = []
+    left: list[BaseException] = [group]
+    while left:
+        one = left.pop(0)
+        if isinstance(one, BaseExceptionGroup):
+            left += one.exceptions
+        else:
+            found.append(one)
+    return next((one for one in found if isinstance(one, Error)), found[0])

@@ -1,0 +1,201 @@
+"""What a run has used and what it may still use; folded from its events, so that it is the same after a restart.
+
+Dollars and tokens are kept by the ledger, reserved before each call in the scope of every run above as well: so a tree
+of delegates cannot overshoot, in however many processes it runs. Raises BudgetExceeded; the loop ends the run with it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from mcp_llm.errors import BudgetExceeded
+from mcp_llm.llm.ledger import Scope
+from mcp_llm.types.events import AgentEnd, AgentStart, ModelEnd, Resumed, ToolEnd
+from mcp_llm.types.result import Cost, Tokens
+
+from .task import Ancestor, Limits, dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mcp_llm.llm.answer import Answer
+    from mcp_llm.llm.ledger import Ledger
+    from mcp_llm.types.events import Event
+
+SMALLEST: Final = 16
+"""Output tokens below which a reply is not worth asking for."""
+_USAGE: Final = ("input", "output", "cached", "cache_write", "reasoning")
+_COUNTS: Final = (*_USAGE, "total")
+
+
+@dataclass(slots=True)
+class Tree:
+    """What all runs of one tree in this process share: how many more there may be."""
+
+    left: int
+
+
+@dataclass(slots=True)
+class Meter:
+    """One run's. `limits` are complete (`Limits.filled`), `shared` the runs above, the root first.
+
+    `unpriced`: a token limit stands in for the dollars that nobody asked for, as the model's price is not known.
+    """
+
+    run_id: str
+    limits: Limits
+    shared: tuple[Ancestor, ...] = ()
+    unpriced: int | None = None
+    turns: int = 0
+    calls: int = 0
+    children: int = 0
+    usage: Tokens = field(default_factory=Tokens)
+    cost: Cost = field(default_factory=Cost)
+    before: float = 0.0
+    """Seconds it was driven by processes that are gone."""
+    started: float = field(default_factory=time.monotonic)
+    elsewhere: Decimal = Decimal(0)
+    """Dollars spent, or lent, where our ledger does not see them: another server's."""
+    _priced: bool = False
+    _ended: set[str | None] = field(default_factory=set)
+
+    def replay(self, events: Iterable[Event]) -> None:
+        """Take the events of a run that is gone on with; the time between its processes is not counted."""
+        last: int | None = None
+        for event in events:
+            if last is not None and not isinstance(event, Resumed):
+                self.before += max(0, event.ts - last) / 1000
+            last = event.ts
+            self.children += isinstance(event, AgentStart)
+            self.take(event)
+
+    def take(self, event: Event) -> None:
+        """The next event of the run."""
+        if isinstance(event, ModelEnd):
+            self.turns += 1
+            self.spent(event.usage, event.cost)
+        elif isinstance(event, ToolEnd):
+            self.calls += 1
+        elif isinstance(event, AgentEnd) and event.child_run not in self._ended:
+            self._ended.add(event.child_run)
+            self.spent(event.usage, event.cost)
+
+    def spent(self, usage: Tokens, cost: Cost) -> None:
+        """Add to what the run used."""
+        mine = self.usage
+        sums = {name: _sum(getattr(mine, name), getattr(usage, name)) for name in _COUNTS}
+        self.usage = Tokens(**sums, estimated=mine.estimated or usage.estimated)
+        if not self._priced:
+            self._priced, self.cost = True, cost
+            return
+        known = self.cost.usd is not None and cost.usd is not None
+        usd = float(Decimal(str(self.cost.usd)) + Decimal(str(cost.usd))) if known else None
+        self.cost = Cost(usd=usd, source=cost.source or self.cost.source, priced_at=cost.priced_at)
+
+    @property
+    def seconds_left(self) -> float:
+        """Of the wall clock."""
+        assert self.limits.seconds is not None
+        return max(0.0, self.limits.seconds - self.before - (time.monotonic() - self.started))
+
+    def check(self) -> None:
+        """Raise BudgetExceeded if no further reply may be asked for."""
+        for limit, used in (("turns", self.turns), ("calls", self.calls)):
+            cap = getattr(self.limits, limit)
+            if cap is not None and used >= cap:
+                raise exceeded(limit, cap)
+        if self.seconds_left <= 0:
+            raise exceeded("seconds", self.limits.seconds)
+
+    def scopes(self) -> tuple[Scope, ...]:
+        """The budgets that a call of this run is held to: those of the runs above, and its own."""
+        if self.unpriced is not None:
+            above = [Scope("run", one.run_id, tokens=_least(one.tokens, self.unpriced)) for one in self.shared]
+            return (*above, Scope("run", self.run_id, tokens=_least(self.limits.tokens, self.unpriced)))
+        above = [Scope("run", one.run_id, usd=dollars(one.usd), tokens=one.tokens) for one in self.shared]
+        usd = dollars(self.limits.usd)
+        own = None if usd is None else max(Decimal(0), usd - self.elsewhere)
+        return (*above, Scope("run", self.run_id, usd=own, tokens=self.limits.tokens))
+
+    def below(self, *, said: bool) -> tuple[Ancestor, ...]:
+        """What a delegate is to share; `said`: the dollars were asked for."""
+        own = Ancestor(run_id=self.run_id, usd=self.limits.usd, tokens=self.limits.tokens, assumed=not said)
+        return (*self.shared, own)
+
+    async def room(self, ledger: Ledger) -> int | None:
+        """Tokens that are left in the tightest scope, None where none is limited."""
+        left = [
+            scope.tokens - used.tokens - used.held_tokens
+            for scope in self.scopes()
+            if scope.tokens is not None
+            for used in [await ledger.used(scope.kind, scope.key)]
+        ]
+        return min(left, default=None)
+
+    async def held(self, ledger: Ledger) -> bool:
+        """Whether calls in flight hold some of what is missing: it may come back."""
+        found = [await ledger.used(scope.kind, scope.key) for scope in self.scopes() if scope.limited]
+        return any(used.held_usd or used.held_tokens for used in found)
+
+    async def left(self, ledger: Ledger) -> Limits:
+        """What may still be used by whoever works for this run elsewhere."""
+        found: list[Decimal] = []
+        for scope in self.scopes():
+            if scope.usd is not None:
+                used = await ledger.used(scope.kind, scope.key)
+                found.append(max(Decimal(0), scope.usd - used.usd - used.held_usd))
+        room = await self.room(ledger)
+        depth = self.limits.depth
+        return Limits(
+            usd=float(min(found)) if found else None,
+            tokens=None if room is None else max(1, room),
+            seconds=max(1.0, self.seconds_left),
+            depth=None if depth is None else max(0, depth - 1),
+            children=self.limits.children,
+        )
+
+    def delegate(self, tree: Tree, agent: str) -> None:
+        """Count one more delegate. Raises BudgetExceeded where there may be none."""
+        if self.limits.depth is not None and self.limits.depth < 1:
+            raise BudgetExceeded(
+                f"{agent} was not asked: delegates may not stand deeper. Do it yourself.", limit="depth"
+            )
+        if self.limits.children is not None and self.children >= self.limits.children:
+            raise BudgetExceeded(
+                f"{agent} was not asked: this run has had its {self.limits.children} delegates. Do the rest yourself.",
+                limit="children",
+            )
+        if tree.left < 1:
+            raise BudgetExceeded(
+                f"{agent} was not asked: the whole task has had as many runs as it may. Do the rest yourself.",
+                limit="children",
+            )
+        tree.left -= 1
+        self.children += 1
+
+
+def receipt(answer: Answer) -> tuple[Tokens, Cost]:
+    """What a reply used and cost, as results show it."""
+    usage, cost = answer.usage, answer.cost
+    used = Tokens(total=usage.total, estimated=usage.estimated, **{name: getattr(usage, name) for name in _USAGE})
+    if cost is None or cost.usd is None:
+        return used, Cost(source=cost.source if cost else None)
+    priced = cost.priced_at.isoformat() if cost.priced_at else None
+    return used, Cost(usd=float(cost.usd), source=cost.source, priced_at=priced)
+
+
+def exceeded(limit: str, cap: float | None) -> BudgetExceeded:
+    """The error for a limit that is reached."""
+    words = {"turns": "replies of the model", "calls": "tool calls", "seconds": "seconds"}.get(limit, limit)
+    return BudgetExceeded(f"the run has used the {cap:g} {words} it may: raise the limit to go on", limit=limit)
+
+
+def _sum(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else a + b
+
+
+def _least(a: int | None, b: int) -> int:
+    return b if a is None else min(a, b)

@@ -1,0 +1,250 @@
+"""The loop: ask the model, make the calls it asks for, ask again, until it has an answer or a limit says no.
+
+All it knows is folded from the run's events, and every event is on disk before it is acted on: going on after a crash
+is the same loop over the same events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from mcp_llm.errors import BudgetExceeded, ContextTooLong, ProviderError, Refused
+from mcp_llm.llm import parameters
+from mcp_llm.llm.answer import Job
+from mcp_llm.types.events import Fallback, ModelEnd, ModelStart
+from mcp_llm.types.message import Message, ToolCall
+from mcp_llm.types.result import Tried
+
+from . import compaction
+from .limits import SMALLEST, receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mcp_llm.llm.answer import Answer
+    from mcp_llm.llm.routing import Plan
+    from mcp_llm.llm.service import Service
+    from mcp_llm.runs.history import History
+    from mcp_llm.runs.journal import Journal
+    from mcp_llm.runs.recorder import Recorder
+    from mcp_llm.runs.store import RunStore
+    from mcp_llm.types.chat import ChatRequest, ChatResponse
+    from mcp_llm.types.events import Event
+
+    from .calls import Calls
+    from .limits import Meter
+
+WAIT: Final = 0.05
+LONGEST_WAIT: Final = 1.0
+"""Seconds between looks at a budget that other calls in flight hold."""
+
+
+@dataclass(slots=True)
+class Loop:
+    """One run's. `settings` is the request without messages, `first` what is said before the first reply."""
+
+    service: Service
+    runs: RunStore
+    journal: Journal
+    recorder: Recorder
+    plan: Plan
+    settings: ChatRequest
+    first: tuple[Message, ...]
+    meter: Meter
+    history: History
+    context: str | None = None
+    tell: Callable[[str], None] | None = None
+    calls: Calls = field(init=False)
+    reply: ChatResponse | None = None
+    fallbacks: list[Tried] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def replay(self, events: Iterable[Event]) -> None:
+        """Stand where the run stood."""
+        events = list(events)
+        self.meter.replay(events)
+        for event in events:
+            self.history.take(event)
+            if isinstance(event, ModelEnd):
+                self.reply = event.response
+                for call in event.response.message.tool_calls:
+                    self.calls.repeats.take(call)
+
+    async def append(self, event: Event) -> None:
+        """Write the event; what it changes here, changes once it is on disk."""
+        await self.journal.append(event)
+        self.history.take(event)
+        self.meter.take(event)
+
+    async def run(self) -> ChatResponse:
+        """The last reply. Raises BudgetExceeded, Stuck, and what ended the run."""
+        with anyio.move_on_after(self.meter.seconds_left):
+            return await self._converse()
+        self.meter.check()
+        raise BudgetExceeded("the run has used its time: raise `seconds` to go on", limit="seconds")
+
+    async def _converse(self) -> ChatResponse:
+        while True:
+            reply = self.reply if self.history.asking is None else None
+            if reply is not None:
+                waiting = [call for call in self.history.calls if call.id not in self.history.results]
+                if waiting:
+                    await self.calls.make(self.history.replies - 1, waiting, reply.stop == "length")
+                elif not reply.message.tool_calls and reply.stop != "pause":
+                    return reply
+            self.meter.check()
+            said = () if self.history.replies or self.history.messages else self.first
+            said = await compaction.fit(self, said)
+            self.reply = await self.ask(said)
+
+    async def ask(self, said: tuple[Message, ...] = (), **changes: Any) -> ChatResponse:
+        """One reply, stored. `said` are further messages of ours, `changes` what is asked differently this time."""
+        settings = self.settings.model_copy(update=changes) if changes else self.settings
+        if self.history.asking is None:
+            await self._begin(said, settings)
+        try:
+            answer = await self._stream()
+        except ContextTooLong:
+            if not await compaction.force(self):
+                raise
+            await self._begin((), settings)
+            answer = await self._stream()
+        self.plan = _staying(self.plan, answer)
+        await self._fell_back(answer)
+        response = _distinct(answer.response())
+        target = answer.target
+        self.warnings += [words for words in answer.warnings if words not in self.warnings]
+        usage, cost = receipt(answer)
+        event = ModelEnd(
+            step=self.history.replies,
+            response=response,
+            provider=target.provider_id,
+            model=response.model or target.model_id,
+            usage=usage,
+            cost=cost,
+            latency_ms=round(((answer.finished or answer.first_chunk) - answer.asked) * 1000),
+            first_token_ms=round((answer.first_chunk - answer.asked) * 1000),
+        )
+        await self.append(event)
+        if response.stop == "content_filter":
+            raise Refused(
+                response.note or "a content filter stopped the reply", provider=target.provider_id, partial=response.text
+            )
+        if response.stop == "error":
+            raise ProviderError(
+                response.note or "the model's reply ended in an error", provider=target.provider_id, partial=response.text
+            )
+        return response
+
+    async def _begin(self, said: tuple[Message, ...], settings: ChatRequest) -> None:
+        target = self.plan.targets[0]
+        await self.append(
+            ModelStart(
+                step=self.history.replies,
+                model=target.model_id,
+                provider=target.provider_id,
+                messages=said,
+                settings=None if settings == self.history.settings else settings,
+            )
+        )
+
+    async def _stream(self) -> Answer:
+        pause = WAIT
+        while True:
+            request = await self._held_to_tokens(self.history.request())
+            try:
+                async with self.service.llm.stream(request, self.plan, self.job()) as answer:
+                    async for batch in answer.batches():
+                        await self.recorder.take(batch)
+                return answer
+            except BudgetExceeded:
+                # What calls in flight hold is the worst they can cost: most of it comes back when they end.
+                if not await self.meter.held(self.service.purse.ledger):
+                    raise
+            await anyio.sleep(pause)
+            pause = min(pause * 2, LONGEST_WAIT)
+
+    async def _held_to_tokens(self, request: ChatRequest) -> ChatRequest:
+        room = await self.meter.room(self.service.purse.ledger)
+        if room is None:
+            return request
+        most = room - parameters.estimate_tokens(request)
+        if most < SMALLEST:
+            if await self.meter.held(self.service.purse.ledger):
+                return request  # the reservation refuses it, and it is tried again when the others are done
+            raise BudgetExceeded("the run has used the tokens it may: raise the limit to go on", limit="tokens")
+        longest = request.max_tokens or self.plan.targets[0].facts.output or most
+        return request.model_copy(update={"max_tokens": min(longest, most)})
+
+    def job(self, operation: str = "agent") -> Job:
+        """What a call of this run is part of."""
+        return Job(
+            self.journal.run_id,
+            self.context,
+            parent_run=self.journal.parent,
+            operation=operation,
+            principal=self.journal.principal,
+            tell=self.tell,
+            scopes=self.meter.scopes(),
+        )
+
+    async def _fell_back(self, answer: Answer) -> None:
+        """An event for each target that was given up."""
+        target = answer.target
+        given_up = {(one.provider, one.model): one for one in answer.tried}
+        given_up.pop((target.provider_id, target.model_id), None)
+        for one in given_up.values():
+            self.fallbacks.append(
+                Tried(
+                    provider=one.provider, model=one.model, error=one.kind, message=one.message, status=one.status
+                )
+            )
+            await self.append(
+                Fallback(
+                    provider=one.provider,
+                    model=one.model,
+                    error=one.kind,
+                    message=one.message,
+                    status=one.status,
+                    backup_provider=target.provider_id,
+                    backup_model=target.model_id,
+                    reason="preflight" if one.kind == "resting" else "on_failure",
+                )
+            )
+
+    def words(self) -> str:
+        """The answer as far as there is one: the reply that is coming, else the last words of the model."""
+        said = [message.text for message in self.history.messages if message.role == "assistant"]
+        own = said[-self.history.replies :] if self.history.replies else []
+        coming = self.journal.partial if self.history.asking is not None else ""
+        return coming or next((text for text in reversed(own) if text.strip()), "")
+
+
+def _staying(plan: Plan, answer: Answer) -> Plan:
+    """The target that answered is asked first from now on: a conversation that changes hands twice loses twice."""
+    name = (answer.target.provider_id, answer.target.model_id)
+    rest = [one for one in plan.targets if (one.provider_id, one.model_id) != name]
+    first = [one for one in plan.targets if (one.provider_id, one.model_id) == name]
+    return replace(plan, targets=[*first, *rest], warnings=[]) if first else plan
+
+
+def _distinct(response: ChatResponse) -> ChatResponse:
+    """The response with an id of its own for each call; a model that gives one twice would get one result for both."""
+    calls = response.message.tool_calls
+    if len({call.id for call in calls}) == len(calls) and all(call.id for call in calls):
+        return response
+    taken: set[str] = set()
+    parts = []
+    for part in response.message.parts:
+        if isinstance(part, ToolCall):
+            name, number = part.id or "call", 1
+            while name in taken:
+                number += 1
+                name = f"{part.id or 'call'}_{number}"
+            taken.add(name)
+            part = replace(part, id=name)
+        parts.append(part)
+    return response.model_copy(update={"message": response.message.model_copy(update={"parts": tuple(parts)})})

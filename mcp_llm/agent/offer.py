@@ -1,0 +1,147 @@
+"""Which tools a run has: its servers', its delegates, the caller's functions; fixed when it starts.
+
+Nothing that a model reads or says later adds a tool: what is not in the list cannot be called.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_llm.errors import InvalidInput
+from mcp_llm.llm import parameters
+from mcp_llm.toolsets.base import Tool, Tools, Toolset, failed
+from mcp_llm.toolsets.functions import Function, Functions
+from mcp_llm.types.chat import ChatRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from mcp_llm.runs.store import RunStore
+    from mcp_llm.settings import Settings
+    from mcp_llm.types.message import ToolResult
+
+SHARE: Final = 4
+"""Tool definitions may take one part in so many of the model's window."""
+PAGE: Final = 20_000
+MOST_BYTES: Final = (16 * 1024, 96 * 1024, 256 * 1024)
+"""Of one result: at least, where the window is unknown, at most; else an eighth of the window."""
+
+
+class Joined:
+    """Several toolsets under their own names; the first that has a name keeps it."""
+
+    def __init__(self, members: Sequence[Toolset]) -> None:
+        self._members = members
+        self._home: dict[str, Toolset] = {}
+
+    async def list(self) -> Tools:
+        """All tools."""
+        found: Tools = []
+        for member in self._members:
+            for tool in await member.list():
+                if self._home.setdefault(tool.name, member) is member:
+                    found.append(tool)
+        return found
+
+    async def call(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        call_id: str = "",
+        meta: dict[str, Any] | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> ToolResult:
+        """Call a tool of whichever has it."""
+        if (home := self._home.get(name)) is None:
+            return failed(call_id, name, f"There is no tool {name!r}.")
+        return await home.call(name, arguments, call_id=call_id, meta=meta, progress=progress)
+
+
+def servers(named: Collection[str] | None, fence: Collection[str] | None, settings: Settings) -> list[str]:
+    """The servers of a run: those named, else the usual ones; none beyond the fence. Raises InvalidInput."""
+    configured = [name for name, server in settings.servers.items() if not server.disabled]
+    if named is None:
+        globs = settings.agents.servers
+        return [
+            name
+            for name in configured
+            if any(fnmatchcase(name, glob) for glob in globs) and (fence is None or name in fence)
+        ]
+    for name in named:
+        if name not in settings.servers:
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, settings.servers, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(settings.servers) or 'none'}."
+            raise InvalidInput(
+                f"no server is configured as {name[:80]!r}; {hint} Servers are given by name and configured under "
+                "[servers] in the config file."
+            )
+    beyond = [name for name in named if fence is not None and name not in fence]
+    if beyond:
+        # What stands in a delegate's own file is cut to what its callers have.
+        return [name for name in dict.fromkeys(named) if name not in beyond]
+    return list(dict.fromkeys(named))
+
+
+def allowed(tools: Iterable[Tool], fences: Iterable[Collection[str]]) -> list[Tool]:
+    """The tools that every list of globs lets through; a glob without `__` means a tool's name on any server.
+
+    Our own (delegates, functions, what reads long results) are not a server's and always there.
+    """
+    lists = [*fences]
+    return [tool for tool in tools if tool.server is None or all(_passes(tool.name, globs) for globs in lists)]
+
+
+def _passes(name: str, globs: Collection[str]) -> bool:
+    bare = name.partition("__")[2] or name
+    return any(fnmatchcase(name if "__" in glob else bare, glob) for glob in globs)
+
+
+def fitting(tools: Sequence[Tool], context: int | None) -> tuple[list[Tool], str | None]:
+    """As many tools as fit into their part of the window, ours first, and a sentence about those left out."""
+    if context is None:
+        return [*tools], None
+    kept: list[Tool] = []
+    size = 0
+    for tool in sorted(tools, key=lambda tool: tool.server is not None):
+        size += parameters.estimate_tokens(ChatRequest(messages=(), tools=(tool.spec,)))
+        if size * SHARE > context and tool.server is not None:
+            continue
+        kept.append(tool)
+    names = {tool.name for tool in kept}
+    left_out = [tool.name for tool in tools if tool.name not in names]
+    if not left_out:
+        return [*tools], None
+    told = ", ".join(left_out[:10]) + (" ..." if len(left_out) > 10 else "")
+    return (
+        [tool for tool in tools if tool.name in names],
+        f"{len(left_out)} tools were left out, they would fill the model's window: {told}. Name what is needed in `tools`.",
+    )
+
+
+def most_bytes(context: int | None) -> int:
+    """Of one tool result, for a model with this window."""
+    low, usual, high = MOST_BYTES
+    return usual if context is None else max(low, min(high, context // 2))
+
+
+def reader(runs: RunStore, principal: str, run_ids: Collection[str]) -> Functions:
+    """The tool that reads on where a result was cut; only what these runs kept."""
+
+    async def read_more(handle: str, offset: int = 0) -> str:
+        if handle.partition(".")[0] not in run_ids:
+            raise InvalidInput(f"there is no text {handle[:80]!r} in this run")
+        page = await runs.read_text(handle, principal, offset, PAGE)
+        more = f"\n[{page.total - page.end:,} more characters: offset={page.end}]" if page.more else ""
+        return f"{page.text}{more}"
+
+    told = "Read on where a tool's result was cut: the handle is given there."
+    return Functions([Function(read_more, description=told, read_only=True)])
+
+
+def by_name(tools: Iterable[Tool]) -> Mapping[str, Tool]:
+    """Tools by the name they are offered under."""
+    return {tool.name: tool for tool in tools}

@@ -1,0 +1,404 @@
+"""Calls that are never lost: through a real client in memory and over stdio, ended and taken up in every way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import jsonschema
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.types import Implementation
+
+from mcp_llm.app import App
+from mcp_llm.errors import Overloaded
+from mcp_llm.server.hosts import host
+from mcp_llm.server.tools.generate import OUTPUT
+from mcp_llm.types.chat import Delta, End
+from mcp_llm.types.message import Text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from mcp_llm.types.chat import ChatRequest, Chunk
+
+pytestmark = pytest.mark.anyio
+
+
+def text(result: Any) -> str:
+    return str(result.content[0].text)
+
+
+class Slow:
+    """A provider that says a word and goes on when it is let; counts how often it was asked and hung up on."""
+
+    def __init__(self) -> None:
+        self.said, self.go = anyio.Event(), anyio.Event()
+        self.asked = 0
+        self.cut = 0
+        self.error: Exception | None = None
+
+    async def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]:
+        self.asked += 1
+        yield Delta(0, Text("half "))
+        yield Delta(0, Text("an "))
+        self.said.set()
+        try:
+            await self.go.wait()
+        except anyio.get_cancelled_exc_class():
+            self.cut += 1
+            raise
+        if self.error is not None:
+            raise self.error
+        yield Delta(0, Text("answer"))
+        yield End(stop="stop", model=model)
+
+
+@pytest.fixture
+async def slow(opened: list[Any]) -> Slow:
+    return Slow()
+
+
+async def ready(client: Client, opened: list[Any], slow: Slow) -> App:
+    await client.call_tool("list_models", {})
+    opened[0].register("slow", slow)
+    assert isinstance(opened[0], App)
+    return opened[0]
+
+
+async def runs(client: Client, action: str, run_id: str | None = None, **more: Any) -> Any:
+    given = {"action": action, **more} | ({"run_id": run_id} if run_id else {})
+    result = await client.call_tool("runs", given)
+    assert not result.is_error, text(result)
+    return result
+
+
+async def soon(look: Callable[[], Awaitable[Any]]) -> Any:
+    """What it gives as soon as it is true."""
+    while True:
+        if found := await look():
+            return found
+        await anyio.sleep(0.002)
+
+
+ASK = {"prompt": "a question", "model": "slow:x"}
+
+
+async def test_a_call_past_its_time_hands_back_a_run_that_is_collected_later(
+    server: Any, opened: list[Any], slow: Slow, mode: Any
+) -> None:
+    with anyio.fail_after(20):
+        async with Client(server, mode=mode) as client:
+            await ready(client, opened, slow)
+            first = await client.call_tool("generate", {**ASK, "wait_s": 0.2})
+            data = first.structured_content
+            assert data is not None
+            jsonschema.validate(data, OUTPUT)
+            assert (data["status"], data["partial"]) == ("running", "half an ")
+            assert text(first).startswith("half an \n\n[still running")
+            assert f'runs(action="wait", run_id="{data["run_id"]}")' in text(first)
+            still = await runs(client, "wait", data["run_id"], wait_s=0)
+            assert still.structured_content["status"] == "running"
+            slow.go.set()
+            done = await runs(client, "wait", data["run_id"])
+            listed = await runs(client, "list")
+            events = await opened[0].journals.events(data["run_id"])
+    assert done.structured_content["response"] == "half an answer"
+    assert done.structured_content["run_id"] == data["run_id"]
+    assert text(done).startswith("half an answer\n\n[slow:x")
+    assert (slow.asked, slow.cut) == (1, 0)
+    assert [event.event for event in events] == ["start", "text", "text", "finish"]
+    assert "".join(getattr(event, "text", "") for event in events) == "half an answer"
+    rows = listed.structured_content["runs"]
+    assert [(row["run_id"], row["status"], row["kind"]) for row in rows] == [(data["run_id"], "finished", "generate")]
+
+
+async def test_a_call_in_time_writes_no_journal(server: Any, opened: list[Any], slow: Slow) -> None:
+    slow.go.set()
+    async with Client(server) as client:
+        app = await ready(client, opened, slow)
+        result = await client.call_tool("generate", ASK)
+        assert result.structured_content is not None
+        run_id = result.structured_content["run_id"]
+        assert await app.journals.events(run_id) == []
+        read = await runs(client, "read", run_id)
+    assert read.structured_content == {"run_id": run_id, "status": "finished", "response": "half an answer"}
+
+
+async def test_a_client_that_cancels_before_the_run_is_handed_back_ends_the_call(
+    server: Any, opened: list[Any], slow: Slow, mode: Any
+) -> None:
+    with anyio.fail_after(20):
+        async with Client(server, mode=mode) as client:
+            app = await ready(client, opened, slow)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.call_tool, "generate", ASK)
+                await slow.said.wait()
+                tasks.cancel_scope.cancel()
+            listed = await soon(lambda: app.journals.list("local"))
+            assert slow.cut == 1
+    assert [(info.status, info.result["partial"]) for info in listed] == [("cancelled", "half an ")]
+
+
+async def test_a_client_that_goes_after_the_run_was_handed_back_leaves_it_running(
+    server: Any, opened: list[Any], slow: Slow
+) -> None:
+    with anyio.fail_after(20):
+        async with Client(server) as client:
+            app = await ready(client, opened, slow)
+            first = await client.call_tool("generate", {**ASK, "wait_s": 0.1})
+            assert first.structured_content is not None
+            run_id = first.structured_content["run_id"]
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(runs, client, "wait", run_id)
+                await anyio.wait_all_tasks_blocked()
+                tasks.cancel_scope.cancel()
+            slow.go.set()
+            await soon(lambda: app.journals.list("local", "finished"))
+    assert slow.cut == 0
+
+
+async def test_a_detached_run_is_cancelled_by_name_and_keeps_what_had_arrived(
+    server: Any, opened: list[Any], slow: Slow
+) -> None:
+    with anyio.fail_after(20):
+        async with Client(server) as client:
+            await ready(client, opened, slow)
+            first = await client.call_tool("generate", {**ASK, "wait_s": 0.1})
+            assert first.structured_content is not None
+            run_id = first.structured_content["run_id"]
+            gone = await runs(client, "cancel", run_id)
+            read = await runs(client, "read", run_id, offset=5)
+            events = await opened[0].journals.events(run_id)
+    assert slow.cut == 1
+    assert gone.structured_content == {
+        "run_id": run_id,
+        "status": "cancelled",
+        "error": "cancelled by the user",
+        "partial": "half an ",
+    }
+    assert read.structured_content["response"] == "an "
+    assert [event.event for event in events][-1] == "error"
+
+
+async def test_an_error_after_the_run_was_handed_back_is_kept(server: Any, opened: list[Any], slow: Slow) -> None:
+    slow.error = Overloaded("too busy", provider="slow")
+    with anyio.fail_after(20):
+        async with Client(server) as client:
+            await ready(client, opened, slow)
+            first = await client.call_tool("generate", {**ASK, "wait_s": 0.1})
+            slow.go.set()
+            assert first.structured_content is not None
+            failed = await runs(client, "wait", first.structured_content["run_id"])
+    data = failed.structured_content
+    assert (data["status"], data["error"], data["partial"]) == ("failed", "slow:x: too busy", "half an ")
+
+
+async def test_the_end_of_the_server_leaves_an_interrupted_run_that_is_asked_again_only_when_told_to(
+    config: Any, opened: list[Any], slow: Slow
+) -> None:
+    from mcp_llm.server.build import build
+
+    with anyio.fail_after(30):
+        async with Client(build(config, opened)) as client:
+            await ready(client, opened, slow)
+            first = await client.call_tool("generate", {**ASK, "wait_s": 0.1})
+            assert first.structured_content is not None
+            run_id = first.structured_content["run_id"]
+        slow.go.set()
+        async with Client(build(config, opened)) as client:
+            await ready(client, opened, slow)
+            found = await runs(client, "wait", run_id)
+            refused = await client.call_tool("runs", {"action": "resume", "run_id": run_id})
+            asked = slow.asked
+            done = await runs(client, "resume", run_id, again=True)
+            twice = await client.call_tool("runs", {"action": "resume", "run_id": run_id, "again": True})
+            events = await opened[0].journals.events(run_id)
+    assert (found.structured_content["status"], found.structured_content["partial"]) == ("interrupted", "half an ")
+    assert refused.is_error
+    assert "may have been paid" in text(refused)
+    assert (asked, slow.asked) == (1, 2)
+    assert done.structured_content["response"] == "half an answer"
+    assert twice.is_error
+    assert "is finished" in text(twice)
+    assert [event.event for event in events if event.event != "text"] == ["start", "resumed", "finish"]
+
+
+async def test_a_run_that_asks_is_shown_and_answered(server: Any, opened: list[Any], slow: Slow) -> None:
+    from mcp_llm.types.events import Approval
+
+    async with Client(server) as client:
+        app = await ready(client, opened, slow)
+        journal = await app.journals.create("agent", {"prompt": "tidy up"}, "local")
+        await journal.ask(Approval(tool="fs__delete", call_id="c", state="asked"), "c", {"tool": "fs__delete"})
+        asked = await runs(client, "wait", journal.run_id)
+        await runs(client, "answer", journal.run_id, answer=True)
+        again = await client.call_tool("runs", {"action": "answer", "run_id": journal.run_id, "answer": True})
+        found = await app.journals.questions(journal.run_id)
+    assert asked.structured_content["questions"] == [{"id": "c", "tool": "fs__delete"}]
+    assert "fs__delete" in text(asked)
+    assert [one.answer for one in found] == [True]
+    assert again.is_error
+
+
+async def test_a_long_text_is_read_by_its_handle(server: Any, opened: list[Any], slow: Slow) -> None:
+    whole = "".join(f"line {number}\n" for number in range(12_000))
+    async with Client(server) as client:
+        app = await ready(client, opened, slow)
+        journal = await app.journals.create("agent", {}, "local")
+        handle = await app.journals.keep_text(journal.run_id, "c", whole)
+        read, offset = "", 0
+        while True:
+            page = (await runs(client, "read", handle, offset=offset)).structured_content
+            read += page["response"]
+            if "next_offset" not in page:
+                break
+            offset = page["next_offset"]
+    assert read == whole
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"action": "wait"}, "`wait` needs `run_id`"),
+        ({"action": "read", "run_id": "nope"}, "there is no run 'nope'"),
+        ({"action": "read", "run_id": "nope.c"}, "there is no run 'nope.c'"),
+        ({"action": "resume", "run_id": "nope"}, "there is no run"),
+        ({"action": "cancel", "run_id": "nope"}, "there is no run"),
+        ({"action": "answer", "run_id": "nope", "answer": True}, "there is no run"),
+        ({"action": "answer", "run_id": "nope"}, "`answer` is missing"),
+        ({"action": "list", "status": "odd"}, "`status` is 'odd'; it is one of running"),
+        ({"action": "dance"}, "`action`"),
+    ],
+)
+async def test_a_mistake_is_told_with_its_fix(server: Any, arguments: dict[str, Any], said: str) -> None:
+    async with Client(server) as client:
+        result = await client.call_tool("runs", arguments)
+    assert result.is_error
+    assert said in text(result)
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [
+        ("claude-code", 110),
+        ("claude-ai", 50),
+        ("Visual Studio Code", 240),
+        ("Visual Studio Code - Insiders", 240),
+        ("cursor-vscode", 50),
+        ("mcp", 240),
+        ("somebody's own", 50),
+        (None, 50),
+    ],
+)
+def test_a_host_is_known_by_its_name(name: str | None, seconds: float) -> None:
+    assert host(name).soft_deadline == seconds
+    assert 10_000 <= host(name).result_chars <= 100_000
+
+
+async def test_the_deadline_is_the_callers_else_the_settings_else_the_hosts(
+    home: Path, opened: list[Any], slow: Slow, monkeypatch: pytest.MonkeyPatch, mode: Any
+) -> None:
+    from mcp_llm import config as configuration
+    from mcp_llm.server.build import build
+
+    monkeypatch.setenv("MCP_LLM_SOFT_DEADLINE", "0.1")
+    config = configuration.load(overrides={"discover": False})
+    info = Implementation(name="claude-code", version="1")
+    with anyio.fail_after(20):
+        async with Client(build(config, opened), mode=mode, client_info=info) as client:
+            await ready(client, opened, slow)
+            first = await client.call_tool("generate", ASK)
+            assert first.structured_content is not None
+            assert first.structured_content["status"] == "running"
+            slow.go.set()
+            done = await client.call_tool("generate", {**ASK, "wait_s": 15})
+    assert done.structured_content is not None
+    assert done.structured_content["response"] == "half an answer"
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """A compatible provider that says a word and waits for the server's `go`."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        self._say({"role": "assistant", "content": "half "}, None)
+        self.server.go.wait(20)  # type: ignore[attr-defined]  # set by the fixture
+        try:
+            self._say({"content": "answer"}, "stop")
+            self.wfile.write(b"data: [DONE]\n\n")
+        except OSError:
+            return
+
+    def _say(self, delta: dict[str, Any], reason: str | None) -> None:
+        chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        choices = [{"index": 0, "delta": delta, "finish_reason": reason}]
+        self.wfile.write(b"data: " + json.dumps({**chunk, "choices": choices}).encode() + b"\n\n")
+        self.wfile.flush()
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+@pytest.fixture
+def dripping() -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    server.daemon_threads = True
+    server.go = threading.Event()  # type: ignore[attr-defined]  # what the handler waits for
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server
+    server.go.set()  # type: ignore[attr-defined]  # nobody may wait on
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
+async def test_over_stdio_a_run_is_collected_and_after_kill_9_it_is_interrupted_with_its_words(
+    home: Path, dripping: Any
+) -> None:
+    (home / "providers").mkdir()
+    (home / "providers" / "gate.toml").write_text(
+        f'name = "Gate"\nbase_url = "http://127.0.0.1:{dripping.server_port}"\nopen = true\n\n'
+        '[auth]\nrequired = false\nenv = "GATE_API_KEY"\nheaders = { Authorization = "Bearer {key}" }\n\n'
+        '[wires]\nchat = "openai"\n'
+    )
+    environment = {**os.environ, "MCP_LLM_DISCOVER": "0"}
+    command = f"echo $$ > {home / 'pid'}; exec {sys.executable} -m mcp_llm"
+    parameters = StdioServerParameters(command="sh", args=["-c", command], env=environment)
+    ask = {"prompt": "hi", "model": "gate:m", "wait_s": 1.5}
+    with anyio.fail_after(60):
+        async with Client(parameters) as client:
+            lost = (await client.call_tool("generate", ask)).structured_content
+            kept = (await client.call_tool("generate", ask)).structured_content
+            assert lost is not None
+            assert kept is not None
+            assert (kept["status"], kept["partial"]) == ("running", "half ")
+            dripping.go.set()
+            done = await runs(client, "wait", kept["run_id"])
+            await runs(client, "wait", lost["run_id"])
+            dripping.go.clear()
+            lost = (await client.call_tool("generate", ask)).structured_content
+            assert lost is not None
+            listed = (await runs(client, "list", status="running")).structured_content["runs"]
+            assert [row["run_id"] for row in listed] == [lost["run_id"]]
+            os.kill(int((home / "pid").read_text()), signal.SIGKILL)
+        state = sqlite3.connect(home / "state.db")
+        assert state.execute("SELECT status FROM runs WHERE id = ?", (lost["run_id"],)).fetchall() == [("running",)]
+        with state:  # the lease's ten seconds, gone by at once
+            state.execute("UPDATE runs SET expires = expires - 10000 WHERE id = ?", (lost["run_id"],))
+        state.close()
+        async with Client(parameters) as client:
+            found = (await runs(client, "wait", lost["run_id"], wait_s=15)).structured_content
+    assert done.structured_content["response"] == "half answer"
+    assert (found["status"], found["partial"]) == ("interrupted", "half ")

@@ -1,0 +1,140 @@
+"""Servers over HTTP that do what they should not."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.anyio
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("gzipbomb", "compressed ('gzip')"),
+        ("bigjson", "bigger than 16 MiB"),
+        ("bigchunked", "bigger than 16 MiB"),
+        ("values", "too many values"),
+        ("headers", "5003 headers"),
+        ("reset", "cannot be reached"),
+        ("truncated", "broke off"),
+    ],
+)
+async def test_a_bad_answer_costs_one_call(
+    mode: str, told: str, web: Callable[..., Any], opened: Callable[..., Any], meter: Callable[[], Any]
+) -> None:
+    async with meter() as cost, opened(web(mode)) as group:
+        assert group.errors == {}
+        started = time.monotonic()
+        first = await group.call("s__work", {})
+        second = await group.call("s__work", {})
+        assert time.monotonic() - started < 5
+    assert first.is_error
+    assert second.is_error
+    assert told in first.text
+    assert told in second.text
+    assert cost.stall < 0.25
+    assert cost.growth < 64 * MIB
+
+
+async def test_pings_do_not_hold_a_call_beyond_its_deadline(
+    web: Callable[..., Any], opened: Callable[..., Any]
+) -> None:
+    async with opened(web("pings", call_timeout_s=0.5)) as group:
+        with anyio.fail_after(3):
+            result = await group.call("s__work", {})
+    assert "did not answer within 0.5 s" in result.text
+
+
+async def test_a_list_of_two_mebibytes_in_one_event_is_read(
+    web: Callable[..., Any], opened: Callable[..., Any]
+) -> None:
+    async with opened(web("bigsse")) as group:
+        assert len(await group.list()) == 500
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("401", "refuses our credentials (HTTP 401)"),
+        ("503", "it answers HTTP 503"),
+        ("html", "content type: text/html"),
+    ],
+)
+async def test_a_server_that_cannot_be_used_says_why(
+    mode: str, told: str, web: Callable[..., Any], opened: Callable[..., Any]
+) -> None:
+    async with opened(web(mode)) as group:
+        assert told in group.errors["s"]
+        assert "\x1b" not in group.errors["s"]
+
+
+async def test_a_redirect_to_another_origin_is_not_followed(
+    web: Callable[..., Any], opened: Callable[..., Any]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        elsewhere = f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
+        async with opened(web("redirect", elsewhere, headers={"Authorization": "Bearer canary"})) as group:
+            assert "not followed" in group.errors["s"]
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+async def test_secrets_are_not_mirrored_into_headers(web: Callable[..., Any], opened: Callable[..., Any]) -> None:
+    async with opened(web("mcp-header")) as group:
+        assert group.errors == {}
+        result = await group.call("s__work", {"api_key": "sk-canary", "region": "north"})
+    assert json.loads(result.text) == {"mcp-param-region": "north"}
+
+
+async def test_a_session_that_is_gone_is_opened_again(web: Callable[..., Any], opened: Callable[..., Any]) -> None:
+    async with opened(web("gone")) as group:
+        first = await group.call("s__work", {})
+        second = await group.call("s__work", {})
+    assert "may have taken effect" in first.text
+    assert (second.text, second.is_error) == ("worked", False)
+
+
+async def test_headers_come_from_the_settings_and_nothing_is_compressed(
+    web: Callable[..., Any], opened: Callable[..., Any]
+) -> None:
+    async with opened(web("headers-seen", headers={"Authorization": "Bearer ${OPENAI_API_KEY}"})) as group:
+        sent = json.loads((await group.call("s__work", {})).text)
+    assert sent["authorization"] == "Bearer sk-canary"
+    assert sent["accept-encoding"] == "identity"
+    assert "cookie" not in sent
+
+
+async def test_a_stream_that_breaks_off_again_and_again_is_not_chased(
+    web: Callable[..., Any], opened: Callable[..., Any], meter: Callable[[], Any]
+) -> None:
+    async with meter() as cost, opened(web("getflood")) as group:
+        await anyio.sleep(0.5)
+        assert (await group.call("s__work", {})).text == "worked"
+    assert cost.stall < 0.25
+
+
+async def test_a_server_that_does_not_say_goodbye_is_left(web: Callable[..., Any], opened: Callable[..., Any]) -> None:
+    started = time.monotonic()
+    async with opened(web("hangdelete")) as group:
+        assert group.errors == {}
+    assert time.monotonic() - started < 4
+
+
+async def test_a_url_that_is_none_is_named(opened: Callable[..., Any]) -> None:
+    from mcp_llm.settings import Server
+
+    for url in ("ftp://x/y", "http://", "no url", "http://[::1"):
+        async with opened(Server(url=url)) as group:
+            assert "url" in group.errors["s"]
