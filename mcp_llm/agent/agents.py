@@ -41,9 +41,7 @@ def find(prompts: Prompts, name: str) -> Prompt:
     if name not in known:
         close = get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}."
-        raise InvalidInput(
-            f'there is no agent {name[:80]!r}; {hint} An agent is a prompt file with `kind = "agent"`.'
-        )
+        raise InvalidInput(f'there is no agent {name[:80]!r}; {hint} An agent is a prompt file with `kind = "agent"`.')
     return known[name]
 
 

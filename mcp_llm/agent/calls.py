@@ -96,7 +96,9 @@ class Calls:
                     stuck = stuck or count >= STOPPED
                     refused = None
                     if cut_off:
-                        refused = "The reply was cut off in the middle, so none of its calls was made: write less at once."
+                        refused = (
+                            "The reply was cut off in the middle, so none of its calls was made: write less at once."
+                        )
                     elif count >= STOPPED:
                         refused = f"Not called: this was the same call {count} times in a row."
                     elif index >= room:

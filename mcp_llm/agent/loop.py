@@ -79,14 +79,8 @@ class Loop:
         self.history.take(event)
         self.meter.take(event)
 
-    async def run(self) -> ChatResponse:
-        """The last reply. Raises BudgetExceeded, Stuck, and what ended the run."""
-        with anyio.move_on_after(self.meter.seconds_left):
-            return await self._converse()
-        self.meter.check()
-        raise BudgetExceeded("the run has used its time: raise `seconds` to go on", limit="seconds")
-
-    async def _converse(self) -> ChatResponse:
+    async def converse(self) -> ChatResponse:
+        """The last reply. Raises BudgetExceeded, Stuck, and what else ends the run."""
         while True:
             reply = self.reply if self.history.asking is None else None
             if reply is not None:
@@ -131,11 +125,15 @@ class Loop:
         await self.append(event)
         if response.stop == "content_filter":
             raise Refused(
-                response.note or "a content filter stopped the reply", provider=target.provider_id, partial=response.text
+                response.note or "a content filter stopped the reply",
+                provider=target.provider_id,
+                partial=response.text,
             )
         if response.stop == "error":
             raise ProviderError(
-                response.note or "the model's reply ended in an error", provider=target.provider_id, partial=response.text
+                response.note or "the model's reply ended in an error",
+                provider=target.provider_id,
+                partial=response.text,
             )
         return response
 
@@ -198,9 +196,7 @@ class Loop:
         given_up.pop((target.provider_id, target.model_id), None)
         for one in given_up.values():
             self.fallbacks.append(
-                Tried(
-                    provider=one.provider, model=one.model, error=one.kind, message=one.message, status=one.status
-                )
+                Tried(provider=one.provider, model=one.model, error=one.kind, message=one.message, status=one.status)
             )
             await self.append(
                 Fallback(

@@ -1,4 +1,4 @@
-"""Runs an agent from task to result: makes the run, opens its servers, drives the loop, writes its end exactly once.
+"""Runs an agent from task to result: makes the run, puts it to work, writes its end exactly once.
 
 Whatever ends it - an answer, a limit, an error, a cancel - the run's last event says so; a limit is no error, and what
 there is by then is the result.
@@ -7,7 +7,6 @@ there is by then is the result.
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +15,254 @@ import anyio
 from mcp_llm.errors import BudgetExceeded, Conflict, Error
 from mcp_llm.llm.shaping import shaped
 from mcp_llm.runs.ending import fail
-from mcp_llm.runs.history import History
 from mcp_llm.runs.recorder import Recorder
+from mcp_llm.runs.store import new_id
 from mcp_llm.types.events import Budget, Callback, ErrorEvent, Finish, Start
 
+from .agents import outcome
 from .bench import bench
-from .calls import Stuck
+from .calls import STOPPED, Stuck
+from .going_on import take_up
 from .limits import Tree
 from .prepare import prepare
 from .task import BOUND, DELEGATE, KIND, AgentResult, Task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from mcp_llm.llm.progress import Progress
     from mcp_llm.llm.service import Service
     from mcp_llm.runs.journal import Journal
     from mcp_llm.runs.store import RunStore
     from mcp_llm.toolsets.base import Toolset
     from mcp_llm.types.chat import ChatRequest, ChatResponse
-    from mcp_llm.types.events import Event, EventSink
+    from mcp_llm.types.events import EventSink
+
+    from .approval import Approver
+    from .loop import Loop
+    from .prepare import Prepared
+
+ENDING: float = 5.0
+"""Seconds that the last event of a cancelled run may take."""
+
+
+@dataclass(slots=True)
+class Host:
+    """What a run needs of the process that drives it; its delegates get the same.
+
+    `toolsets` are tools that only this process has. `keep` says, when the run is cancelled from outside, whether it
+    is to be gone on with later; otherwise it has ended.
+    """
+
+    service: Service
+    runs: RunStore
+    toolsets: Sequence[Toolset] = ()
+    approver: Approver | None = None
+    tell: Callable[[str], None] | None = None
+    keep: Callable[[], bool] = lambda: False
+    tree: Tree | None = None
+
+
+async def run_agent(
+    service: Service,
+    runs: RunStore,
+    task: Task,
+    *,
+    run_id: str | None = None,
+    on_event: Callable[[dict[str, Any]], Any] | None = None,
+    approver: Approver | None = None,
+    toolsets: Sequence[Toolset] = (),
+    sinks: Sequence[EventSink] = (),
+    tell: Callable[[str], None] | None = None,
+    keep: Callable[[], bool] = lambda: False,
+) -> AgentResult:
+    """Do the task. A limit that is reached ends it with what there is; raises the errors of `mcp_llm.errors`.
+
+    `on_event` gets each event as a dict, `sinks` get it as a value; `approver` asks a person about a tool, and where it
+    gives None (or is not there) the question stays with the run until its deadline. `keep`: see `Host`.
+    """
+    host = Host(service, runs, toolsets, approver, tell, keep, Tree(service.config.settings.agents.runs - 1))
+    listeners = [*([Callback(on_event)] if on_event is not None else []), *sinks]
+    return await begin(host, task, run_id or new_id(), BOUND if toolsets else KIND, listeners)
+
+
+async def begin(
+    host: Host, task: Task, run_id: str, kind: str, sinks: Sequence[EventSink] = (), parent: str | None = None
+) -> AgentResult:
+    """Make the run and drive it."""
+    prepared = await prepare(host.service, host.runs, task, run_id)
+    journal = await host.runs.create(
+        kind,
+        task.model_dump(mode="json", exclude_defaults=True),
+        task.principal,
+        parent,
+        run_id=run_id,
+        model=task.model,
+    )
+    for sink in sinks:
+        journal.listen(sink)
+    start = Start(
+        prompt=task.prompt,
+        persona=prepared.persona,
+        model=prepared.model,
+        kind=KIND,
+        parent_run=parent,
+        continued=task.continue_from,
+    )
+    return await guarded(host, journal, prepared, start)
+
+
+async def guarded(host: Host, journal: Journal, prepared: Prepared, start: Start | None) -> AgentResult:
+    """Drive the run and see to it that it ends, or is left for others to go on with."""
+    scope = anyio.CancelScope()
+    journal.on_stop = scope.cancel
+    try:
+        with scope:
+            return await drive(host, journal, prepared, start)
+    except Exception as exc:
+        await fail(journal, exc)
+        raise
+    except BaseException:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING):
+            await _let_go(journal, keep=host.keep())
+        raise
+    if journal.lost:
+        raise Conflict(f"run {journal.run_id} was taken over by another process")
+    await _let_go(journal, keep=False)
+    raise Error("the run was cancelled")
+
+
+async def _let_go(journal: Journal, *, keep: bool) -> None:
+    if journal.ended or journal.lost:
+        return
+    if keep and not journal.cancel_requested:
+        await journal.release()
+        return
+    why = "cancelled by the user" if journal.cancel_requested else "cancelled: whoever asked for it has gone"
+    try:
+        await journal.finish(ErrorEvent(error=why, kind="cancelled", partial=journal.partial or None))
+    except Error:  # the disk, or another process: then the run reads as interrupted
+        return
+
+
+async def drive(host: Host, journal: Journal, prepared: Prepared, start: Start | None) -> AgentResult:
+    """From where the run stands (`start`: from its beginning) to its last event. Raises what ended it."""
+    started = time.monotonic()
+    recorder = Recorder(journal)
+    children = Children(host, journal)
+    async with bench(
+        host.service,
+        host.runs,
+        journal,
+        recorder,
+        prepared,
+        tree=children.tree,
+        spawn=children.spawn,
+        toolsets=host.toolsets,
+        approver=host.approver,
+        tell=host.tell,
+    ) as loop:
+        if start is not None:
+            target = loop.plan.targets[0]
+            await loop.append(start.model_copy(update={"model": target.model_id, "provider": target.provider_id}))
+        else:
+            await take_up(loop, await host.runs.events(journal.run_id))
+        result = await _answered(loop, prepared, started)
+        # Inside: a server that does not want to end must not keep the answer from anybody.
+        event = Finish(result=result.response, usage=result.usage, cost=result.cost, stop_reason=result.stop_reason)
+        await journal.finish(event, result=result.model_dump(mode="json", exclude_none=True))
+    return result
+
+
+async def _answered(loop: Loop, prepared: Prepared, started: float) -> AgentResult:
+    parsed: Any = None
+    reply: ChatResponse | None = None
+    reason = "stop"
+    try:
+        with anyio.move_on_after(loop.meter.seconds_left) as scope:
+            reply = await loop.converse()
+            reason = "length" if reply.stop == "length" else "stop"
+            if (schema := prepared.task.json_schema) is not None:
+                wanted = loop.history.request().model_copy(update={"json_schema": schema})
+
+                async def again(repair: ChatRequest) -> ChatResponse:
+                    choice = {"tool_choice": "none"} if loop.settings.tools else {}
+                    return await loop.ask((repair.messages[-1],), json_schema=schema, **choice)
+
+                reply, parsed, words = await shaped(wanted, reply, again)
+                loop.warnings += words
+        if scope.cancelled_caught:
+            loop.meter.check()
+            raise BudgetExceeded("the run has used the seconds it may: raise the limit to go on", limit="seconds")
+    except BudgetExceeded as exc:
+        reason = "budget"
+        limit = exc.limit.rpartition(".")[2]
+        cap = getattr(loop.meter.limits, limit, None)
+        await loop.append(Budget(limit=limit, cap=cap, stopped=True, message=str(exc)))
+        loop.warnings.append(str(exc))
+    except Stuck:
+        reason = "repeat"
+        loop.warnings.append(f"it was stopped: the model made the same call {STOPPED} times in a row")
+    return _result(loop, prepared, reply if reason in {"stop", "length"} else None, reason, parsed, started)
+
+
+def _result(
+    loop: Loop, prepared: Prepared, reply: ChatResponse | None, reason: str, parsed: Any, started: float
+) -> AgentResult:
+    target = loop.plan.targets[0]
+    last = reply or loop.reply
+    words = reply.text if reply is not None else loop.words()
+    warnings = [*loop.warnings]
+    if not words.strip():
+        warnings.append("the answer is empty: the model gave no text")
+    return AgentResult(
+        response=words,
+        model=loop.plan.asked,
+        model_used=(last.model if last else None) or target.model_id,
+        provider=target.provider_id,
+        finish_reason=last.stop if last else "other",
+        finish_reason_raw=last.stop_raw if last else None,
+        parsed=parsed,
+        usage=loop.meter.usage,
+        cost=loop.meter.cost,
+        latency_ms=round((time.monotonic() - started) * 1000),
+        run_id=loop.journal.run_id,
+        fallbacks=tuple(loop.fallbacks),
+        warnings=tuple(dict.fromkeys(warnings)),
+        stop_reason=reason,
+        turns=loop.meter.turns,
+        calls=loop.meter.calls,
+    )
+
+
+@dataclass(slots=True)
+class Children:
+    """The delegates of one run: begun, or gone on with where the run itself is."""
+
+    host: Host
+    journal: Journal
+    tree: Tree = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tree = self.host.tree or Tree(self.host.service.config.settings.agents.runs - 1)
+
+    def _keep(self) -> bool:
+        # Whoever goes on with this run goes on with them; if nobody will, nobody needs them.
+        journal = self.journal
+        return journal.lost or (self.host.keep() and not journal.cancel_requested)
+
+    async def spawn(self, task: Task, run_id: str) -> AgentResult:
+        """The delegate's result. Raises what ended it."""
+        host = self.host
+        own = Host(host.service, host.runs, host.toolsets, host.approver, host.tell, self._keep, self.tree)
+        while True:
+            try:
+                return await begin(own, task, run_id, DELEGATE, parent=self.journal.run_id)
+            except Conflict:  # there is one: this run was begun before, by a process now gone
+                if (found := await outcome(host.runs, run_id, task.principal)) is not None:
+                    return found
+            try:
+                journal = await host.runs.claim(run_id, task.principal)
+            except Conflict:
+                continue
+            task = Task.model_validate(journal.request)
+            return await guarded(own, journal, await prepare(host.service, host.runs, task, run_id), None)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 ALPHA: Final = 0.05
 POWER: Final = 0.8
+EXACT: Final = 200
+"""Comparisons above which a normal approximation is within a hundredth or two."""
 MOST_TRIALS: Final = 5000
 """Decided prompts beyond which a difference is too small to be worth looking for."""
 
@@ -73,8 +75,8 @@ def beats(won: int, lost: int) -> float:
 def trials_needed(share: float, *, alpha: float, power: float = POWER) -> int | None:
     """Decided comparisons for a one-sided exact sign test to find a model that wins this share of them.
 
-    `alpha` is the one-sided level. Starts below Noether's normal approximation and goes up to the first size whose
-    exact power suffices. None above MOST_TRIALS, or when there is nothing to find.
+    `alpha` is the one-sided level. Noether's normal approximation; where that is at most EXACT, the first size from a
+    fifth below it whose exact power suffices. None above MOST_TRIALS, or when there is nothing to find.
     """
     if share <= 0.5:
         return None
@@ -82,16 +84,16 @@ def trials_needed(share: float, *, alpha: float, power: float = POWER) -> int | 
     about = ((z_alpha / 2 + z_power * math.sqrt(share * (1 - share))) / (share - 0.5)) ** 2
     if about > MOST_TRIALS:
         return None
+    if about > EXACT:
+        return math.ceil(about)
     n = max(1, int(about * 0.8))
     critical = _critical(n, alpha)
-    while n <= MOST_TRIALS:
-        if at_least(critical, n, share) >= power:
-            return n
+    while at_least(critical, n, share) < power:
         n += 1
         # The critical value grows by one or stays.
         if at_least(critical, n) > alpha:
             critical += 1
-    return None
+    return n
 
 
 def _critical(n: int, alpha: float) -> int:

@@ -115,8 +115,8 @@ class Purse:
         caps = [Decimal(str(job.budget_usd))] if job.budget_usd is not None else []
         if budget.call_usd is not None:
             caps.append(budget.call_usd)
-        if caps:
-            scopes.append(Scope("run", job.run_id, usd=min(caps)))
+        if caps and not any((scope.kind, scope.key) == ("run", job.run_id) for scope in scopes):
+            scopes.append(Scope("run", job.run_id, usd=min(caps)))  # a scope of its own is held to them already
         if budget.day_usd is not None or budget.day_calls is not None or budget.day_tokens is not None:
             day = datetime.now(UTC).date().isoformat()
             scopes.append(Scope("day", day, usd=budget.day_usd, tokens=budget.day_tokens, calls=budget.day_calls))
@@ -198,6 +198,10 @@ class Purse:
             "usd_at_least": None if least is None else float(least),
             "usd_at_most": None if most is None else float(most),
         }
+
+    def price_known(self, target: Target) -> bool:
+        """Whether a call can be held to dollars at all."""
+        return price.worst_case(target, 1, 1, datetime.now(UTC), overrides=self.overrides) is not None
 
     def _post(self, entry: Entry) -> None:
         if self.settings.ledger:

@@ -1,12 +1,12 @@
-"""A `generate` call that is never lost: as cheap as before while the host waits, a run with a journal once it cannot.
+"""Calls that are never lost: as cheap as before while the host waits, a run with a journal once it cannot.
 
-The rest of its kind - who may go on with such a run after its process died - is here too.
+`generate` is such a call; who may ask again after its process died is here too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mcp_llm.errors import Conflict, InvalidInput, StoreError
 from mcp_llm.llm.generate import generate
@@ -17,52 +17,61 @@ from mcp_llm.types.events import Resumed, Start
 from mcp_llm.types.message import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from mcp_llm.llm.generate import Ask
     from mcp_llm.llm.service import Service
     from mcp_llm.runs.journal import Journal
     from mcp_llm.runs.store import RunInfo
+    from mcp_llm.types.events import Finish
     from mcp_llm.types.result import Generated
 
     from .run import Run
+
+T = TypeVar("T")
 
 KIND: Final = "generate"
 KEPT: Final = 1024 * 1024
 """Characters of arguments kept with a detached call, so that it can be asked again; a longer call cannot be."""
 
 
-async def ask_lasting(run: Run, ask: Ask, arguments: dict[str, Any], wait_s: float | None) -> Generated | Running:
-    """The answer, or the run it has become when the caller's patience was over. Raises what `generate` raises."""
-    runs = run.service.journals
-    recorder = Recorder()
+async def lasting(
+    run: Run,
+    work: Callable[[], Awaitable[T]],
+    *,
+    start: Start,
+    request: dict[str, Any],
+    finish: Callable[[T], Finish],
+    recorder: Recorder,
+    wait_s: float | None,
+) -> T | Running:
+    """What the work gives, or the run it has become when the caller's patience was over. Raises what the work raises.
 
-    async def work() -> Generated:
-        return await generate(run.service, ask, run_id=run.run_id, progress=run.progress, on_chunks=recorder.take)
+    No journal is written before that moment: then it gets `start`, `request` for whoever resumes it, and what
+    `recorder` was given; at the end `finish` makes the last event, whose result the tool `runs` shows.
+    """
+    runs = run.service.journals
 
     async def detach(stop: Callable[[], None]) -> Running | None:
-        request = {"arguments": arguments if _size(arguments) <= KEPT else None}
+        kind = start.kind or KIND
         try:
             journal = await runs.create(
-                KIND, request, run.principal, run_id=run.run_id, model=ask.model, created=run.started_ms
+                kind, request, run.principal, run_id=run.run_id, model=start.model, created=run.started_ms
             )
-            await journal.append(Start(prompt=spoken(ask), model=ask.model, kind=KIND))
-        except (
-            Conflict,
-            StoreError,
-        ):  # it has just ended; or the disk fails: then it is waited for as long as it takes
+            await journal.append(start)
+        except (Conflict, StoreError):  # it has just ended; or the disk fails: then it is waited for, however long
             return None
         journal.on_stop = stop
         recorder.move(journal)
         return Running(run.run_id, journal.partial)
 
-    async def settle(outcome: Outcome[Generated]) -> None:
+    async def settle(outcome: Outcome[T]) -> None:
         if (journal := recorder.journal) is None:
             return
-        if outcome.value is not None:
-            await journal.finish(finished(outcome.value))
-        elif outcome.error is not None:
+        if outcome.error is not None:
             await fail(journal, outcome.error)
+        elif not outcome.cancelled:
+            await journal.finish(finish(outcome.value))  # type: ignore[arg-type]  # it ended well: there is a value
         elif journal.cancel_requested:
             await cancel(journal)
         else:
@@ -73,6 +82,24 @@ async def ask_lasting(run: Run, ask: Ask, arguments: dict[str, Any], wait_s: flo
             run.life.tasks, work, deadline_s=run.patience(wait_s), detach=detach, settle=settle
         )
     return given.value if isinstance(given, Finished) else given
+
+
+async def ask_lasting(run: Run, ask: Ask, arguments: dict[str, Any], wait_s: float | None) -> Generated | Running:
+    """`generate` so; `arguments` are the tool's, kept for asking again."""
+    recorder = Recorder()
+
+    async def work() -> Generated:
+        return await generate(run.service, ask, run_id=run.run_id, progress=run.progress, on_chunks=recorder.take)
+
+    return await lasting(
+        run,
+        work,
+        start=Start(prompt=spoken(ask), model=ask.model, kind=KIND),
+        request={"arguments": arguments if _size(arguments) <= KEPT else None},
+        finish=finished,
+        recorder=recorder,
+        wait_s=wait_s,
+    )
 
 
 def spoken(ask: Ask) -> str:
