@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mcp_llm.api import generate as generate
     from mcp_llm.api import generate_result as generate_result
     from mcp_llm.api import register_provider as register_provider
+    from mcp_llm.api import run_agent as run_agent
     from mcp_llm.api import stream as stream
     from mcp_llm.compare.result import Compared as Compared
     from mcp_llm.errors import Error as Error
@@ -48,6 +49,7 @@ _HOMES = {
     "compare_models": "mcp_llm.api",
     "get_provider": "mcp_llm.provider",
     "register_provider": "mcp_llm.api",
+    "run_agent": "mcp_llm.api",
     "stream": "mcp_llm.api",
 }
 

@@ -7,7 +7,7 @@ they work inside and outside a running loop alike.
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mcp_llm.background import background, opened
 from mcp_llm.errors import InvalidInput
@@ -19,6 +19,8 @@ from mcp_llm.types.message import Media, Message, Text, Thinking, ToolCall, Tool
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from mcp_llm.agent.task import AgentResult
+    from mcp_llm.app import App
     from mcp_llm.compare.result import Compared, Result
     from mcp_llm.llm.counting import TokenCount
     from mcp_llm.types.chat import Effort
@@ -173,6 +175,43 @@ def stream(contents: Any, model: str | None = None, **arguments: Any) -> Stream:
     return Stream(_ask(contents, renamed, model=model, **known))
 
 
+async def run_agent(config: dict[str, Any], on_event: Callable[[dict[str, Any]], Any] | None = None) -> str:
+    """Hand a task to an agent; its answer. `on_event` gets every event as a dict, last `finish` or `error`.
+
+    `config`: `prompt` (needed), `model`, `provider`, `agent`, `persona`, `instruction`, `extra_context`, `servers` and
+    `tools` (lists of names and globs), `disable_mcp`, `functions` (Python functions as further tools), `continue_from`
+    and `agent_id` (the run's id, if it is to have a certain one), `json_schema`, `effort`, `temperature`, `max_tokens`,
+    `context`, `budget_usd`, `max_turns`, `max_seconds`. Other keys are ignored. `mcp_server_url` has to be the URL of a
+    server in the settings. Raises the errors of `mcp_llm.errors`; a limit that is reached is none.
+    """
+    return (await run_agent_result(config, on_event)).response
+
+
+async def run_agent_result(
+    config: dict[str, Any], on_event: Callable[[dict[str, Any]], Any] | None = None
+) -> AgentResult:
+    """`run_agent` with the whole result: receipt, turns, `stop_reason`, `parsed`."""
+    from mcp_llm.agent.config import Told, read
+    from mcp_llm.agent.operation import run_agent as run
+
+    app = cast("App", await opened.get())
+    listener = None if on_event is None else Told(on_event)
+    try:
+        task, functions, run_id = read(config, app.config.settings, app.prompts)
+        return await run(
+            app,
+            app.journals,
+            task,
+            run_id=run_id,
+            toolsets=functions,
+            sinks=() if listener is None else (listener,),
+        )
+    except Exception as exc:
+        if listener is not None:
+            listener.fail(exc, str(config.get("agent_id") or ""))
+        raise
+
+
 def register_provider(name: str, provider: object) -> None:
     """Make a provider in code, an object or its class, available as `name:model`.
 
@@ -219,4 +258,8 @@ def _message(item: dict[str, Any]) -> Message:
 
 
 def _stops(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+    if value is None or isinstance(value, str):
+        return (value,) if value else ()
+    if not isinstance(value, list | tuple):
+        raise InvalidInput(f"`stop` is a {type(value).__name__}; it has to be text or a list of texts")
+    return tuple(value)

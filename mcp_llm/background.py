@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,7 @@ from mcp_llm.llm.backends import check
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
     from anyio.from_thread import BlockingPortal
@@ -33,10 +35,16 @@ class Background:
         self._lock = threading.Lock()
         self._context: AbstractContextManager[BlockingPortal] | None = None
         self._portal: BlockingPortal | None = None
+        self._parents: list[object] = []
 
     def call(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
-        """Run an async function there and wait for its result."""
-        return self.portal().call(function, *args)
+        """Run an async function there and wait for its result; an interrupt (Ctrl-C) while waiting stops it."""
+        future: Future[T] = self.portal().start_task_soon(function, *args)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # does nothing where the function itself has failed
+            raise
 
     def portal(self) -> BlockingPortal:
         """The way onto that loop."""
@@ -53,7 +61,14 @@ class Background:
             context, self._context, portal, self._portal = self._context, None, self._portal, None
         if context is not None and portal is not None:
             portal.call(opened.close)
+            portal.call(portal.stop, True)  # calls of threads that nobody waits for must not hold up the end
             context.__exit__(None, None, None)
+
+    def forget(self) -> None:
+        """In a forked child: the loop's thread stayed with the parent. Kept, not closed: its sockets are shared."""
+        self._lock = threading.Lock()
+        self._parents.append((self._context, self._portal))
+        self._context = self._portal = None
 
 
 class Services:
@@ -62,6 +77,7 @@ class Services:
     def __init__(self) -> None:
         self._registered: dict[str, object] = {}
         self._open: WeakKeyDictionary[Any, tuple[AsyncExitStack, Service]] = WeakKeyDictionary()
+        self._parents: list[object] = []
 
     async def get(self) -> Service:
         """The Service of the running loop, opened at the first call."""
@@ -81,6 +97,11 @@ class Services:
         if found is not None:
             await found[0].aclose()
 
+    def forget(self) -> None:
+        """In a forked child: what is open belongs to the parent's loops, and closing its database would disturb it."""
+        self._parents.append(list(self._open.items()))
+        self._open = WeakKeyDictionary()
+
     def register(self, name: str, provider: object) -> None:
         """A provider in code, for every Service, those that are open and those to come."""
         check(name, provider)  # now, or every later opening would fail at it
@@ -91,3 +112,6 @@ class Services:
 
 opened = Services()
 background = Background()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=background.forget)
+    os.register_at_fork(after_in_child=opened.forget)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr, ValidationError
 
+from mcp_llm.catalog.globs import wins
 from mcp_llm.errors import ConfigError
 from mcp_llm.settings import Settings
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 FILE: Final = "mcp_llm.toml"
 MAX_ENV_FILE: Final = 1024 * 1024
+MAX_ENV_LINES: Final = 5000
+MAX_PROJECT_FILE: Final = 64 * 1024
+MAX_PROJECT_LINE: Final = 2000
+"""Dotted keys cost the TOML parser their length squared."""
 PROJECT_TABLES: Final = frozenset({"default", "aliases", "tiers", "contexts", "fallbacks", "prefer"})
 """What a project's own file may set: which model answers, nothing that reaches further."""
 _KEY_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*(_API_KEY|_TOKEN|_KEY|_AUTH_TOKEN)(_[A-Z0-9_]+)?")
@@ -95,16 +100,17 @@ def load(
 ) -> Config:
     """Read every layer. Raises ConfigError for a broken user file; the project's problems are only noted."""
     env = dict(os.environ if environment is None else environment)
-    cwd = working_folder or Path.cwd()
     folder, home = _folders(env)
     problems: list[str] = []
+    cwd = working_folder or _working_folder(problems)
     sources: list[str] = []
     layers: list[dict[str, Any]] = []
     if (user_file := folder / FILE).is_file():
         layers.append(_read_toml(user_file, "the user's config file"))
         sources.append(f"{FILE} in the config folder")
     if (project_file := cwd / FILE).is_file() and project_file.resolve() != user_file.resolve():
-        layers.append(_project(project_file, problems))
+        routes = layers[0].get("contexts", {}) if layers else {}
+        layers.append(_project(project_file, problems, [name for name, route in routes.items() if _private(route)]))
         sources.append(f"{FILE} in the working folder")
     user_env = _read_env(folder / ".env", problems, "config folder")
     project_env = {}
@@ -152,7 +158,10 @@ def debugging() -> bool:
 
 def _folders(env: Mapping[str, str]) -> tuple[Path, Path]:
     if home := env.get("MCP_LLM_HOME"):
-        path = Path(home).expanduser()
+        try:
+            path = Path(home).expanduser()
+        except RuntimeError:
+            raise ConfigError("MCP_LLM_HOME begins with ~ and a user that is not known; give the whole path") from None
         return path, path
     from platformdirs import PlatformDirs
 
@@ -165,11 +174,19 @@ def _folders(env: Mapping[str, str]) -> tuple[Path, Path]:
     )
 
 
+def _working_folder(problems: list[str]) -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        problems.append("the working folder is gone: no file of it can be read")
+        return Path(os.sep)
+
+
 def _read_toml(path: Path, what: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as exc:
+    except (OSError, UnicodeDecodeError, RecursionError) as exc:
         raise ConfigError(f"{what} ({path.name}) cannot be read: {type(exc).__name__}. Make it UTF-8 text.") from exc
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"{what} ({path.name}) is not valid TOML: {exc}") from exc
@@ -184,15 +201,34 @@ def _read_toml(path: Path, what: str) -> dict[str, Any]:
     return data
 
 
-def _project(path: Path, problems: list[str]) -> dict[str, Any]:
+def _private(route: object) -> bool:
+    return isinstance(route, dict) and route.get("local_only") is True
+
+
+def _project(path: Path, problems: list[str], private: Sequence[str]) -> dict[str, Any]:
+    """What a project's file may say. What the user keeps on this machine (`private` contexts) stays there."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        if path.stat().st_size > MAX_PROJECT_FILE:
+            raise ConfigError(f"it is over {MAX_PROJECT_FILE // 1024} KiB")
+        text = path.read_text(encoding="utf-8-sig")
+        if max(map(len, text.splitlines()), default=0) > MAX_PROJECT_LINE:
+            raise ConfigError(f"a line of it has more than {MAX_PROJECT_LINE} characters")
+        data = tomllib.loads(text)
         refused = sorted(data.keys() - PROJECT_TABLES)
         data = {name: value for name, value in data.items() if name in PROJECT_TABLES}
         _validate(data, f"the working folder's {path.name}")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ConfigError) as exc:
+    except (OSError, ValueError, RecursionError, ConfigError) as exc:
         problems.append(f"{path.name} in the working folder is ignored: {exc}")
         return {}
+    routes = data.get("contexts", {})
+    for name, route in list(routes.items()):
+        if not _private(route) and any(wins(name, over) for over in private):
+            table = {"model": route} if isinstance(route, str) else route
+            routes[name] = {**table, "local_only": True}
+            problems.append(
+                f"{path.name} in the working folder routes {name[:80]!r}, which your own file keeps on this machine: it "
+                "stays local_only"
+            )
     if refused:
         problems.append(
             f"{path.name} in the working folder sets {', '.join(refused)}: ignored, a folder may only set "
@@ -234,7 +270,10 @@ def _read_env(path: Path, problems: list[str], where: str) -> dict[str, str]:
     except OSError as exc:
         problems.append(f".env in the {where} cannot be read: {type(exc).__name__}")
         return {}
-    lines = []
+    lines: list[str] = []
+    if data.count(b"\n") > MAX_ENV_LINES:
+        problems.append(f".env in the {where} has more than {MAX_ENV_LINES} lines and was not read")
+        return {}
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         try:
             lines.append(line.decode("utf-8"))

@@ -1,7 +1,8 @@
 """Prompts as files: Markdown with TOML front matter between `+++` lines, read from the package and the user's folder.
 
 The front matter declares `title`, `description`, `arguments`, and where calls made with it go: `context` and `tier` (or
-`model`); an agent's also `kind = "agent"`, its servers, tools, budget and delegates. The body holds `{{name}}` or `{{name|default}}`, filled in one pass: what is filled in is never read again.
+`model`); an agent's also `kind = "agent"`, its servers, tools, budget and delegates.
+The body holds `{{name}}` or `{{name|default}}`, filled in one pass: what is filled in is never read again.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ PUBLIC: Final = [
     "generate_result",
     "get_provider",
     "register_provider",
+    "run_agent",
     "stream",
 ]
 HEAVY: Final = {"anyio", "asyncio", "click", "httpcore2", "httpx2", "mcp", "pydantic", "sqlite3", "ssl"}

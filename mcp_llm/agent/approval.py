@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from mcp_llm.runs import wait
 from mcp_llm.toolsets import text
@@ -76,7 +76,7 @@ class Approvals:
         finally:
             self._open -= 1
         answer, by = (found.answer, "user") if found is not None else (None, "deadline")
-        state = "allowed" if verdict(answer) else "denied"
+        state: Literal["allowed", "denied"] = "allowed" if verdict(answer) else "denied"
         told = Approval(tool=tool.name, args=args, call_id=call.id, state=state, by=by)
         # The others' questions may still be open.
         await self.journal.mark(told, status="waiting" if self._open else "running")

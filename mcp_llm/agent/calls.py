@@ -22,7 +22,7 @@ from mcp_llm.toolsets.base import failed
 from mcp_llm.types.events import ToolEnd, ToolStart
 from mcp_llm.types.message import Media, Text
 
-from .limits import dollars
+from .task import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

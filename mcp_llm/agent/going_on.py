@@ -1,4 +1,4 @@
-"""Going on with a run whose process is gone: what was done is done, what may have been done is told and not repeated."""
+"""Going on with a run whose process is gone: what was done stays, what may have been done is told and not repeated."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def fitting(tools: Sequence[Tool], context: int | None) -> tuple[list[Tool], str
     told = ", ".join(left_out[:10]) + (" ..." if len(left_out) > 10 else "")
     return (
         [tool for tool in tools if tool.name in names],
-        f"{len(left_out)} tools were left out, they would fill the model's window: {told}. Name what is needed in `tools`.",
+        f"{len(left_out)} tools were left out, they would fill the window: {told}. Name what is needed in `tools`.",
     )
 
 

@@ -28,7 +28,7 @@ from .prepare import prepare
 from .task import BOUND, DELEGATE, KIND, AgentResult, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from mcp_llm.llm.service import Service
     from mcp_llm.runs.journal import Journal

@@ -1,4 +1,4 @@
-"""Everything about a run that can be wrong before it is begun: its agent, its servers, its limits, what it goes on with.
+"""Everything about a run that can be wrong before it begins: its agent, its servers, its limits, its history.
 
 Decides from the task, the agent's file and the settings; the same again when a run is gone on with.
 """

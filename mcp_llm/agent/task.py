@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
-from mcp_llm.types.chat import Effort  # noqa: TC001 - a field's type
+from mcp_llm.types.chat import Effort
 from mcp_llm.types.message import Value
 from mcp_llm.types.result import Generated
 
@@ -125,7 +125,12 @@ class AgentResult(Generated):
         """One line: model, tokens, cost, seconds, turns, calls, run id."""
         head, _, run = super().receipt.rpartition(" · ")
         ended = "" if self.stop_reason in {"stop", self.finish_reason} else f"ended by: {self.stop_reason} · "
-        return f"{head} · {self.turns} turns, {self.calls} calls · {ended}{run}"
+        done = f"{_count(self.turns, 'turn')}, {_count(self.calls, 'call')}"
+        return f"{head} · {done} · {ended}{run}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def dollars(usd: float | None) -> Decimal | None:

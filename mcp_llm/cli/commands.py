@@ -18,6 +18,7 @@ TABLE: Final = {
     "ask": "Ask one model; the answer streams to stdout.",
     "chat": "Talk with a model, line by line; the conversation is kept.",
     "compare": "Ask several models the same; checks, judges, a tested verdict.",
+    "agent": "Hand a task to an agent that uses tools of MCP servers.",
     "models": "What can be asked: models, capabilities, context, prices.",
     "health": "Ask each configured provider whether it answers.",
     "usage": "What was spent, by model, provider, context, day, hour or run.",

@@ -88,6 +88,9 @@ class Question:
 
 def check(ask: Comparison) -> None:
     """Raise InvalidInput for what can be no comparison."""
+    for place, words in (("system", ask.system), ("rubric", ask.rubric), *(("models", one) for one in ask.models)):
+        if words is not None and not isinstance(words, str):
+            raise InvalidInput(f"`{place}` has to be text, not {type(words).__name__}")
     least, most = MODELS
     if isinstance(ask.models, str) or not least <= len(ask.models) <= most:
         count = 1 if isinstance(ask.models, str) else len(ask.models)
@@ -98,7 +101,7 @@ def check(ask: Comparison) -> None:
         raise InvalidInput("give either `prompt` or `prompts`, not both")
     if isinstance(ask.prompts, str) or len(ask.prompts) > MAX_PROMPTS:
         raise InvalidInput(f"`prompts` has to be a list of at most {MAX_PROMPTS} prompts")
-    if not 1 <= ask.samples <= MAX_SAMPLES:
+    if not isinstance(ask.samples, int) or not 1 <= ask.samples <= MAX_SAMPLES:
         raise InvalidInput(f"`samples` is {ask.samples}; it has to be 1 to {MAX_SAMPLES}")
     if ask.json_schema is not None:
         check_schema(ask.json_schema)
@@ -124,7 +127,9 @@ async def questions(service: Service, ask: Comparison) -> tuple[list[Question], 
     found: list[Question] = []
     for index, (prompt, expected) in enumerate(zip(given, wanted, strict=True)):
         pieces = [prompt] if isinstance(prompt, str) else list(prompt)
-        said: list[Part] = [Text(piece) if isinstance(piece, str) else piece for piece in pieces]
+        said: list[Part] = [Text(_clean(piece)) if isinstance(piece, str) else piece for piece in pieces]
+        if not all(isinstance(part, Text | Media) for part in said):
+            raise InvalidInput("a prompt has to be text, or a list of text and parts")
         said = [part for part in said if not isinstance(part, Text) or part.text.strip()]
         if not said:
             which = f"prompts[{index}]" if ask.prompts else "prompt"
@@ -155,3 +160,8 @@ async def contenders(service: Service, ask: Comparison, needs: frozenset[str]) -
 def needs(asked: Sequence[Question]) -> frozenset[str]:
     """What the models have to be able to read."""
     return frozenset(part.modality for one in asked for part in one.media if isinstance(part, Media))
+
+
+def _clean(text: str) -> str:
+    """The text without lone surrogates, which no wire can carry."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8", "replace")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from pydantic import ValidationError
+
 from mcp_llm.errors import InvalidInput, TooLarge
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.message import Media, Text, ToolResult, user
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 
 MAX_PROMPT: Final = 4 * 1024 * 1024
 """Characters of prompt, system text and history together."""
+NOT_SENT: Final = frozenset(
+    {"api_key", "apiKey", "api_base", "api_version", "base_url", "headers", "extra_headers", "default_headers", "proxy"}
+)
+"""What other libraries take with a call. Here it would end up in the request body: a key would be told to a provider."""
 
 
 @dataclass(slots=True)
@@ -81,6 +87,7 @@ async def generate(
     progress = progress or Progress()
     run_id = run_id or uuid4().hex
     started = time.time_ns() // 1_000_000
+    _check_words(ask)
     thread, history = await service.threads.open(ask.thread, ask.principal)
     request, warnings = await _request(service, ask, history)
     plan = plan or await service.plan(ask.model, ask.context, _needs(request))
@@ -122,6 +129,7 @@ async def generate(
 
 async def estimate(service: Service, ask: Ask) -> dict[str, Any]:
     """What the call would do and cost, without making it: `{model, provider, input_tokens, usd, usd_at_most, ...}`."""
+    _check_words(ask)
     _, history = await service.threads.open(None if ask.thread == "new" else ask.thread, ask.principal)
     request, warnings = await _request(service, ask, history)
     plan = await service.plan(ask.model, ask.context, _needs(request))
@@ -136,6 +144,7 @@ async def estimate(service: Service, ask: Ask) -> dict[str, Any]:
 
 async def count_tokens(service: Service, ask: Ask) -> TokenCount:
     """The input tokens of the call, counted by the provider where it can, without making it."""
+    _check_words(ask)
     _, history = await service.threads.open(None if ask.thread == "new" else ask.thread, ask.principal)
     request, _ = await _request(service, ask, history)
     plan = await service.plan(ask.model, ask.context, _needs(request))
@@ -163,8 +172,13 @@ async def _request(service: Service, ask: Ask, history: Sequence[Message]) -> tu
     _check_numbers(ask)
     if taken := sorted({"model", "stream"} & ask.options.keys()):
         raise InvalidInput(f"`options` may not set {', '.join(taken)}: prices and budgets go by the `model` argument")
-    return (
-        ChatRequest(
+    if taken := sorted(NOT_SENT & ask.options.keys()):
+        raise InvalidInput(
+            f"{', '.join(taken)} cannot be given with a call and was not sent: keys come from the environment or .env, "
+            "addresses and headers from a provider file in the config folder"
+        )
+    try:
+        made = ChatRequest(
             messages=tuple(messages),
             system=_clean(ask.system) if ask.system else None,
             tools=tuple(ask.tools),
@@ -178,9 +192,19 @@ async def _request(service: Service, ask: Ask, history: Sequence[Message]) -> tu
             json_schema=ask.json_schema,
             options=ask.options,
             **ask.sampling,
-        ),
-        warnings,
-    )
+        )
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        raise InvalidInput(f"`{'.'.join(str(item) for item in first['loc'])}`: {first['msg']}") from None
+    return made, warnings
+
+
+def _check_words(ask: Ask) -> None:
+    """Python's callers may write anything; the tool's arguments have been checked before."""
+    for name in ("model", "system", "context", "thread"):
+        value = getattr(ask, name)
+        if value is not None and not isinstance(value, str):
+            raise InvalidInput(f"`{name}` is a {type(value).__name__}; it has to be text")
 
 
 def _check_numbers(ask: Ask) -> None:
@@ -189,8 +213,9 @@ def _check_numbers(ask: Ask) -> None:
         ("timeout_s", ask.timeout_s, 0),
         ("budget_usd", ask.budget_usd, 0),
     ):
-        if value is not None and not (value >= low and value < float("inf")):
-            raise InvalidInput(f"`{name}` is {value}; it has to be a number of at least {low}")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (number and low <= value < float("inf")):
+            raise InvalidInput(f"`{name}` is {str(value)[:60]}; it has to be a number of at least {low}")
     if ask.timeout_s == 0:
         raise InvalidInput("`timeout_s` is 0; give it at least a second or leave it out")
 

@@ -53,6 +53,11 @@ class Purse:
         scopes = self._scopes(job)
         if not scopes:
             return request, None, []
+        if loose := parameters.uncounted(request.options, target.facts.extra or {}):
+            raise InvalidInput(
+                f"under a budget `options` may not set {', '.join(loose)}: what the call can cost would not be known. "
+                "Use the arguments (`max_tokens`, `tools`, ...) where there are some, or leave it out."
+            )
         words: list[str] = []
         ceiling = await self._left(scopes)
         tokens_in = parameters.estimate_tokens(request)

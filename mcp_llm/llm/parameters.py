@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import InvalidInput, Unsupported
@@ -10,7 +11,7 @@ from mcp_llm.types.message import Media, ToolResult
 from mcp_llm.wires.schema import instruction
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from mcp_llm.catalog.find import Target
     from mcp_llm.catalog.schema import Facts
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 EFFORTS: Final[tuple[Effort, ...]] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 SAMPLING: Final = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty")
+COSTLY: Final = frozenset(
+    {
+        *("maxtokens", "maxcompletiontokens", "maxoutputtokens", "maxnewtokens", "maxgenlen", "numpredict"),
+        *("n", "bestof", "candidatecount", "numcompletions", "numreturnsequences", "mintokens"),
+        *("messages", "contents", "input", "prompt", "system", "systeminstruction", "instructions"),
+        *("previousresponseid", "conversation", "cachedcontent", "store"),
+        *("models", "route", "provider", "servicetier", "speed", "inferencegeo"),
+        *("tools", "plugins", "mcpservers", "container", "websearchoptions", "searchparameters"),
+    }
+)
+"""Keys of request bodies, letters only, that lengthen the answer or the input, change the price, or buy more."""
 EMPTY: Final[dict[str, Any]] = {"stop": (), "tools": (), "json_output": False}
 
 
@@ -89,6 +101,19 @@ def without(request: ChatRequest, field: str) -> ChatRequest:
         words = _append(request.system, instruction(request.json_schema))
         return request.model_copy(update={"json_schema": None, "system": words})
     return request.model_copy(update={field: EMPTY.get(field)})
+
+
+def uncounted(options: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """The names in `options` that change how much a call can cost, wherever a wire keeps them; `ours` are trusted."""
+    found: list[str] = []
+    left: list[tuple[str, Any]] = [(name, value) for name, value in options.items() if ours.get(name) != value]
+    while left:
+        name, value = left.pop()
+        if re.sub(r"[^a-z]", "", name.rpartition(".")[2].lower()) in COSTLY:
+            found.append(name[:60])
+        elif isinstance(value, dict) and name.count(".") < 8:
+            left += [(f"{name}.{key}", item) for key, item in value.items()]
+    return sorted(found)
 
 
 def estimate_tokens(request: ChatRequest) -> int:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.types.result import Call, Cost, Generated, Tokens, Tried
+
+from .structured import strict
 
 if TYPE_CHECKING:
     from mcp_llm.catalog.price import Cost as Price
     from mcp_llm.types.chat import ChatResponse
 
     from .answer import Answer
+
+
+NAME_SHOWN: Final = 300
+"""Characters of a name or id of the provider's choosing that are told on."""
 
 
 def result(
@@ -36,10 +41,10 @@ def result(
     return Generated(
         response=response.text,
         model=asked,
-        model_used=response.model or last.target.model_id,
+        model_used=(response.model or last.target.model_id)[:NAME_SHOWN],
         provider=last.target.provider_id,
         finish_reason=response.stop,
-        finish_reason_raw=response.stop_raw,
+        finish_reason_raw=response.stop_raw[:NAME_SHOWN] if response.stop_raw else response.stop_raw,
         thinking=response.message.thinking or None,
         tool_calls=tuple(Call(id=call.id, name=call.name, arguments=_arguments(call.arguments)) for call in calls)
         or None,
@@ -56,7 +61,7 @@ def result(
         cost=_cost([turn.cost for turn in turns]),
         latency_ms=round((finished - turns[0].started) * 1000),
         first_token_ms=round((turns[0].first_chunk - turns[0].started) * 1000),
-        request_id=response.id,
+        request_id=response.id[:NAME_SHOWN] if response.id else response.id,
         run_id=run_id,
         thread=thread,
         fallbacks=tuple(
@@ -92,7 +97,8 @@ def _cost(costs: list[Price | None]) -> Cost:
 
 
 def _arguments(raw: str) -> Any:
+    """The value where it is one that can be told on; else the text as the model wrote it."""
     try:
-        return json.loads(raw) if raw.strip() else {}
+        return strict(raw) if raw.strip() else {}
     except ValueError:
         return raw

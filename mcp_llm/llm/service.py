@@ -127,8 +127,10 @@ class Service:
 
         settings = self.config.settings.files
         roots = [Path(root).expanduser() for root in settings.roots]  # noqa: ASYNC240 - looks up HOME, not the disk
-        if settings.working_folder:
-            roots.insert(0, self.config.working_folder)
+        working = self.config.working_folder
+        # Some hosts start their servers in `/`: that says nothing about what may be read.
+        if settings.working_folder and working != working.parent:
+            roots.insert(0, working)
         limits = files.Limits(bytes=settings.max_bytes, files=settings.max_files)
         loaded = await files.load_all(sources, roots=roots, limits=limits)
         return list(loaded.parts), loaded.warnings

@@ -14,18 +14,41 @@ if TYPE_CHECKING:
 
     from mcp_llm.types.message import Json
 
-__all__ = ["Checked", "check", "check_schema", "parse", "repair_prompt", "validate"]
+__all__ = ["Checked", "check", "check_schema", "parse", "repair_prompt", "strict", "validate"]
 
 _MOST_STARTS = 50
 """Places in an answer where a JSON value is tried to be read."""
+_MOST_DEPTH = 128
+"""Levels of a value that are taken; twice as many and nobody downstream can write it as JSON again."""
 
 
 def parse(text: str) -> Json:
     """The JSON value in an answer: the whole text, else a code fence's content, else the longest object or array in it.
 
     The only repairs are commas before a closing bracket and raw line breaks inside strings; NaN is refused. Raises
-    SchemaMismatch when there is no JSON value.
+    SchemaMismatch when there is no JSON value, or one that is nested too deep.
     """
+    value = _found(text)
+    try:
+        return _whole(value)
+    except RecursionError:
+        raise SchemaMismatch(
+            f"The model's answer is nested deeper than {_MOST_DEPTH} levels: ask again for less.", text=text
+        ) from None
+
+
+def strict(text: str) -> Json:
+    """The JSON value that this text is, such as a tool call's arguments. Raises ValueError where it is none.
+
+    NaN, infinities and what is nested too deep are none: whoever reads the result could not.
+    """
+    try:
+        return _whole(_DECODER.decode(text))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _found(text: str) -> Json:
     stripped = text.strip().removeprefix("\ufeff").strip()
     for candidate in (stripped, *_fenced(stripped)):
         for spelled in (candidate, _without_commas(candidate)):
@@ -46,7 +69,25 @@ def _refuse(name: str) -> None:
     raise ValueError(name)
 
 
-_DECODER = json.JSONDecoder(strict=False, parse_constant=_refuse)
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):  # 1e999 is a number in JSON and none that can be written again
+        raise ValueError(digits[:20])
+    return value
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_constant=_refuse, parse_float=_finite)
+
+
+def _whole(value: Json, depth: int = 0) -> Json:
+    """The value without the lone surrogates that JSON's escapes can spell and UTF-8 cannot."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if depth > _MOST_DEPTH:
+        raise RecursionError
+    if isinstance(value, dict):
+        return {str(_whole(key)): _whole(item, depth + 1) for key, item in value.items()}
+    return [_whole(item, depth + 1) for item in value] if isinstance(value, list) else value
 
 
 def _fenced(text: str) -> Iterator[str]:

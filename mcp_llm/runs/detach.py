@@ -62,13 +62,14 @@ async def run_detachable(
     detach: Callable[[Callable[[], None]], Awaitable[Running | None]],
     settle: Callable[[Outcome[T]], Awaitable[None]] | None = None,
     heartbeat: AbstractAsyncContextManager[Any] | None = None,
+    hurry: Callable[[Callable[[], None]], None] | None = None,
 ) -> Finished[T] | Running:
     """Do the work and wait up to `deadline_s` seconds for it; then call `detach(stop)` and hand back what it gives.
 
     Raises what the work raises while somebody waits. `detach` makes the run known (its journal) and is given the
     function that ends the work. `settle` is called, shielded, when detached work is over; nobody else hears of its
     errors. Where `detach` gives None the run cannot be made known, and the call waits on. `heartbeat` is entered while
-    the call waits.
+    the call waits. `hurry` is given a function that ends the call's patience early: the work waits for a person, say.
     """
     started = time.monotonic()
     outcome: Outcome[T] = Outcome()
@@ -94,7 +95,9 @@ async def run_detachable(
     tasks.start_soon(drive)
     try:
         async with heartbeat or nullcontext():
-            with anyio.move_on_after(max(0.0, deadline_s - (time.monotonic() - started))):
+            with anyio.move_on_after(max(0.0, deadline_s - (time.monotonic() - started))) as patience:
+                if hurry is not None:
+                    hurry(patience.cancel)
                 await done.wait()
             if not done.is_set():
                 with anyio.CancelScope(shield=True):

@@ -12,7 +12,7 @@ import os
 import stat
 import sys
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
 
@@ -55,45 +55,84 @@ async def streams(pipes: tuple[int, int] | None) -> AsyncIterator[tuple[Any, Any
         async with stdio_server() as pair:
             yield pair
         return
-    from mcp.shared._context_streams import create_context_streams
-    from mcp.shared.message import SessionMessage
-
-    incoming, read_stream = create_context_streams[Any](0)
-    write_stream, outgoing = create_context_streams[SessionMessage](0)
     lines = await _Lines.open(pipes[0])
     sink = await _Sink.open(pipes[1])
+    try:
+        yield _Incoming(lines), _Outgoing(sink, lines)
+    finally:
+        lines.close()
+        sink.close()
 
-    async def receive() -> None:
+
+class _Incoming:
+    """The messages of the client; what is none comes as the ValueError it raised, as the SDK wants it.
+
+    Read by whoever asks for the next, and written below by whoever answers: with a task and a memory stream for each
+    direction, as the SDK's transports have them, a call costs 1.2 times as much.
+    """
+
+    def __init__(self, lines: _Lines) -> None:
+        from mcp.shared.message import SessionMessage
         from mcp.types import jsonrpc_message_adapter
 
-        async with incoming:
-            while (line := await lines.next()) is not None:
-                if not line.strip():
-                    continue
-                try:
-                    message: Any = SessionMessage(jsonrpc_message_adapter.validate_json(_text(line), by_name=False))
-                except ValueError as exc:
-                    message = exc
-                try:
-                    await incoming.send(message)
-                except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                    return
+        self._lines = lines
+        self._message = SessionMessage
+        self._parse = jsonrpc_message_adapter.validate_json
 
-    async def send() -> None:
-        async with outgoing:
-            async for message in outgoing:
-                data = message.message.model_dump_json(by_alias=True, exclude_unset=True)
-                await sink.write(data.encode("utf-8", "replace") + b"\n")
+    async def receive(self) -> Any:
+        while (line := await self._lines.next()) is not None:
+            if not line.strip():
+                continue
+            try:
+                return self._message(self._parse(_text(line), by_name=False))
+            except ValueError as exc:
+                return exc
+        raise anyio.EndOfStream
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(receive)
-        tasks.start_soon(send)
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
         try:
-            yield read_stream, write_stream
-        finally:
-            tasks.cancel_scope.cancel()
-            lines.close()
-            sink.close()
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        """The pipe is `streams`' to close."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+class _Outgoing:
+    """Whole lines to the client, one message after another; once it is gone there is nothing more to read either."""
+
+    def __init__(self, sink: _Sink, lines: _Lines) -> None:
+        self._sink = sink
+        self._lines = lines
+        self._turn = anyio.Lock(fast_acquire=True)
+
+    async def send(self, item: Any) -> None:
+        data = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+        async with self._turn:
+            try:
+                await self._sink.write(data.encode("utf-8", "replace") + b"\n")
+            except anyio.BrokenResourceError:
+                self._lines.end()
+                raise
+
+    async def aclose(self) -> None:
+        """The pipe is `streams`' to close."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
 
 
 def _text(line: bytes) -> bytes:
@@ -135,6 +174,11 @@ class _Lines:
                 if b"\n" in data:
                     break
             return b"the line is longer than a message may be"
+
+    def end(self) -> None:
+        """Give nothing more."""
+        self._transport.close()
+        self._reader.feed_eof()
 
     def close(self) -> None:
         self._transport.close()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_llm.errors import ToolFailed
 from mcp_llm.schemas import validator
 
+from .text import mended
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -74,7 +76,7 @@ def parse(text: str) -> dict[str, Any]:
         raise ToolFailed(f"The arguments have to be one JSON object, not {kind}: write {{...}}.")
     if not shallow(value, _MOST_DEPTH):
         raise ToolFailed(f"The arguments are nested deeper than {_MOST_DEPTH} levels: make them flatter.")
-    clean: dict[str, Any] = _whole(value)
+    clean: dict[str, Any] = mended(value)
     return clean
 
 
@@ -116,17 +118,6 @@ def _takes(schema: Mapping[str, Any]) -> str:
     required = schema.get("required") or []
     names = [f"{name} (required)" if name in required else str(name) for name in list(properties)[:30]]
     return f"It takes: {', '.join(names)}. "
-
-
-def _whole(value: Any) -> Any:
-    """Half a surrogate pair cannot be sent: it becomes U+FFFD."""
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8", "replace")
-    if isinstance(value, dict):
-        return {_whole(name): _whole(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_whole(inner) for inner in value]
-    return value
 
 
 def _refuse(name: str) -> None:

@@ -54,6 +54,12 @@ class Group:
             most=self._most,
         )
 
+    @property
+    def notes(self) -> dict[str, tuple[str, ...]]:
+        """By member: what was left out of its tools, in sentences for the user."""
+        said = {name: tuple(getattr(member, "notes", ())) for name, member in self.members.items()}
+        return {name: notes for name, notes in said.items() if notes}
+
     async def list(self) -> Tools:
         """All tools: members in their order, a member's tools by name."""
         found: dict[str, Tools] = {}

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_json
 
 from mcp_llm.errors import ConfigError, Error
@@ -124,10 +123,8 @@ def _bind(function: Function) -> _Bound:
         # pydantic keeps `_x` and names such as `schema` for itself: fields get neutral names and the real one as alias.
         field = f"p{len(fields)}"
         names[field] = parameter.name
-        info = default if isinstance(default, FieldInfo) else FieldInfo(default=default)
-        info.alias = info.validation_alias = info.serialization_alias = parameter.name
-        fields[field] = (kind, info)
-    config = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
+        fields[field] = (kind, default)
+    config = ConfigDict(extra="forbid", alias_generator=names.__getitem__)
     try:
         model: type[BaseModel] = create_model(f"{name}Arguments", __config__=config, **fields)
         schema = model.model_json_schema(by_alias=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,7 @@ from mcp.shared.message import SessionMessage
 
 from mcp_llm.errors import ToolFailed
 
+from . import text
 from .guard import Guard
 from .lines import MOST_VALUES, Values
 
@@ -39,6 +41,8 @@ _NOTIFY_SECONDS: Final = 10.0
 _MOST_RESUMED: Final = 10
 _QUEUE: Final = 256
 _MOST_HEADERS: Final = 200
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE: Final = re.compile(r"[!-~]([\t -~]*[!-~])?")
 _INTERNAL: Final = -32603
 _REFUSED: Final = {
     401: "it refuses our credentials (HTTP 401): set or renew the token in its `headers`",
@@ -85,6 +89,10 @@ class Link(AbstractAsyncContextManager[Any]):
             raise ToolFailed("its `url` cannot be read") from None
         if url.scheme not in {"http", "https"} or not url.host:
             raise ToolFailed("its `url` is no http(s) URL")
+        for name, value in self._headers.items():
+            # Said here by name: the HTTP layer's own message would quote the value, which may be a key.
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise ToolFailed(f"its header {text.line(name, 60)!r} holds characters that no header may have")
         for name in ("httpx2", "httpcore2"):  # at DEBUG and INFO they write URLs and headers
             logging.getLogger(name).setLevel(logging.WARNING)
         inbound, read = anyio.create_memory_object_stream[_Read](0)
@@ -263,8 +271,9 @@ def _slow(error: httpx2.TimeoutException) -> str:
 
 
 def _reason(error: Exception) -> str:
-    words = " ".join(str(error).split())[:150]
-    return words or type(error).__name__
+    if isinstance(error, httpx2.LocalProtocolError):
+        return type(error).__name__  # its words quote our request
+    return text.line(str(error), 150) or type(error).__name__
 
 
 def _spelled(message: JSONRPCMessage) -> dict[str, Any]:

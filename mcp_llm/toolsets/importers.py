@@ -21,14 +21,15 @@ from . import text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MOST_BYTES: Final = 4 * 1024 * 1024
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""One of them keeps its whole history in the same file."""
 MOST_SERVERS: Final = 200
 _KNOWN: Final = {"command", "args", "env", "cwd", "url", "headers", "type", "transport", "disabled", "timeout"}
 # Said by a host about itself, or of no use without it: no reason for a note.
 _HOSTS_OWN: Final = {"name", "description", "icon", "gallery", "version", "serverUrl", "enabled"}
 _VARIABLE: Final = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(:-[^}]*)?\}")
 _OTHER: Final = re.compile(r"\$\{[^}]*\}")
-_JSONC: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
+_JSONC: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*(?:.*?\*/|.*)|,(?=\s*[}\]])', re.DOTALL)
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ import anyio.lowlevel
 import anyio.to_thread
 from pydantic_core import from_json
 
+from .text import mended
+
 MOST_LINE: Final = 16 * 1024 * 1024
 MOST_VALUES: Final = 400_000
 """Values in one message: about 50 ms of parsing and 40 MB."""
@@ -106,19 +108,9 @@ def _repaired(line: bytes) -> Any:
     text = line.decode("utf-8", "replace")
     try:
         value = json.loads(_shallow(text), strict=False, parse_constant=lambda _: None)
-        return _whole(value)
+        return mended(value)
     except (ValueError, RecursionError):
         return None
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, dict):
-        return {_whole(name): _whole(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_whole(inner) for inner in value]
-    return value
 
 
 def _shallow(text: str) -> str:

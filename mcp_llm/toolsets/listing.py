@@ -23,6 +23,7 @@ MOST_SCHEMAS: Final = 2 * 1024 * 1024
 _MOST_NAME: Final = 256
 _HINTS: Final = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
 _SECRET: Final = re.compile(r"key|token|secret|passw|auth|credential|cookie|session", re.IGNORECASE)
+_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _WORDS: Final = {"description", "title", "$comment"}
 _SCHEMA: Final = {"not", "if", "then", "else", "items", "contains", "additionalProperties", "propertyNames"}
 _SCHEMAS: Final = {"allOf", "anyOf", "oneOf", "prefixItems"}
@@ -126,6 +127,8 @@ def _unmirrored(name: str, schema: Any) -> Any:
     """Without the wish that a secret be copied into an HTTP header, where proxies write it down."""
     if isinstance(schema, dict) and "x-mcp-header" in schema:
         header = schema["x-mcp-header"]
-        if _SECRET.search(name) or not isinstance(header, str) or _SECRET.search(header):
+        if not isinstance(header, str) or not _HEADER.fullmatch(header):
+            raise InvalidInput("its x-mcp-header is no header name.")
+        if _SECRET.search(name) or _SECRET.search(header):
             return {key: value for key, value in schema.items() if key != "x-mcp-header"}
     return schema

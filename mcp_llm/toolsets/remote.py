@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 RESTARTS: Final = 3
 REFRESH_SECONDS: Final = 1.0
 _LAST_WORDS: Final = 1500
+_REREAD_SECONDS: Final = 5.0
 _THREAD_FROM: Final = 256 * 1024
 _GONE: Final = {(CONNECTION_CLOSED, "Connection closed"), (INVALID_REQUEST, "Session terminated")}
 
@@ -106,7 +107,10 @@ class Remote:
                 self._wanted, self._leave = anyio.Event(), anyio.Event()
                 self._become("connecting")
                 was_up = await self._connection(task_status)
-                if restarts >= RESTARTS or not (was_up or restarts):
+                if restarts >= RESTARTS:
+                    self.error = f"{self.error}\nIt was started again {RESTARTS} times and is left alone now."
+                    break
+                if not (was_up or restarts):
                     break
                 self._become("down")
                 await self._wanted.wait()
@@ -294,7 +298,7 @@ class Remote:
             transport.guard.changed = False
             self._listed = anyio.current_time()
             try:
-                with anyio.fail_after(self._server.start_timeout_s):
+                with anyio.fail_after(self._server.start_timeout_s if first else _REREAD_SECONDS):
                     listed = await pages.read(client, self._note)
             except (MCPError, ValidationError, TimeoutError, RuntimeError) as error:
                 if first:

@@ -138,9 +138,11 @@ class Child(AbstractAsyncContextManager[Any]):
                 creationflags=0 if _GROUP else 0x0000_0200,  # CREATE_NEW_PROCESS_GROUP
                 pass_fds=() if watched is None else (watched,),
             )
-        except (OSError, ValueError) as error:
+        except BaseException as error:
             if alive is not None:
                 os.close(alive)
+            if not isinstance(error, OSError | ValueError):
+                raise
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise ToolFailed(f"its command {text.line(self._command)!r} cannot be started: {reason}") from None
         finally:
@@ -253,7 +255,7 @@ class Child(AbstractAsyncContextManager[Any]):
 
     async def _await_end(self, process: Process, inbound: MemoryObjectSendStream[_Read]) -> None:
         """A child may end while a process of its own still holds its pipes."""
-        await _exited(process)
+        await _exited(process, every=0.1)
         with anyio.move_on_after(0.3):
             await self.lost.wait()
         if not self._stopping and self.fault is None:
@@ -275,10 +277,10 @@ async def _some(stream: ByteReceiveStream) -> bytes:
         return b""
 
 
-async def _exited(process: Process) -> None:
+async def _exited(process: Process, every: float = 0.02) -> None:
     # Not `wait()`: asyncio's also waits for the pipes, which a grandchild may hold open.
     while process.returncode is None:  # noqa: ASYNC110 - nothing tells us
-        await anyio.sleep(0.02)
+        await anyio.sleep(every)
 
 
 async def _stop(process: Process, *, gently: bool) -> None:

@@ -6,7 +6,7 @@ Hidden characters are how instructions are smuggled past the person who approves
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 MOST_DESCRIPTION: Final = 4096
 """Bytes of a description."""
@@ -65,3 +65,14 @@ def cut(text: str, most: int) -> str:
     if len(data) <= most:
         return text
     return data[: max(most - 4, 0)].decode("utf-8", "ignore") + " ..."[: min(most, 4)]
+
+
+def mended(value: Any) -> Any:
+    """A JSON value with U+FFFD for half surrogate pairs, which cannot be written down or sent."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {mended(name): mended(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [mended(inner) for inner in value]
+    return value

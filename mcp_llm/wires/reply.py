@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _STUMBLES: Final = (TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError)
 """What a decoder written straight raises on a shape that its wire does not have."""
+_DEPTH: Final = 200
 
 
 def parse(data: bytes) -> Json:
@@ -40,9 +41,27 @@ def parse(data: bytes) -> Json:
 
 def _lenient(data: bytes) -> Json:
     try:
-        return json.loads(data)
+        value: Json = json.loads(data)
     except UnicodeDecodeError:
-        return json.loads(data.decode("utf-8", "replace"))  # local servers cut characters between two tokens
+        value = json.loads(data.decode("utf-8", "replace"))  # local servers cut characters between two tokens
+    if _deep(value):
+        raise ValueError("nested too deep")
+    return value
+
+
+def _deep(value: Json) -> bool:
+    """Whether it is nested deeper than Rust's parser takes; deeper values cannot be written again either."""
+    level: list[Json] = [value]
+    for _ in range(_DEPTH):
+        level = [
+            item
+            for outer in level
+            if isinstance(outer, dict | list)
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def excerpt(data: bytes) -> str:

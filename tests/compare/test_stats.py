@@ -269,7 +269,7 @@ def test_the_verdict_says_what_it_rests_on(told: Callable[[int, int, int], str])
     )
     assert told(1, 0, 0) == (
         "not enough evidence that any model is better by the judges: x leads, but it won 1, lost 0 and tied 0 of 1 "
-        "prompt(s) (sign test, p = 1). About 96 more prompt(s) would probably settle it if things go on like this"
+        "prompt(s) (sign test, p = 1). About 95 more prompt(s) would probably settle it if things go on like this"
     )
     assert "are level, each won 2 and 1 were ties" in told(2, 2, 1)
     assert told(300, 300, 0).endswith("would probably have shown by now: take them as equals")
@@ -299,7 +299,9 @@ def test_judges_agreement_is_cohens_for_two_and_fleiss_for_more() -> None:
         ]
 
     two = ballots(("a", "a"), ("b", "b"), ("a", "b"), ("b", "b"))
-    assert evidence.agreement(two, 2) == (pytest.approx(0.5), "cohen")
+    kappa, name = evidence.agreement(two, 2)
+    assert (kappa, name) == (0.5, "cohen")
     three = ballots(("a", "a", "a"), ("b", "b", "b"), ("tie", "tie", "tie"))
-    assert evidence.agreement(three, 3) == (pytest.approx(1.0), "fleiss")
+    kappa, name = evidence.agreement(three, 3)
+    assert (kappa, name) == (1.0, "fleiss")
     assert evidence.agreement(ballots(("a",), ("b",)), 1) == (None, None)

@@ -83,13 +83,26 @@ async def test_a_failure_is_a_result_that_names_its_cause(
 async def test_a_child_that_never_answers_costs_its_deadline(
     child: Callable[..., Any], opened: Callable[..., Any]
 ) -> None:
-    for mode in ("hang", "slowdrip"):
+    async def ask(mode: str) -> None:
         async with opened(child(mode, call_timeout_s=0.5)) as group:
             started = time.monotonic()
             result = await group.call("s__work", {})
             assert time.monotonic() - started < 2
         assert result.is_error
         assert "did not answer within 0.5 s" in result.text
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, "hang")
+        tasks.start_soon(ask, "slowdrip")
+
+
+async def test_nothing_a_child_says_reaches_our_output(
+    child: Callable[..., Any], opened: Callable[..., Any], web: Callable[..., Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    for server in (child("stderrflood"), child("badresult"), child("wrongid"), web("truncated"), web("html")):
+        async with opened(server) as group:
+            await group.call("s__work", {})
+    assert capfd.readouterr() == ("", "")
 
 
 async def test_a_child_that_ends_at_once_is_named_with_its_last_words(
@@ -159,7 +172,7 @@ async def test_ten_thousand_tools_are_capped_with_a_note(
 ) -> None:
     async with meter() as cost, opened(child("tools10k")) as group:
         tools = await group.list()
-        notes = group.members["s"].notes
+        notes = [*group.notes.get("s", ())]
     assert len(tools) == MOST_TOOLS
     assert notes == ["10000 tools are listed; the first 512 are used."]
     assert cost.stall < STALL
@@ -169,19 +182,19 @@ async def test_ten_thousand_tools_are_capped_with_a_note(
 async def test_endless_pages_end(child: Callable[..., Any], opened: Callable[..., Any]) -> None:
     async with opened(child("pages")) as group:
         assert len(await group.list()) == MOST_PAGES
-        assert group.members["s"].notes == ["It has more tools than are read (512, on at most 20 pages)."]
+        assert [*group.notes.get("s", ())] == ["It has more tools than are read (512, on at most 20 pages)."]
     async with opened(child("circle")) as group:
         assert [tool.name for tool in await group.list()] == ["s__work"]
-        assert "runs in a circle" in group.members["s"].notes[0]
+        assert "runs in a circle" in group.notes["s"][0]
 
 
 async def test_odd_schemas_cost_only_their_tool(child: Callable[..., Any], opened: Callable[..., Any]) -> None:
     async with opened(child("schema-odd")) as group:
         assert group.errors == {}
         assert [tool.name for tool in await group.list()] == ["s__work"]
-        notes = group.members["s"].notes
+        notes = [*group.notes.get("s", ())]
         assert not (await group.call("s__work", {})).is_error
-    assert len(notes) == 9
+    assert len(notes) == 10
 
 
 async def test_a_schema_that_points_elsewhere_is_not_followed(
@@ -251,6 +264,37 @@ async def test_a_child_knows_only_what_it_is_given(
     assert (known["TOKEN"], known["OTHER"]) == ("sk-canary", "x")
     async with opened(child("folder", cwd=str(tmp_path))) as group:
         assert (await group.call("s__work", {})).text == str(tmp_path)
+
+
+async def test_arguments_reach_the_command_as_they_are(child: Callable[..., Any], opened: Callable[..., Any]) -> None:
+    odd = "$(touch x); `id` && 'a\\n' -- *"
+    async with opened(child("arguments", odd)) as group:
+        assert json.loads((await group.call("s__work", {})).text) == ["arguments", odd]
+
+
+async def test_a_cancelled_call_is_cancelled_at_the_server(
+    child: Callable[..., Any], opened: Callable[..., Any], tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    async with opened(child("waits", str(told))) as group:
+        with anyio.move_on_after(0.2) as scope:
+            await group.call("s__work", {})
+        assert scope.cancelled_caught
+        assert not (await group.call("s__work", {})).is_error
+    assert told.read_text(encoding="utf-8") == "notifications/cancelled"
+
+
+async def test_cancelling_the_run_ends_its_servers_at_once(
+    child: Callable[..., Any], opened: Callable[..., Any], children: Callable[[], set[int]]
+) -> None:
+    started = time.monotonic()
+    with anyio.move_on_after(0.3) as scope:
+        async with opened(child("ignoreeof")) as group:
+            await group.call("s__work", {})
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+    assert time.monotonic() - started < 4
+    assert children() == set()
 
 
 async def test_meta_travels_with_the_call(child: Callable[..., Any], opened: Callable[..., Any]) -> None:

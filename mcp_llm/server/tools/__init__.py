@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from .compare_models import COMPARE_MODELS
 from .generate import GENERATE
 from .list_models import LIST_MODELS
+from .run_agent import RUN_AGENT
 from .runs import RUNS
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from .published import Published
 
 PACKS: Final[dict[str, tuple[Published, ...]]] = {
-    "core": (GENERATE, COMPARE_MODELS, RUNS, LIST_MODELS),
+    "core": (GENERATE, COMPARE_MODELS, RUN_AGENT, RUNS, LIST_MODELS),
 }
 
 

@@ -51,7 +51,6 @@ OUTPUT: dict[str, Any] = {
     "properties": {
         "response": {"type": "string"},
         "results": {"type": "array"},
-        "run_id": {"type": "string"},
     },
 }
 
@@ -120,7 +119,8 @@ def structured(compared: Compared, most: int) -> dict[str, Any]:
     data["cost"] = {"usd": compared.cost.usd}
     lean = [_lean(one) for one in compared.results]
     room = most - len(json.dumps(data, ensure_ascii=False)) - len(json.dumps(lean, ensure_ascii=False))
-    share = table.share(compared.results, room)
+    # The line under a cut answer, and what JSON escapes, take their share.
+    share = table.share(compared.results, room - 160 * len(lean))
     kept = [row | {"response": table.cut(one, share)} for row, one in zip(lean, compared.results, strict=True)]
     size = len(json.dumps(data, ensure_ascii=False))
     fitting: list[dict[str, Any]] = []
