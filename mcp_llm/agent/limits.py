@@ -78,7 +78,7 @@ class Meter:
             self.turns += 1
             self.spent(event.usage, event.cost)
         elif isinstance(event, ToolEnd):
-            self.calls += 1
+            self.calls += event.latency_ms is not None  # others were refused, and never made
         elif isinstance(event, AgentEnd) and event.child_run not in self._ended:
             self._ended.add(event.child_run)
             self.spent(event.usage, event.cost)

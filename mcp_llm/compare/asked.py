@@ -101,7 +101,8 @@ def check(ask: Comparison) -> None:
         raise InvalidInput("give either `prompt` or `prompts`, not both")
     if isinstance(ask.prompts, str) or len(ask.prompts) > MAX_PROMPTS:
         raise InvalidInput(f"`prompts` has to be a list of at most {MAX_PROMPTS} prompts")
-    if not isinstance(ask.samples, int) or not 1 <= ask.samples <= MAX_SAMPLES:
+    samples: object = ask.samples  # Python's callers may give anything
+    if not isinstance(samples, int) or not 1 <= samples <= MAX_SAMPLES:
         raise InvalidInput(f"`samples` is {ask.samples}; it has to be 1 to {MAX_SAMPLES}")
     if ask.json_schema is not None:
         check_schema(ask.json_schema)

@@ -1,0 +1,190 @@
+"""Every limit ends a run with what there is by then; a tree of delegates cannot spend more than its root was given."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from agent.scripted import MODEL, Scripted, call, do, names, opened, results, write_agent
+
+from mcp_llm.agent.task import Limits, Task
+from mcp_llm.toolsets.functions import Functions
+from mcp_llm.types.chat import Delta, End
+from mcp_llm.types.message import Text, ToolResult
+from mcp_llm.types.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from mcp_llm.types.chat import ChatRequest, Chunk
+
+pytestmark = pytest.mark.anyio
+
+
+def counter() -> tuple[Functions, list[int]]:
+    """A tool that is never called twice the same way, and how often it was."""
+    made: list[int] = []
+
+    def work(number: int) -> str:
+        made.append(number)
+        return f"did {number}"
+
+    return Functions([work]), made
+
+
+def endless() -> Scripted:
+    """Always asks for another call."""
+    model = Scripted("")
+    model.script = [lambda _: ["so far so good", call("work", {"number": len(model.requests)})]]
+    return model
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit", "turns"),
+    [
+        (Limits(turns=3), "turns", 3),
+        (Limits(calls=2), "calls", 2),
+        (Limits(usd=0.01), "usd", 2),
+        (Limits(tokens=700), "tokens", 2),
+    ],
+)
+async def test_a_limit_ends_the_run_with_what_there_is(home: Path, limits: Limits, limit: str, turns: int) -> None:
+    model, (tools, _) = endless(), counter()
+    events: list[dict[str, Any]] = []
+    async with opened(home, {"scripted": model}) as app:
+        task = Task(prompt="go", model=MODEL, max_tokens=20, budget=limits)
+        result = await do(app, task, toolsets=[tools], on_event=events.append)
+        info = await app.journals.get(result.run_id, "local")
+    assert (result.stop_reason, result.response, info.status) == ("budget", "so far so good", "finished")
+    assert abs(len(model.requests) - turns) <= (0 if limit in {"turns", "calls"} else 1)
+    assert names(events)[-2:] == ["budget", "finish"]
+    assert (events[-2]["limit"], events[-2]["stopped"]) == (limit, True)
+
+
+async def test_the_clock_ends_a_run_in_the_middle_of_a_call(home: Path) -> None:
+    async def wait() -> None:
+        await anyio.sleep_forever()
+
+    async with opened(home, {"scripted": Scripted(["one moment", call("wait")])}) as app:
+        task = Task(prompt="go", model=MODEL, budget=Limits(seconds=0.2))
+        result = await do(app, task, toolsets=[Functions([wait])])
+    assert (result.stop_reason, result.response) == ("budget", "one moment")
+
+
+async def test_words_that_had_come_when_the_clock_ended_it_are_the_answer(home: Path) -> None:
+    class Slow:
+        async def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]:
+            yield Delta(0, Text("half of "))
+            await anyio.sleep_forever()
+
+    async with opened(home, {"scripted": Slow()}) as app:
+        result = await do(app, Task(prompt="go", model=MODEL, budget=Limits(seconds=0.3)))
+    assert (result.stop_reason, result.response) == ("budget", "half of ")
+
+
+async def test_a_model_without_a_price_is_held_to_tokens_unless_dollars_were_asked_for(home: Path) -> None:
+    async with opened(home, {"other": Scripted("hello")}) as app:
+        usual = await do(app, Task(prompt="go", model="other:m"))
+        asked = await do(app, Task(prompt="go", model="other:m", budget=Limits(usd=1)))
+    assert (usual.response, usual.cost.usd) == ("hello", None)
+    assert any("instead of dollars" in words for words in usual.warnings)
+    assert (asked.stop_reason, asked.turns) == ("budget", 0)
+    assert any("price" in words for words in asked.warnings)
+
+
+async def test_the_cap_of_a_call_holds_for_a_run(home: Path) -> None:
+    async with opened(home, {"scripted": endless()}, budget={"call_usd": 0.005}) as app:
+        tools, _ = counter()
+        task = Task(prompt="go", model=MODEL, max_tokens=10, budget=Limits(usd=100))
+        result = await do(app, task, toolsets=[tools])
+        used = await app.purse.ledger.used("run", result.run_id)
+    assert result.stop_reason == "budget"
+    assert 0 < used.usd <= Decimal("0.005")
+    assert used.held_usd == 0
+
+
+class Tree:
+    """The root asks `count` delegates at once; each says something, calls a tool sometimes, and costs what luck says."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self.luck = random.Random(seed)
+        self.asked = 0
+
+    async def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]:
+        self.asked += 1
+        for _ in range(self.luck.randrange(3)):
+            await anyio.lowlevel.checkpoint()
+        usage = Usage(input=self.luck.randrange(1, 60), output=self.luck.randrange(1, 40))
+        last = request.messages[-1]
+        offered = {tool.name for tool in request.tools}
+        if "ask_worker" in offered and not any(isinstance(part, ToolResult) for part in last.parts):
+            for number in range(self.count):
+                yield Delta(number, call("ask_worker", {"task": f"part {number}"}, f"c{number}"))
+            yield End(stop="tool_calls", usage=usage)
+            return
+        yield Delta(0, Text("done"))
+        yield End(stop="stop", usage=usage)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_hundred_delegates_at_once_never_spend_more_than_the_root_has(home: Path, seed: int) -> None:
+    write_agent(home, "boss", f'delegates = ["worker"]\nmodel = "{MODEL}"')
+    write_agent(home, "worker", f'model = "{MODEL}"')
+    luck = random.Random(seed)
+    budget = Decimal(luck.randrange(20, 400)) / 1000
+    agents = {"calls_a_turn": 100, "children": 100, "runs": 200, "parallel": 100}
+    async with opened(home, {"scripted": Tree(100, seed)}, agents=agents) as app:
+        task = Task(prompt="go", agent="boss", max_tokens=40, budget=Limits(usd=float(budget)))
+        with anyio.fail_after(60):
+            result = await do(app, task)
+        used = await app.purse.ledger.used("run", result.run_id)
+        rows = await app.runs.store.query("SELECT coalesce(sum(usd), 0), count(*) FROM ledger")
+        left = await app.runs.store.query("SELECT count(*) FROM reservations WHERE ledger IS NULL")
+    assert used.usd <= budget
+    assert Decimal(rows[0][0]).scaleb(-9) <= budget
+    assert (used.held_usd, left[0][0]) == (0, 0)
+    assert rows[0][1] > 1
+
+
+async def test_delegates_wait_for_money_that_others_hold(home: Path) -> None:
+    write_agent(home, "boss", f'delegates = ["worker"]\nmodel = "{MODEL}"')
+    write_agent(home, "worker", f'model = "{MODEL}"')
+    async with opened(home, {"scripted": Tree(4, 1)}) as app:
+        # Enough for two worst cases at a time, and for what all of them really cost.
+        result = await do(app, Task(prompt="go", agent="boss", max_tokens=1000, budget=Limits(usd=0.25)))
+    assert (result.stop_reason, result.response) == ("stop", "done")
+
+
+async def test_sixteen_of_a_hundred_delegates_are_run(home: Path) -> None:
+    write_agent(home, "boss", f'delegates = ["worker"]\nmodel = "{MODEL}"')
+    write_agent(home, "worker", f'model = "{MODEL}"')
+    boss = Scripted([call("ask_worker", {"task": str(number)}, f"c{number}") for number in range(100)], "done")
+    model = Sorted(boss)
+    async with opened(home, {"scripted": model}) as app:
+        result = await do(app, Task(prompt="go", agent="boss"))
+        runs = await app.journals.list("local", limit=200)
+    assert len(runs) == 17
+    told = results(boss.requests[1])
+    assert len(told) == 100
+    assert sum(not error for _, _, error in told) == 16
+    assert result.response == "done"
+
+
+class Sorted:
+    """Requests that offer delegates go to one script, all others are answered with a word."""
+
+    def __init__(self, boss: Scripted) -> None:
+        self.boss = boss
+
+    async def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]:
+        if request.tools:
+            async for chunk in self.boss.stream(request, model):
+                yield chunk
+            return
+        yield Delta(0, Text("worked"))
+        yield End(stop="stop", usage=Usage(input=1, output=1))
