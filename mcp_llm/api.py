@@ -7,6 +7,7 @@ they work inside and outside a running loop alike.
 from __future__ import annotations
 
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 from mcp_llm.background import background, opened
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _RENAMED = {"max_output_tokens": "max_tokens", "system_instruction": "system"}
 _TAKEN = {"prompt", "messages", "options", "sampling", "stop", "tools", "tool_choice"}
 _ASK = frozenset(field.name for field in fields(Ask)) - _TAKEN
+_KNOWN = frozenset({"stop", "tools", "tool_choice"})
+_NAMES = sorted({*_ASK, *_RENAMED, *_KNOWN, "options", "messages", "prompt"} - {"principal"})
 _FIELDS = frozenset({"top_p", "top_k", "seed", "presence_penalty", "frequency_penalty"})
 
 
@@ -53,8 +56,9 @@ async def agenerate_result(
     """Ask one model; the whole result with its receipt. Raises the errors of `mcp_llm.errors`.
 
     `contents` is a string, a list of strings and parts, messages, bytes or a picture object (anything with `save`).
-    Sampling names (`top_p`, `top_k`, `seed`, penalties) and `stop` are understood for every vendor; any other keyword
-    goes into the provider's request body as it is.
+    Sampling names (`top_p`, `top_k`, `seed`, penalties), `stop`, `tools`, `tool_choice` and `messages` are understood
+    for every vendor, `system` and `max_tokens` are other spellings; any other keyword, and `options={...}`, goes into
+    the provider's request body as it is.
     """
     ask = _ask(
         contents,
@@ -222,8 +226,13 @@ def register_provider(name: str, provider: object) -> None:
 
 def _ask(contents: Any, options: dict[str, Any], **known: Any) -> Ask:
     """The request of these arguments; of `options` what is understood for every vendor is taken out."""
-    options = dict(options)
+    options = {**options.pop("options", {}), **options} if "options" in options else dict(options)
+    for name, spelled in (("system", "system"), ("max_tokens", "max_tokens")):  # the words of the tool and the shell
+        if name in options:
+            known[spelled] = options.pop(name)
     items = list(contents) if isinstance(contents, list | tuple) else [contents]
+    items = [*options.pop("messages", ()), *items]
+    _spelled(options)
     ask = Ask(
         sampling={name: options.pop(name) for name in _FIELDS & options.keys()},
         stop=_stops(options.pop("stop", ())),
@@ -248,6 +257,16 @@ def _ask(contents: Any, options: dict[str, Any], **known: Any) -> Ask:
             raise InvalidInput(f"contents holds a {type(item).__name__}: use text, parts, messages, bytes or pictures")
     ask.messages, ask.prompt, ask.files = turns, said, [*pictures, *ask.files]
     return ask
+
+
+def _spelled(options: dict[str, Any]) -> None:
+    """Refuse what is nearly an argument of ours: sent on, a typing mistake would change nothing and say nothing."""
+    for name in options.keys() - _FIELDS - _KNOWN:
+        if close := get_close_matches(name, _NAMES, n=1, cutoff=0.75):
+            raise InvalidInput(
+                f"there is no argument `{name}`; did you mean `{close[0]}`? A field of the provider's own request body "
+                "goes into options={...}"
+            )
 
 
 def _message(item: dict[str, Any]) -> Message:

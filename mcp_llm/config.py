@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr, ValidationError
 
-from mcp_llm.catalog.globs import wins
 from mcp_llm.errors import ConfigError
 from mcp_llm.settings import Settings
 
@@ -222,12 +221,12 @@ def _project(path: Path, problems: list[str], private: Sequence[str]) -> dict[st
         return {}
     routes = data.get("contexts", {})
     for name, route in list(routes.items()):
-        if not _private(route) and any(wins(name, over) for over in private):
+        if not _private(route) and any(_routes_away(name, over) for over in private):
             table = {"model": route} if isinstance(route, str) else route
             routes[name] = {**table, "local_only": True}
             problems.append(
-                f"{path.name} in the working folder routes {name[:80]!r}, which your own file keeps on this machine: it "
-                "stays local_only"
+                f"{path.name} in the working folder routes {name[:80]!r}, which your own file keeps on this machine: "
+                "it stays local_only"
             )
     if refused:
         problems.append(
@@ -235,6 +234,29 @@ def _project(path: Path, problems: list[str], private: Sequence[str]) -> dict[st
             f"{', '.join(sorted(PROJECT_TABLES))}. Put the rest into the user's config file."
         )
     return data
+
+
+def _routes_away(name: str, private: str) -> bool:
+    """Whether some context fits both patterns and `name` would route it: an exact name, or the closer glob."""
+    if "*" in name:
+        weights = [(len(pattern) - pattern.count("*"), pattern) for pattern in (name, private)]
+        if "*" not in private or weights[0] < weights[1]:
+            return False
+    left, seen = [(0, 0)], set[tuple[int, int]]()
+    while left:
+        here = i, j = left.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        one, other = name[i : i + 1], private[j : j + 1]
+        if not one and not other:
+            return True
+        if "*" in (one, other):
+            left += [(i + 1, j)] if one else []
+            left += [(i, j + 1)] if other else []
+        elif one == other:
+            left.append((i + 1, j + 1))
+    return False
 
 
 def _validate(data: Mapping[str, Any], what: str, text: str = "") -> Settings:

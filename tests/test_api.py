@@ -476,3 +476,21 @@ def test_a_mistake_is_an_error_of_ours_that_names_it(
 def test_an_unknown_provider_has_no_handle() -> None:
     with pytest.raises(UnknownProvider, match="anthropic"):
         mcp_llm.get_provider("antropic")
+
+
+def test_a_typing_mistake_in_an_argument_is_told_and_never_sent(home: Path) -> None:
+    import mcp_llm
+
+    for wrong, right in (("modle", "model"), ("temprature", "temperature"), ("timeout", "timeout_s")):
+        with pytest.raises(mcp_llm.Error, match=f"did you mean `{right}`"):
+            mcp_llm.generate("hi", "demo", **{wrong: 1})
+
+
+def test_the_words_of_the_tool_and_the_shell_are_understood_too(home: Path) -> None:
+    import mcp_llm
+
+    result = mcp_llm.generate_result(
+        "and now?", "demo", system="be brief", max_tokens=3, messages=[{"role": "user", "content": "first"}]
+    )
+    assert result.finish_reason == "length"
+    assert (result.usage.input, result.usage.output) == (5, 3)

@@ -110,7 +110,9 @@ class Loop:
         await self._fell_back(answer)
         response = _distinct(answer.response())
         target = answer.target
-        self.warnings += [words for words in answer.warnings if words not in self.warnings]
+        # A lowered limit is worth a word where it was felt; it changes with every reply.
+        felt = [words for words in answer.warnings if response.stop == "length" or "`max_tokens` was set" not in words]
+        self.warnings += [words for words in felt if words not in self.warnings]
         usage, cost = receipt(answer)
         event = ModelEnd(
             step=self.history.replies,

@@ -76,6 +76,11 @@ class Catalog:
         """The ids of all providers, the package's first; nothing is parsed for it."""
         return tuple(self._sources)
 
+    @property
+    def own_ids(self) -> tuple[str, ...]:
+        """The ids of providers that are only in the user's files."""
+        return tuple(name for name, source in self._sources.items() if source.file is None and source.layers)
+
     @cached_property
     def providers(self) -> Mapping[str, Provider]:
         """All providers by id. Parses every file: for lists, not for one call."""
@@ -151,6 +156,13 @@ class Catalog:
         places = self._places(model)
         if places:
             return self.target(*places[0])
+        if (source := self._known(model)) is not None:
+            # A provider alone means its balanced model, or the nearest it has.
+            for tier in ("balanced", "pro", "lite"):
+                for name, model_id in source.provider.tiers.items():
+                    if name == tier:
+                        return self.target(source.id, model_id)
+            raise UnknownModel(f"{source.id} is a provider; name one of its models: {source.id}:<model>")
         if colon and _PROVIDER_ID.fullmatch(head):
             raise UnknownProvider(
                 f"no provider is called {head!r}.{self._near_providers(head)} If {model!r} is a model's own id, put "

@@ -24,27 +24,3 @@ def matches(pattern: str, text: str) -> bool:
 def literals(pattern: str) -> int:
     """How many characters it pins down: of several globs that match, the one with the most is the closest."""
     return len(pattern) - pattern.count("*")
-
-
-def wins(pattern: str, over: str) -> bool:
-    """Whether some text fits both and is then routed by `pattern`: an exact name or the closer glob."""
-    closer = "*" not in pattern or ("*" in over and (literals(pattern), pattern) >= (literals(over), over))
-    return closer and _overlap(pattern, over)
-
-
-def _overlap(one: str, other: str) -> bool:
-    left, seen = [(0, 0)], set[tuple[int, int]]()
-    while left:
-        here = i, j = left.pop()
-        if here in seen:
-            continue
-        seen.add(here)
-        a, b = one[i : i + 1], other[j : j + 1]
-        if not a and not b:
-            return True
-        if a == "*" or b == "*":
-            left += [(i + 1, j)] if a else []
-            left += [(i, j + 1)] if b else []
-        elif a == b:
-            left.append((i + 1, j + 1))
-    return False

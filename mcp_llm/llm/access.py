@@ -6,8 +6,10 @@ Base URLs and their placeholders come from the environment, the user's own files
 from __future__ import annotations
 
 import re
+from base64 import b64encode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from mcp_llm.catalog import address
 from mcp_llm.errors import ConfigError, MissingKey
@@ -16,9 +18,12 @@ if TYPE_CHECKING:
     from mcp_llm.catalog.find import Target
     from mcp_llm.catalog.schema import Provider
     from mcp_llm.config import Config
+    from mcp_llm.errors import ProviderError
 
 SHORTEST: Final = 8
 """Keys with fewer characters are words (`ollama`), not secrets."""
+MAX_MESSAGE: Final = 500
+"""Characters of a provider's own words that are kept."""
 
 
 @dataclass(slots=True)
@@ -30,6 +35,7 @@ class Access:
     _urls: dict[tuple[str, str | None], str] = field(default_factory=dict)
     _moved: dict[str, str] = field(default_factory=dict)
     _secrets: set[str] = field(default_factory=set)
+    _pattern: re.Pattern[str] | None = None
 
     def headers(self, provider_id: str, provider: Provider) -> dict[str, str]:
         """Static headers and the key's. Raises MissingKey, naming the variables, when a needed key is not set."""
@@ -41,6 +47,7 @@ class Access:
             if key is not None:
                 secret = key[1].get_secret_value()
                 self._secrets.add(secret)
+                self._pattern = None
                 found |= {name: value.replace("{key}", secret) for name, value in provider.auth.headers.items()}
             elif provider.auth.required and not provider.local:
                 raise MissingKey(provider_id, variables, key_url=provider.auth.url)
@@ -48,11 +55,24 @@ class Access:
         return found
 
     def redacted(self, text: str) -> str:
-        """The text with `***` for every key that was sent; providers quote what they were given."""
-        for secret in self._secrets:
-            if len(secret) >= SHORTEST:
-                text = text.replace(secret, "***")
-        return text
+        """The text with `***` for every key that was sent, also encoded; providers quote what they were given."""
+        if self._pattern is None:
+            forms = {form for secret in self._secrets if len(secret) >= SHORTEST for form in _forms(secret)}
+            longest = sorted(map(re.escape, forms), key=len, reverse=True)
+            self._pattern = re.compile("|".join(longest) or r"(?!)", re.I)  # hosts' names come in small letters
+        return self._pattern.sub("***", text)
+
+    def told(self, error: ProviderError) -> ProviderError:
+        """The error with what the provider said made short, and no key in any of it."""
+        error.message = self.redacted(error.message)[:MAX_MESSAGE]
+        for name in ("code", "type", "param", "request_id", "partial"):
+            if isinstance(value := getattr(error, name), str):
+                setattr(error, name, self.redacted(value))
+        cause = error.__cause__
+        if cause is not None and self.redacted(str(cause)) != str(cause):
+            error.__cause__ = None
+            error.__suppress_context__ = True
+        return error
 
     def has_key(self, provider_id: str, provider: Provider) -> bool:
         """Whether a call could be tried: the key is there, or none is needed."""
@@ -104,6 +124,13 @@ class Access:
         """A local server was found at this URL."""
         self._moved[provider_id] = url.rstrip("/")
         self._urls.pop((provider_id, None), None)
+
+
+def _forms(secret: str) -> set[str]:
+    """As it is, in a URL, and in the two alphabets of base64."""
+    data = secret.encode()
+    coded = {encode(data).decode().rstrip("=") for encode in (b64encode, urlsafe_b64encode)}
+    return {secret, quote(secret, safe=""), *coded}
 
 
 def _variable(provider_id: str, suffix: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import Disconnected, Error, ProviderError, Unsupported
+from mcp_llm.types.chat import End
 from mcp_llm.types.message import Origin
 from mcp_llm.wires import chat, handoff
 from mcp_llm.wires.failures import failure
@@ -21,10 +23,6 @@ if TYPE_CHECKING:
 
     from .access import Access
     from .backends import Backend
-
-MAX_MESSAGE: Final = 500
-"""Characters of a provider's own words that are kept."""
-
 
 LINGER: Final = 0.1
 """Seconds given to a provider to end its reply after the marker that says it is over."""
@@ -51,21 +49,27 @@ async def over_http(
     headers = access.headers(target.provider_id, target.provider)
     base_url = access.target_url(target)
     reply = Reply(chat.wire(target.wire), target.quirks)
-    async with transport.stream(base_url, http, headers, deadlines) as exchange:
-        if exchange.status >= 400:
-            body = await exchange.body()
-            raise _told(failure(exchange.status, exchange.headers, body, codes=target.provider.error_codes), access)
+    async with AsyncExitStack() as stack:
+        try:
+            exchange = await stack.enter_async_context(transport.stream(base_url, http, headers, deadlines))
+            if exchange.status >= 400:
+                body = await exchange.body()
+                raise failure(exchange.status, exchange.headers, body, codes=target.provider.error_codes)
+        except ProviderError as exc:
+            access.told(exc)
+            raise
 
         async def batches() -> AsyncGenerator[list[Chunk]]:
             try:
                 async for data in exchange.chunks():
                     if chunks := reply.feed(data):
-                        yield chunks
+                        yield _unnamed(chunks, access)
                     if reply.done:
                         break
-                yield reply.close()
+                yield _unnamed(reply.close(), access)
             except ProviderError as exc:
-                raise _told(exc, access) from exc.__cause__
+                access.told(exc)
+                raise
 
         stream = batches()
         try:
@@ -103,10 +107,14 @@ async def over_backend(
         await stream.aclose()
 
 
-def _told(error: ProviderError, access: Access) -> ProviderError:
-    """The error with what the provider said made short, and no key in it."""
-    error.message = access.redacted(error.message)[:MAX_MESSAGE]
-    return error
+def _unnamed(chunks: list[Chunk], access: Access) -> list[Chunk]:
+    """The chunks; in the names and ids of the end, which are logged and kept, no key."""
+    if chunks and isinstance(end := chunks[-1], End):
+        words = {name: getattr(end, name) for name in ("model", "id", "stop_raw", "note")}
+        shown = {name: word and access.redacted(word) for name, word in words.items()}
+        if shown != words:
+            chunks = [*chunks[:-1], replace(end, **shown)]
+    return chunks
 
 
 def blame(error: ProviderError, target: Target) -> ProviderError:

@@ -38,7 +38,7 @@ MAX_PROMPT: Final = 4 * 1024 * 1024
 NOT_SENT: Final = frozenset(
     {"api_key", "apiKey", "api_base", "api_version", "base_url", "headers", "extra_headers", "default_headers", "proxy"}
 )
-"""What other libraries take with a call. Here it would end up in the request body: a key would be told to a provider."""
+"""What other libraries take with a call; here it would be put into the request body, a key too."""
 
 
 @dataclass(slots=True)

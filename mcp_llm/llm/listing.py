@@ -81,7 +81,10 @@ async def list_models(
                 infos = await service.models.of(provider_id, refresh=live)
             except Error as exc:
                 problems.append(str(exc)[:300])
-        rows += _rows(service, provider_id, infos, configured=configured)
+        found = _rows(service, provider_id, infos, configured=configured)
+        if configured and not found:
+            problems.append(f"{provider_id}: what it serves is known only to itself; `live` asks it")
+        rows += found
     if search:
         words = search.lower().split()
         rows = [row for row in rows if all(word in f"{row.model} {row.name or ''}".lower() for word in words)]

@@ -41,12 +41,12 @@ class Models:
     _lists: dict[str, tuple[float, list[ModelInfo]]] = field(default_factory=dict)
     _health: dict[str, tuple[float, ProviderHealth]] = field(default_factory=dict)
 
-    async def of(self, provider_id: str, *, refresh: bool = False) -> list[ModelInfo]:
+    async def of(self, provider_id: str, *, refresh: bool = False, patience: float = 15.0) -> list[ModelInfo]:
         """The provider's models as it tells them. Raises Unsupported where it has no list."""
         known = self._lists.get(provider_id)
         if known and not refresh and self.clock() - known[0] < FRESH:
             return known[1]
-        found = await self.fetch(provider_id)
+        found = await self.fetch(provider_id, patience=patience)
         self._lists[provider_id] = (self.clock(), found)
         return found
 
@@ -92,7 +92,7 @@ class Models:
             return parse(body)
         except ProviderError as exc:
             exc.provider = exc.provider or provider_id
-            exc.message = self.access.redacted(exc.message)[:500]
+            self.access.told(exc)
             raise
         except (ValueError, RecursionError) as exc:
             raise Garbled("the reply to a small question is no JSON", provider=provider_id) from exc

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from mcp_llm.errors import InvalidInput, UnknownProvider
+from mcp_llm.errors import Error, InvalidInput, UnknownProvider
 
+from .local import TIERS as LOCAL_TIERS
 from .routing import Available
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from .routing import Plan, Router
     from .runs import Runs
     from .threads import Threads
+
+
+OWN_PATIENCE: Final = 3.0
+"""Seconds given to a provider of the user's own to say what it serves, once an hour."""
 
 
 @dataclass(slots=True)
@@ -99,6 +104,7 @@ class Service:
             and provider.tiers
             and self.access.reachable(provider_id, provider)
         ]
+        keyed += [one for one in await self._of_own() if one.provider_id not in settings.disabled]
         found = await self.local.found() if settings.discover else []
         everything = [*keyed, *(one for one in found if one.provider_id not in settings.disabled)]
         mine = {provider_id: index for index, provider_id in enumerate(settings.prefer)}
@@ -110,6 +116,21 @@ class Service:
             )
         )
         return [*everything, Available("demo", local=True)]
+
+    async def _of_own(self) -> list[Available]:
+        """Providers of the user's own files: they name no tiers, so the first model of their list stands for all."""
+        found = []
+        for provider_id in self.catalog.own_ids:
+            provider = self.catalog.provider(provider_id)
+            if provider.tiers or provider.discover or not self.access.reachable(provider_id, provider):
+                continue
+            try:
+                infos = await self.models.of(provider_id, patience=OWN_PATIENCE)
+            except Error:
+                continue
+            if infos:
+                found.append(Available(provider_id, dict.fromkeys(LOCAL_TIERS, infos[0].id), local=provider.local))
+        return found
 
     def register(self, name: str, provider: object) -> None:
         """Add a provider in code; `name:anything` asks it from now on."""

@@ -50,10 +50,11 @@ def renew(connection: sqlite3.Connection, run_id: str, owner: str, fence: int, t
     """(still ours, asked to end); moves the expiry on."""
     row = connection.execute(
         f"UPDATE runs SET expires = {NOW} + ?, updated = {NOW} "
-        "WHERE id = ? AND owner = ? AND fence = ? RETURNING cancel IS NOT NULL",
+        "WHERE id = ? AND owner = ? AND fence = ? RETURNING cancel",
         (_ms(ttl_s), run_id, owner, fence),
     ).fetchone()
-    return (False, False) if row is None else (True, bool(row[0]))
+    # Not `RETURNING cancel IS NOT NULL`: SQLite 3.40 gives 1 for it where the column is NULL.
+    return (False, False) if row is None else (True, row[0] is not None)
 
 
 def check(connection: sqlite3.Connection, run_id: str, owner: str, fence: int) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from agent.scripted import MODEL, Scripted, call, do, names, opened, results, write_agent
 
 from mcp_llm.agent.task import Limits, Task
+from mcp_llm.llm.parameters import estimate_tokens
 from mcp_llm.toolsets.functions import Functions
 from mcp_llm.types.chat import Delta, End
 from mcp_llm.types.message import Text, ToolResult
@@ -49,7 +50,7 @@ def endless() -> Scripted:
         (Limits(turns=3), "turns", 3),
         (Limits(calls=2), "calls", 2),
         (Limits(usd=0.01), "usd", 2),
-        (Limits(tokens=700), "tokens", 2),
+        (Limits(tokens=700), "tokens", 4),
     ],
 )
 async def test_a_limit_ends_the_run_with_what_there_is(home: Path, limits: Limits, limit: str, turns: int) -> None:
@@ -108,7 +109,7 @@ async def test_the_cap_of_a_call_holds_for_a_run(home: Path) -> None:
 
 
 class Tree:
-    """The root asks `count` delegates at once; each says something, calls a tool sometimes, and costs what luck says."""
+    """The root asks `count` delegates at once; each reply costs what luck says, up to what was reserved for it."""
 
     def __init__(self, count: int, seed: int) -> None:
         self.count = count
@@ -119,7 +120,11 @@ class Tree:
         self.asked += 1
         for _ in range(self.luck.randrange(3)):
             await anyio.lowlevel.checkpoint()
-        usage = Usage(input=self.luck.randrange(1, 60), output=self.luck.randrange(1, 40))
+        assert request.max_tokens is not None
+        usage = Usage(
+            input=self.luck.randint(1, estimate_tokens(request)),
+            output=self.luck.randint(1, min(40, request.max_tokens)),
+        )
         last = request.messages[-1]
         offered = {tool.name for tool in request.tools}
         if "ask_worker" in offered and not any(isinstance(part, ToolResult) for part in last.parts):

@@ -250,3 +250,10 @@ def test_a_glob_matches_what_its_stars_are_filled_with(pieces: list[str], fillin
 def test_a_long_glob_takes_no_exponential_time() -> None:
     assert not matches("*a" * 30 + "b", "a" * 5000)
     assert literals("a*b*") == 2
+
+
+def test_a_provider_alone_means_its_balanced_model() -> None:
+    catalog = load()
+    assert catalog.find("openai") is catalog.find("openai:balanced")
+    with pytest.raises(UnknownModel, match="alibaba is a provider; name one of its models: alibaba:<model>"):
+        catalog.find("alibaba")

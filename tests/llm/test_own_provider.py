@@ -93,3 +93,15 @@ async def test_adding_an_openai_compatible_provider_is_one_toml_file_and_works_a
     assert body["tools"][0]["function"]["name"] == "weather"
     assert [message["role"] for message in body["messages"]] == ["user", "assistant", "tool"]
     assert body["messages"][2]["tool_call_id"] == "call_9"
+
+
+async def test_a_provider_of_the_users_own_is_what_auto_asks_when_it_is_the_only_one(home: Path) -> None:
+    models = Reply(body=b'{"data":[{"id":"tiny-1"}]}')
+    usage = {"prompt_tokens": 3, "completion_tokens": 1}
+    with FaultServer([models, stream({"content": "me"}, finish="stop", usage=usage)]) as server:
+        (home / "providers").mkdir()
+        (home / "providers" / "tiny.toml").write_text(f'base_url = "{server.url}/v1"\n[auth]\nrequired = false\n')
+        settings = config.load(environment={"MCP_LLM_HOME": str(home), "MCP_LLM_DISCOVER": "0"})
+        async with open_app(settings) as service:
+            result = await generate(service, Ask(prompt="who?"))
+    assert (result.provider, result.model_used, result.response) == ("tiny", "tiny-1-2026", "me")

@@ -35,8 +35,7 @@ def test_the_definitions_of_the_default_tools_stay_cheap(config: Config, report:
     counted = {tool["name"]: tokens(tool) for tool in definitions(config)}
     report.append(f"tool definitions, tokens at most: {counted}, together {sum(counted.values())}")
     assert len(counted) <= 6
-    # Four more core tools are to come: each has its share of the 3,000.
-    assert sum(counted.values()) <= 3000 * len(counted) / 6 + 500
+    assert sum(counted.values()) <= 3000
 
 
 async def test_every_tool_says_what_it_is_and_what_it_does_to_the_world(server: Any, mode: Any) -> None:

@@ -152,5 +152,5 @@ COMPARE_MODELS = publish(
     title="Compare models",
     description="Ask several models the same at once: answers side by side, checks, judges, a tested verdict.",
     output=OUTPUT,
-    annotations=ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=False),
+    annotations=ToolAnnotations(read_only_hint=True, destructive_hint=False),
 )

@@ -84,7 +84,7 @@ def publish(
 
 
 def compact(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same schema in fewer tokens: no titles, no null defaults, and `anyOf [T, null]` as T: null is leaving out."""
+    """The same schema in fewer tokens: no titles, no defaults that are nothing, and `anyOf [T, null]` as T: null is leaving out."""
     return {key: _compact(key, value) for key, value in schema.items() if key not in {"title", "description"}}
 
 
@@ -98,7 +98,9 @@ def _one(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     schema = {
-        key: value for key, value in schema.items() if key != "title" and not (key == "default" and value is None)
+        key: value
+        for key, value in schema.items()
+        if key != "title" and not (key == "default" and value in (None, False))
     }
     options = schema.get("anyOf")
     if isinstance(options, list):

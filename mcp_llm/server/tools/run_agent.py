@@ -92,5 +92,5 @@ RUN_AGENT = publish(
     title="Run an agent",
     description="Hand a task to an agent that uses the tools of MCP servers until it is done.",
     output=OUTPUT,
-    annotations=ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=False),
+    annotations=ToolAnnotations(read_only_hint=False, destructive_hint=True),
 )

@@ -200,5 +200,5 @@ RUNS = publish(
     title="Runs",
     description="What is running or has run: wait for it, read it page by page, cancel, resume or answer it.",
     output=OUTPUT,
-    annotations=ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False),
+    annotations=ToolAnnotations(read_only_hint=False, destructive_hint=False),
 )
