@@ -32,6 +32,14 @@ MAX_PROJECT_LINE: Final = 2000
 """Dotted keys cost the TOML parser their length squared."""
 PROJECT_TABLES: Final = frozenset({"default", "aliases", "tiers", "contexts", "fallbacks", "prefer"})
 """What a project's own file may set: which model answers, nothing that reaches further."""
+OURS: Final = re.compile(r"MCP_LLM_.+|OLLAMA_HOST|.+_(BASE_URL|ENDPOINT|RESOURCE|REGION)|(.+_)?(HTTPS?|ALL|NO)_PROXY", re.I)
+"""Variables that are read where the user sets them, and ignored where a folder does."""
+_NO_KEY: Final = frozenset({"not-set", "none"})
+_PLACEHOLDER: Final = re.compile(
+    r"(?ix) .*(\.\.\.|…).* | <.*> | \$?\{.*\} | (.*[-_ ])?your[-_ ].* | (.*[-_ ])?your(api)?(key|token)(here)?"
+    r"| (\w{1,6}[-_])*(x{3,}|\*{3,}) | (api|secret)?[-_ ]?(key|token)([-_ ]?here)? | to-?do | change[-_ ]?me"
+    r"| (replace|insert|paste|add)[-_ ](me|key|api|it|token)([-_ ].*)? | placeholder | not-set | none"
+)
 _KEY_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*(_API_KEY|_TOKEN|_KEY|_AUTH_TOKEN)(_[A-Z0-9_]+)?")
 
 
@@ -63,11 +71,20 @@ class Config:
         ):
             for name in names:
                 value = (values.get(name) or "").strip()
-                if value and value.lower() not in {"not-set", "none", "changeme", "your-api-key", "your-key-here"}:
+                if value and not placeholder(value):
                     if any(ord(char) < 33 or ord(char) > 126 for char in value):
                         raise ConfigError(f"{name} ({where}) holds white space or characters no key has; set it again")
                     return name, SecretStr(value), where
         return self._keychain(names) if self.settings.keychain else None
+
+    def left_open(self, names: Sequence[str]) -> str | None:
+        """What says that one of these variables holds a placeholder instead of a key; None where none does."""
+        for values in (self._environment, self._project_env, self._user_env):
+            for name in names:
+                value = (values.get(name) or "").strip()
+                if value and value.lower() not in _NO_KEY and placeholder(value):
+                    return f"{name} is a placeholder (`{value[:40]}`)"
+        return None
 
     def variable(self, name: str) -> str | None:
         """A variable that is no key (a base URL, a proxy): from the environment or the user's own .env only."""
@@ -116,11 +133,11 @@ def load(
     if (cwd / ".env") != (folder / ".env"):
         raw = _read_env(cwd / ".env", problems, "working folder")
         project_env = {name: value for name, value in raw.items() if _KEY_NAME.fullmatch(name)}
-        dropped = sorted(name for name in raw if name not in project_env and name.endswith(("_BASE_URL", "_PROXY")))
+        dropped = sorted(name for name in raw if name not in project_env and OURS.fullmatch(name))
         if dropped:
             problems.append(
                 f".env in the working folder sets {', '.join(dropped)}: ignored, since a folder may not move your keys "
-                "to another host. Set it in the environment or in the config folder's .env."
+                "to another host or say how this program works. Set it in the environment or in the config folder's .env."
             )
     layers.append(_from_environment({**user_env, **env}))
     layers.append(dict(overrides or {}))
@@ -138,6 +155,11 @@ def load(
         _user_env=user_env,
         _project_env=project_env,
     )
+
+
+def placeholder(value: str) -> bool:
+    """Whether a key's value is what a sample file or a manual has in its place: `...`, `sk-...`, `<key>`, `YOUR_KEY`."""
+    return _PLACEHOLDER.fullmatch(value) is not None
 
 
 def folders() -> tuple[Path, Path]:

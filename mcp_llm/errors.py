@@ -42,7 +42,7 @@ class MissingKey(ConfigError):
 
     kind = "missing_key"
 
-    def __init__(self, provider: str, variables: Sequence[str], *, key_url: str | None = None) -> None:
+    def __init__(self, provider: str, variables: Sequence[str], *, key_url: str | None = None, why: str | None = None) -> None:
         self.provider = provider
         self.variables = tuple(variables)
         names = " or ".join(self.variables)
@@ -51,7 +51,7 @@ class MissingKey(ConfigError):
         super().__init__(
             f"{names} is not set, so {provider} cannot be asked. Put `{first}=...` "
             f"in .env in the working folder, in the user's config folder, or in the environment.{where} "
-            "To try without any key, use model='demo'."
+            "To try without any key, use model='demo'." + (f" {why}; that is no key." if why else "")
         )
 
 

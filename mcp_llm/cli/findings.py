@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mcp_llm import __version__
 from mcp_llm.errors import ConfigError, Error
+from mcp_llm.llm.access import mask
 
-from .masks import mask, masked
+from .masks import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,21 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-LONG: Final = 20
-"""Characters from which on the last four are shown."""
+from mcp_llm.llm.access import mask
+
 _SECRET: Final = re.compile(
     r"(?i)(^|[_.-])(key|token|secret|password|authorization|cookie|credential)s?$|^(api|x-).*key$"
 )
 _NOT_SECRET: Final = frozenset({"max_tokens", "day_tokens", "tokens"})
 _LOGIN: Final = re.compile(r"(?<=://)[^/@\s]+@")
-
-
-def mask(key: str) -> str:
-    """`sk-…abcd`: the kind of key and its end, only where the key is long."""
-    if len(key) < LONG:
-        return "…"
-    head = re.match(r"[A-Za-z]{1,4}[-_]", key)
-    return f"{head[0] if head else ''}…{key[-4:]}"
 
 
 def masked(value: Any, name: str = "", *, inside_headers: bool = False) -> Any:

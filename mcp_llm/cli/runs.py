@@ -181,7 +181,7 @@ def export(run_id: str, jsonl: bool) -> int:
 def _do(work: Callable[[App], Awaitable[T]]) -> T | int:
     """What the work gives, or the exit code where a signal ended it."""
     try:
-        return running.run(work)  # type: ignore[arg-type]  # what `running` opens is an App
+        return running.run(work)
     except running.Interrupted as exc:
         return exc.code
 

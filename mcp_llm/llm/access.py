@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from mcp_llm.catalog import address
-from mcp_llm.errors import ConfigError, MissingKey
+from mcp_llm.errors import AuthError, ConfigError, MissingKey
 
 if TYPE_CHECKING:
     from mcp_llm.catalog.find import Target
     from mcp_llm.catalog.schema import Provider
     from mcp_llm.config import Config
     from mcp_llm.errors import ProviderError
+    from mcp_llm.errors import ProviderError
 
 SHORTEST: Final = 8
 """Keys with fewer characters are words (`ollama`), not secrets."""
+LONG: Final = 20
+"""Characters of a key from which on its last four are shown."""
+MAX_MESSAGE: Final = 500
+"""Characters of a provider's own words that are kept."""
 MAX_MESSAGE: Final = 500
 """Characters of a provider's own words that are kept."""
 
@@ -50,7 +55,8 @@ class Access:
                 self._pattern = None
                 found |= {name: value.replace("{key}", secret) for name, value in provider.auth.headers.items()}
             elif provider.auth.required and not provider.local:
-                raise MissingKey(provider_id, variables, key_url=provider.auth.url)
+                why = self.config.left_open(variables)
+                raise MissingKey(provider_id, variables, key_url=provider.auth.url, why=why)
             self._headers[provider_id] = found
         return found
 
@@ -73,6 +79,23 @@ class Access:
             error.__cause__ = None
             error.__suppress_context__ = True
         return error
+
+    def blamed(self, error: ProviderError, provider_id: str, provider: Provider) -> ProviderError:
+        """The error with no key in its text; where the key was refused, with which one it was and where it is set."""
+        error.message = self.redacted(error.message)[:MAX_MESSAGE]
+        if isinstance(error, AuthError):
+            error.message = f"{error.message.rstrip().removesuffix('.')}. {self._key(provider_id, provider, error.status)}"
+        return error
+
+    def _key(self, provider_id: str, provider: Provider, status: int | None) -> str:
+        variables = self.variables(provider_id, provider)
+        if (found := self.config.find_key(variables)) is None:
+            return f"No key was sent: {variables[0]} is not set."
+        name, secret, where = found
+        place = where if where.startswith(".env") else f"the {where}"
+        fix = "it may not do this, give it the right or replace it" if status == 403 else "replace it"
+        made = f"; keys are made at {provider.auth.url}" if provider.auth.url else ""
+        return f"The key is {name} from {place} ({mask(secret.get_secret_value())}): {fix}{made}."
 
     def has_key(self, provider_id: str, provider: Provider) -> bool:
         """Whether a call could be tried: the key is there, or none is needed."""
@@ -135,3 +158,11 @@ def _forms(secret: str) -> set[str]:
 
 def _variable(provider_id: str, suffix: str) -> str:
     return f"{re.sub(r'[^A-Z0-9]', '_', provider_id.upper())}_{suffix}"
+
+
+def mask(key: str) -> str:
+    """`sk-…abcd`: the kind of key and its end, only where the key is long."""
+    if len(key) < LONG:
+        return "…"
+    head = re.match(r"[A-Za-z]{1,4}[-_]", key)
+    return f"{head[0] if head else ''}…{key[-4:]}"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .journal import Journal
     from .store import RunInfo, RunStore
 
+SETTLE: Final = 1.0
+"""Seconds before the first look: a server that starts has its first question to answer before."""
 SOON: Final = 0.05
 """Seconds after a lease's end at which it is looked for."""
 
@@ -69,6 +71,7 @@ class Resumers:
         """
         if not any(one.automatic for one in self._by_kind.values()):
             return
+        await anyio.sleep(SETTLE)
         while True:
             try:
                 for run_id, kind in await runs.expired():
