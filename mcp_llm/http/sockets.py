@@ -21,6 +21,7 @@ import httpcore2
 from mcp_llm.errors import ProviderError
 
 from .connection_errors import unreachable
+from .direct import Direct
 
 if TYPE_CHECKING:
     import ssl
@@ -260,19 +261,20 @@ class Dialer(httpcore2.AsyncNetworkBackend):
 
     def connection(self, scheme: bytes, host: bytes, port: int | None) -> Connection:
         """A connection to this origin, through the proxy if there is one; it is opened by its first request."""
-        proxy = None
-        if self._proxy is not None:
-            parts = urlsplit(self._proxy)
-            proxy = httpcore2.Proxy(
-                f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
-                auth=(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
-                ssl_context=self._tls() if parts.scheme == "https" else None,
-            )
         secure = scheme == b"https"
+        port = port or (443 if secure else 80)
+        if self._proxy is None:
+            return Direct(self, host.decode(), port, self._tls if secure else None)
+        parts = urlsplit(self._proxy)
+        proxy = httpcore2.Proxy(
+            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
+            auth=(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
+            ssl_context=self._tls() if parts.scheme == "https" else None,
+        )
         pool = httpcore2.AsyncConnectionPool(
             ssl_context=self._tls() if secure else None, proxy=proxy, network_backend=self
         )
-        return pool.create_connection(httpcore2.Origin(scheme, host, port or (443 if secure else 80)))
+        return pool.create_connection(httpcore2.Origin(scheme, host, port))
 
     async def connect_tcp(
         self,
