@@ -32,7 +32,9 @@ MAX_PROJECT_LINE: Final = 2000
 """Dotted keys cost the TOML parser their length squared."""
 PROJECT_TABLES: Final = frozenset({"default", "aliases", "tiers", "contexts", "fallbacks", "prefer"})
 """What a project's own file may set: which model answers, nothing that reaches further."""
-OURS: Final = re.compile(r"MCP_LLM_.+|OLLAMA_HOST|.+_(BASE_URL|ENDPOINT|RESOURCE|REGION)|(.+_)?(HTTPS?|ALL|NO)_PROXY", re.I)
+OURS: Final = re.compile(
+    r"MCP_LLM_.+|OLLAMA_HOST|.+_(BASE_URL|ENDPOINT|RESOURCE|REGION)|(.+_)?(HTTPS?|ALL|NO)_PROXY", re.I
+)
 """Variables that are read where the user sets them, and ignored where a folder does."""
 _NO_KEY: Final = frozenset({"not-set", "none"})
 _PLACEHOLDER: Final = re.compile(
@@ -137,7 +139,7 @@ def load(
         if dropped:
             problems.append(
                 f".env in the working folder sets {', '.join(dropped)}: ignored, since a folder may not move your keys "
-                "to another host or say how this program works. Set it in the environment or in the config folder's .env."
+                "to another host or say how this works. Set it in the environment or in the config folder's .env."
             )
     layers.append(_from_environment({**user_env, **env}))
     layers.append(dict(overrides or {}))
@@ -158,7 +160,7 @@ def load(
 
 
 def placeholder(value: str) -> bool:
-    """Whether a key's value is what a sample file or a manual has in its place: `...`, `sk-...`, `<key>`, `YOUR_KEY`."""
+    """Whether a value is what samples and manuals have in a key's place: `...`, `sk-...`, `<key>`, `YOUR_KEY`."""
     return _PLACEHOLDER.fullmatch(value) is not None
 
 

@@ -42,7 +42,9 @@ class MissingKey(ConfigError):
 
     kind = "missing_key"
 
-    def __init__(self, provider: str, variables: Sequence[str], *, key_url: str | None = None, why: str | None = None) -> None:
+    def __init__(
+        self, provider: str, variables: Sequence[str], *, key_url: str | None = None, why: str | None = None
+    ) -> None:
         self.provider = provider
         self.variables = tuple(variables)
         names = " or ".join(self.variables)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
 Tier: TypeAlias = Literal["pro", "balanced", "lite"]
 USD: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Pack: TypeAlias = Literal["core", "media", "ops", "workflow"]
 
 
@@ -35,17 +36,17 @@ class Route(Table):
 class Timeouts(Table):
     """Seconds: until connected, until the first byte, between bytes, for the whole call."""
 
-    connect: PositiveFloat = 10
-    first_byte: PositiveFloat = 60
-    idle: PositiveFloat = 60
-    total: PositiveFloat = 600
+    connect: Seconds = 10
+    first_byte: Seconds = 60
+    idle: Seconds = 60
+    total: Seconds = 600
 
 
 class Retries(Table):
     """How often one target is tried, and how long a wait is honoured, in seconds."""
 
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
-    max_wait: PositiveFloat = 60
+    max_wait: Seconds = 60
 
 
 class Budget(Table):
@@ -87,8 +88,8 @@ class Server(Table):
     cwd: str | None = None
     url: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
-    start_timeout_s: PositiveFloat = 15
-    call_timeout_s: PositiveFloat = 120
+    start_timeout_s: Seconds = 15
+    call_timeout_s: Seconds = 120
     allow: tuple[str, ...] | None = None
     """Globs of the tools that are offered; None offers all."""
     deny: tuple[str, ...] = ()
@@ -117,13 +118,13 @@ class Agents(Table):
     calls: PositiveInt = 500
     calls_a_turn: PositiveInt = 32
     parallel: PositiveInt = 8
-    seconds: PositiveFloat = 1800
+    seconds: Seconds = 1800
     depth: NonNegativeInt = 5
     children: NonNegativeInt = 16
     runs: PositiveInt = 64
     unpriced_tokens: PositiveInt = 2_000_000
     """What holds in the place of the default `usd` for a model whose price nobody knows."""
-    approval_s: PositiveFloat = 300
+    approval_s: Seconds = 300
     """Seconds a question for approval stays open; then the answer is no."""
     servers: tuple[str, ...] = ("*",)
     """Globs of the servers that an agent gets which names none."""
@@ -164,7 +165,7 @@ class Settings(Table):
     max_calls: PositiveInt = 1000
     """Calls in flight in one process; more are answered Busy."""
     ca_file: str | None = None
-    soft_deadline: PositiveFloat | None = None
+    soft_deadline: Seconds | None = None
     """Seconds after which a call that goes on hands back a run id; None is what is known of the host."""
     ledger: bool = True
     keep_answers_days: NonNegativeInt = 30

@@ -105,14 +105,15 @@ def command(line: str, machine: Machine) -> None:
 
 
 def key(line: str, machine: Machine) -> None:
-    """A line that puts a key into a file: run with a key in the place of the placeholder, it has to be found there."""
+    """A line that puts a key into a file: with a key in the placeholder's place, it has to be found there."""
     assert "YOUR-KEY" in line
     line = line.replace("YOUR-KEY", "0123456789")
     assert machine.run("bash", "-euc", line).returncode == 0
     name = re.findall(r"[A-Z_]+_KEY", line)
     found = machine.config().find_key(name)
     assert found is not None
-    assert (found[0], found[1].get_secret_value(), found[2]) == (name[0], "sk-ant-0123456789", ".env in the working folder")
+    told = (found[0], found[1].get_secret_value(), found[2])
+    assert told == (name[0], "sk-ant-0123456789", ".env in the working folder")
 
 
 def ci_lines() -> set[str]:

@@ -81,6 +81,13 @@ class Catalog:
         """The ids of providers that are only in the user's files."""
         return tuple(name for name, source in self._sources.items() if source.file is None and source.layers)
 
+    def moved(self) -> Iterator[tuple[str, str, str]]:
+        """(provider of the package's, the user's file that gives it another base URL, that URL)."""
+        for name, source in self._sources.items():
+            for layer in source.layers if source.file is not None else ():
+                if layer.text and isinstance(url := layer.data.get("base_url"), str):
+                    yield name, layer.origin, url
+
     @cached_property
     def providers(self) -> Mapping[str, Provider]:
         """All providers by id. Parses every file: for lists, not for one call."""

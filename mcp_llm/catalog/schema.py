@@ -184,6 +184,8 @@ class Provider(Strict):
     """Beginnings of bare model ids that belong here (`claude-`)."""
     open: bool = False
     """What it serves is not ours to know (a router, deployments, a local server): no warning for an unknown id."""
+    open_list: bool = False
+    """Its model list is given to anybody: that it answers says nothing about the key."""
     retired: str | None = None
     """Why it cannot be asked any more, and what to use instead."""
     prices: str | None = None

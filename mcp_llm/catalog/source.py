@@ -187,7 +187,7 @@ def _complete(provider_id: str, data: Mapping[str, Any]) -> dict[str, Any]:
     quirks = data.get("quirks", {})
     if chat == "openai" and isinstance(quirks, dict) and isinstance(quirks.get("chat", {}), dict):
         data["quirks"] = {**quirks, "chat": {**COMPATIBLE, **quirks.get("chat", {})}}
-    return {"open": True, **data}
+    return {"open": True, "open_list": True, **data}
 
 
 def _wrong(provider: Provider) -> tuple[tuple[str, ...], str] | None:

@@ -151,6 +151,7 @@ class Shown:
         elif self._given["as_json"]:
             said = event.model_dump(mode="json", exclude_none=True, include={"error", "kind", "provider", "partial"})
             terminal.dump({"error": said, "run_id": self._run_id})
+            error.add_note(terminal.TOLD)
 
 
 async def _yes(_: dict[str, Any]) -> Any:

@@ -139,6 +139,7 @@ class Whole:
     def fail(self, error: BaseException) -> None:
         """The error as data."""
         terminal.dump({"error": described(error, "".join(self._text)), "run_id": self._run_id})
+        error.add_note(terminal.TOLD)
 
 
 class Events:

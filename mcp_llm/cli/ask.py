@@ -163,13 +163,14 @@ def use_prompt(prompts: Prompts, name: str, arguments: dict[str, str], ask: Ask)
 
 async def _quote(service: Service, ask: Ask, *, as_json: bool) -> int:
     from mcp_llm.llm.generate import estimate
+    from mcp_llm.types.result import dollars
 
     quote = await estimate(service, ask)
     if as_json:
         terminal.dump(quote)
         return 0
     least, most = (
-        "unknown" if quote[name] is None else f"${quote[name]:.6g}" for name in ("usd_at_least", "usd_at_most")
+        "unknown" if quote[name] is None else dollars(quote[name]) for name in ("usd_at_least", "usd_at_most")
     )
     terminal.line(f"{quote['provider']}:{quote['model']} ({quote['because']})")
     terminal.line(f"about {quote['input_tokens']:,} tokens in; cost: at least {least}, at most {most}")

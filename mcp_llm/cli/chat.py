@@ -103,7 +103,9 @@ class Talk:
         """The session's sums; a sum of which a part is unknown says so."""
         priced = [one.cost.usd for one in self.turns if one.cost.usd is not None]
         unknown = len(self.turns) - len(priced)
-        known = f"${sum(priced):.6g}" if priced or not unknown else ""
+        from mcp_llm.types.result import dollars
+
+        known = dollars(sum(priced)) if priced or not unknown else ""
         cost = " + ".join(words for words in (known, f"{unknown} of unknown price" if unknown else "") if words)
         tokens_in, tokens_out = (_sum([getattr(one.usage, name) for one in self.turns]) for name in ("input", "output"))
         return f"{len(self.turns)} answer(s) · {tokens_in} tokens in · {tokens_out} out · {cost}"

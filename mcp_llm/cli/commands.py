@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
@@ -56,6 +58,17 @@ class Lazy(click.Group):
         command: click.Command = import_module(f"{__package__}.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names. Raises UsageError with the command that was probably meant."""
+        name = args[0]
+        if name in TABLE or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        near = get_close_matches(name, TABLE, n=1)
+        meant = f"mcp-llm {near[0]}" if near else 'mcp-llm ask "..."'
+        raise click.UsageError(f"there is no command {name[:80]!r}. Did you mean `{meant}`?", ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in the help, without loading anything."""
         with formatter.section("Commands"):
@@ -76,12 +89,15 @@ def commands() -> None:
     terminal.prepare()
     code: object
     try:
-        code = group.main(prog_name="mcp-llm", standalone_mode=False)
+        code = group.main(_arguments(sys.argv[1:]), prog_name="mcp-llm", standalone_mode=False)
         terminal.flush()
     except click.ClickException as exc:
+        _as_data("usage", exc.format_message())
         exc.show()
         code = exc.exit_code
     except Error as exc:
+        if terminal.TOLD not in getattr(exc, "__notes__", ()):
+            _as_data(exc.kind, str(exc))
         terminal.problem(str(exc))
         code = exit_code(exc)
     except (KeyboardInterrupt, click.Abort):
@@ -93,6 +109,18 @@ def commands() -> None:
     except Exception as exc:
         code = _unforeseen(exc)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _arguments(given: list[str]) -> list[str]:
+    """`help` and `help ask` as the flag says it."""
+    return [*given[1:2], "--help"] if given[:1] == ["help"] else given
+
+
+def _as_data(kind: str, words: str) -> None:
+    """Whoever asked for JSON reads stdout only: the error that came before there was an answer goes there too."""
+    if "--json" in sys.argv[1:]:
+        with suppress(terminal.Gone):
+            terminal.dump({"error": {"kind": kind, "error": words}})
 
 
 def exit_code(error: BaseException) -> int:

@@ -78,6 +78,7 @@ def command(prompt: tuple[str, ...], **given: Any) -> int:
             from .answers import described
 
             terminal.dump({"error": described(exc)})
+            exc.add_note(terminal.TOLD)
         raise
     except running.Interrupted as exc:
         terminal.problem("interrupted; answers that had arrived are kept: mcp-llm runs list")

@@ -7,9 +7,13 @@ from typing import Any, Final
 
 import click
 
+from mcp_llm.errors import ToolFailed
+
 from . import hosts, running, terminal
+from .vocabulary import spoken
 
 PROMPT: Final = "In one sentence: what is the Model Context Protocol?"
+STEPS: Final = ("starting the server", "listing the tools", "list_models", "generate")
 MODULE: Final = ("-m", "mcp_llm", "serve")
 
 
@@ -28,6 +32,7 @@ def command(prompt: str, as_json: bool) -> int:
 
     config = running.load()
     steps: list[dict[str, Any]] = []
+    failed: str | None = None
 
     def tell(step: str, data: dict[str, Any]) -> None:
         steps.append({"step": step, **data})
@@ -41,18 +46,29 @@ def command(prompt: str, as_json: bool) -> int:
         anyio.run(lambda: running.attended(work, last=True))
     except running.Interrupted as exc:
         return exc.code
+    except ToolFailed as exc:
+        failed = spoken(str(exc))
+        if not as_json:
+            terminal.line(terminal.fold(_failure(len(steps), failed), terminal.width(sys.stdout)))
     home = config.variable("MCP_LLM_HOME")
     found = hosts.snippets({"MCP_LLM_HOME": home} if home else {})
     if as_json:
-        terminal.dump({"steps": steps, "hosts": found})
-        return 0
+        terminal.dump({"steps": steps, **({"error": failed} if failed else {}), "hosts": found})
+        return 1 if failed else 0
     terminal.line("\nTo use it from a host, paste:")
     for one in found:
         terminal.line(f"\n# {one['host']}: {one['where']}\n{one['paste']}")
     terminal.line(
         "\nKeys go into .env in the config folder (`mcp-llm config path` is beside it), not into these files."
     )
-    return 0
+    return 1 if failed else 0
+
+
+def _failure(done: int, words: str) -> str:
+    """The step that failed, and who is to blame: before the tools are listed the server, later what it asks."""
+    step = STEPS[min(done, len(STEPS) - 1)]
+    told = f"{done + 1}. {step} failed: {words.rstrip().removesuffix('.')}."
+    return f"{told} The server itself works; `mcp-llm doctor --check` says what to mend." if done > 1 else told
 
 
 def _words(number: int, step: str, data: dict[str, Any]) -> str:

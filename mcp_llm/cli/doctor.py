@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -9,6 +10,7 @@ import click
 from mcp_llm.errors import ConfigError
 
 from . import running, terminal
+from .vocabulary import spoken
 
 if TYPE_CHECKING:
     from mcp_llm.app import App
@@ -16,19 +18,23 @@ if TYPE_CHECKING:
 
     from .findings import Finding
 
+MOST: Final = 8
+"""Providers without a key that are listed."""
 COLOURS: Final = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Also make one free call to each configured provider.")
 @click.option("--host", is_flag=True, help="Also say what a host can expect of the server.")
+@click.option("--all", "everything", is_flag=True, help="Also every provider that has no key.")
 @click.option("--json", "as_json", is_flag=True)
-def command(check: bool, host: bool, as_json: bool) -> int:
+def command(check: bool, host: bool, everything: bool, as_json: bool) -> int:
     """Say what was found where, what is wrong, and how to mend it.
 
     Exit code 0 when a real model can be asked (with --check: when one answers), 1 when only the demo can.
     """
     from . import findings
+    from .mistakes import mistakes
 
     found: list[Finding] = []
     able: list[str] = []
@@ -43,8 +49,9 @@ def command(check: bool, host: bool, as_json: bool) -> int:
         async def work(app: App) -> None:
             service: Service = app
             found.extend(findings.settings(config))
+            found.extend(mistakes(service))
             found.extend(await findings.state(service))
-            found.extend(findings.keys(service))
+            found.extend(findings.keys(service, most=None if everything or as_json else MOST))
             found.extend(await findings.local(service))
             found.extend(await findings.force(service))
             able.extend(await _able(service, found, check=check))
@@ -74,7 +81,7 @@ async def _able(service: Service, found: list[Finding], *, check: bool) -> list[
     if not check:
         return ids
     states = await health.check(service, ids)
-    found.extend(findings.checked(states))
+    found.extend(findings.checked(service, states))
     return [one.provider_id for one in states if one.available is not False]
 
 
@@ -118,10 +125,17 @@ def _tell(found: list[Finding], able: list[str]) -> None:
         words = f"{one.level:<8}"
         terminal.write("  ")
         terminal.write(terminal.mark(words, COLOURS[one.level]), raw=True)
-        terminal.line(one.text)
+        terminal.line(_folded(one.text, 10))
         if one.fix:
-            terminal.line(f"          -> {one.fix}")
+            terminal.line(f"          -> {_folded(one.fix, 13)}")
     problems = sum(one.level == "problem" for one in found)
     words = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "nothing is wrong"
     can = f"can be asked: {', '.join(able)}" if able else "only the built-in demo can be asked"
     terminal.line(f"\n{words}; {can}")
+
+
+def _folded(text: str, margin: int) -> str:
+    """The text in the words of the command line, as a column that begins after so many others."""
+    columns = terminal.width(sys.stdout)
+    folded = terminal.fold(spoken(text), None if columns is None else columns - margin)
+    return folded.replace("\n", "\n" + " " * margin)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mcp_llm.llm.service import Service
 
 PACKAGES: Final = ("mcp", "pydantic", "anyio", "httpx2", "click", "genai-prices")
+WAY: Final = "put NAME=... into .env in the config folder, or into the environment of the host that starts the server"
 PROXIES: Final = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY")
 
 
@@ -84,9 +85,9 @@ def _notes(service: Service) -> list[Finding]:
     return [Finding("state", "problem", words, fix) for words in service.runs.store.notes]
 
 
-def keys(service: Service) -> Iterator[Finding]:
-    """Per provider: the key that was found and where, what is lacking, what moved its address."""
-    lacking: list[str] = []
+def keys(service: Service, *, most: int | None = None) -> Iterator[Finding]:
+    """Per provider: the key that was found and where, what moved its address; the first `most` that lack one."""
+    lacking: list[tuple[int, str, str]] = []
     for provider_id, provider in service.catalog.providers.items():
         if provider_id == "demo":
             continue
@@ -106,18 +107,21 @@ def keys(service: Service) -> Iterator[Finding]:
                 yield Finding("keys", "note", f"{words}; {provider.retired}")
             else:
                 yield Finding("keys", "ok", words)
+        elif (unfit := service.config.left_open(variables)) is not None:
+            url = f"; keys are made at {provider.auth.url}" if provider.auth.url else ""
+            yield Finding("keys", "problem", f"{provider_id}: {unfit}", f"put a key in its place, or take it out{url}")
         elif provider.auth.required and not provider.local and not provider.retired:
-            lacking.append(variables[0])
-    if lacking:
-        fix = "put NAME=... into .env in the config folder, or into the environment of the host that starts the server"
-        yield Finding("keys", "note", f"not set: {', '.join(lacking)}", fix)
+            lacking.append((provider.rank, provider_id, variables[0]))
+    lacking.sort()
+    told = [f"{provider_id}: {variable} is not set" for _, provider_id, variable in lacking[:most]]
+    if more := len(lacking) - len(told):
+        told.append(f"{more} more providers have no key: `mcp-llm doctor --all` lists them")
+    for words in told:
+        yield Finding("keys", "note", words, WAY if words == told[-1] else None)
 
 
 def _address(service: Service, provider_id: str, provider: Provider, *, keyed: bool) -> Iterator[Finding]:
-    own = f"{provider_id.upper().replace('-', '_')}_BASE_URL"
-    moved = next((name for name in (own, *provider.base_url_env) if service.config.variable(name)), None)
-    if moved is None and provider_id in service.config.settings.providers:
-        moved = "the settings" if "base_url" in service.config.settings.providers[provider_id] else None
+    moved = _mover(service, provider_id, provider)
     try:
         url = service.access.base_url(provider_id, provider)
     except ConfigError as exc:
@@ -126,6 +130,15 @@ def _address(service: Service, provider_id: str, provider: Provider, *, keyed: b
         return
     if moved is not None:
         yield Finding("keys", "note", f"{provider_id}: its address is {masked(url)}, from {moved}")
+
+
+def _mover(service: Service, provider_id: str, provider: Provider) -> str | None:
+    """What gives it another address than its file does; None where nothing does."""
+    own = f"{provider_id.upper().replace('-', '_')}_BASE_URL"
+    moved = next((name for name in (own, *provider.base_url_env) if service.config.variable(name)), None)
+    if moved is None and "base_url" in service.config.settings.providers.get(provider_id, {}):
+        moved = "the settings"
+    return moved
 
 
 async def local(service: Service) -> list[Finding]:
@@ -178,13 +191,27 @@ def tools(config: Config) -> Finding:
     return Finding("tools", "ok", f"{len(listed)} ({names}), about {tokens:,} tokens of definitions")
 
 
-def checked(found: list[ProviderHealth]) -> Iterator[Finding]:
+def checked(service: Service, found: list[ProviderHealth]) -> Iterator[Finding]:
     """What the providers said when they were asked."""
     for one in found:
         if one.available:
             count = "" if one.models_available is None else f", {one.models_available} models"
-            yield Finding("check", "ok", f"{one.provider_id}: the key works ({one.latency_ms} ms{count})")
+            words = _proved(service, one.provider_id)
+            yield Finding("check", "ok", f"{one.provider_id}: {words[0]} ({one.latency_ms} ms{count}){words[1]}")
         elif one.available is None:
             yield Finding("check", "note", f"{one.provider_id}: cannot be checked for free; {one.detail or ''}")
         else:
             yield Finding("check", "problem", f"{one.provider_id}: {one.detail or 'fails'}", "mend the key or address")
+
+
+def _proved(service: Service, provider_id: str) -> tuple[str, str]:
+    """What a model list that came says of the key."""
+    provider = service.catalog.provider(provider_id)
+    if service.config.find_key(service.access.variables(provider_id, provider)) is None:
+        return "answers", ""
+    moved = {name for name, _, _ in service.catalog.moved()} | set(service.catalog.own_ids)
+    if provider_id in moved or provider.local or _mover(service, provider_id, provider):
+        return "answers", "; the key was not tested, servers like this often list models without looking at it"
+    if provider.open_list:
+        return "answers", "; the key was not tested, this provider lists models without looking at it"
+    return "the key works", ""

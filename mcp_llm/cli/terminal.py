@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from typing import TYPE_CHECKING, Any, Final
+import textwrap
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
+
+from .vocabulary import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 INTERRUPTED: Final = 130
 GONE: Final = 141
+TOLD: Final = "told as JSON"
+"""A note on an error that stdout has as JSON already."""
 _BIDI: Final = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _UNSEEN: Final = (*range(0x20), *range(0x7F, 0xA0), *_BIDI)
 _ESCAPED: Final = {
@@ -75,8 +82,21 @@ def note(text: str, *, dim: bool = False, end: str = "\n") -> None:
 
 
 def problem(text: str) -> None:
-    """A line that says what went wrong."""
-    note(f"mcp-llm: {text}")
+    """A line that says what went wrong, in the words of the command line."""
+    note(fold(f"mcp-llm: {spoken(text)}", width(sys.stderr)))
+
+
+def width(stream: TextIO) -> int | None:
+    """The columns of the terminal that a stream is shown on; None where it is none."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def fold(text: str, columns: int | None, *, indent: str = "") -> str:
+    """The text with its long lines broken at word ends, what follows indented; as it is where `columns` is None."""
+    if columns is None:
+        return text
+    fill = partial(textwrap.fill, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(part if len(part) <= columns else fill(part, max(columns, 40)) for part in text.split("\n"))
 
 
 def mark(word: str, colour: str) -> str:

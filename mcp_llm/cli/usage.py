@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from mcp_llm.types.result import dollars
+
 from . import running, terminal
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def command(group_by: GroupBy, since: int, as_json: bool) -> int:
     if not rows:
         terminal.problem("no calls in that time")
         return 0
-    headers = (group_by, "calls", "failed", "in", "out", "cached", "cost")
+    headers = (group_by, "requests", "failed", "in", "out", "cached", "cost")
     lines = [_cells(row, row.key or "(none)") for row in rows]
     if len(rows) > 1:
         lines += [_cells(row, "total") for row in total]
@@ -82,7 +84,7 @@ def cost(row: Spend) -> str:
     """Dollars; `?` where no call's price is known, `+ ?` where some are not."""
     if row.usd is None:
         return "?"
-    known = "$0" if not row.usd else f"${row.usd:.6f}".rstrip("0") if row.usd < 1 else f"${row.usd:,.2f}"
+    known = dollars(row.usd)
     return f"{known} + ?" if row.unpriced else known
 
 

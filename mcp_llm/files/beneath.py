@@ -51,6 +51,7 @@ def read(path: str, roots: Sequence[str], limit: int) -> tuple[bytes, str]:
         raise Denied("No folder is allowed for files: list the allowed ones in the setting `files.roots`.")
     if "\0" in path or not path.strip():
         raise InvalidInput("The file path is empty or holds a NUL character: pass a plain path.")
+    roots = [root for root in roots if "\0" not in root]
     root, inside = _locate(path, roots)
     check_name(inside)
     if os.path.join(root, inside).startswith(_SYSTEM):

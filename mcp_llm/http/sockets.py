@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .deadlines import Clock
 
-Connection: TypeAlias = httpcore2.AsyncConnectionInterface
+Connection: TypeAlias = httpcore2.AsyncConnectionInterface | Direct
 
 HIGH_WATER = 256 * 1024
 """Unread bytes at which the peer is made to wait; asyncio reads at most as much again before it obeys."""
@@ -156,6 +156,11 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not await self.send(buffer):
+            raise httpcore2.WriteError("the connection was closed") from self._error
+
+    async def send(self, buffer: bytes) -> bool:
+        """Hand over bytes; whether the connection is still open."""
         # Headers and body come in two calls; held until the first read, they leave in one packet.
         if buffer:
             self._held.append(buffer)
@@ -163,8 +168,7 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
                 self._flush()
                 while self._full and not self._lost:
                     await self._wait()
-        if self._lost:
-            raise httpcore2.WriteError("the connection was closed") from self._error
+        return not self._lost
 
     async def aclose(self) -> None:
         self.abort()

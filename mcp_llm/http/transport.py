@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 
 import anyio
 import anyio.lowlevel
+import h11
 import httpcore2
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mcp_llm.wires.base import HttpRequest
+
+    from .direct import Response
 
 __all__ = ["Caps", "Deadlines", "Exchange", "Transport"]
 
@@ -251,7 +254,7 @@ class Exchange:
                 return self._count(data)
             self._pieces = self._inflater.feed(data)
 
-    async def _send(self, *, fresh: bool) -> httpcore2.Response:
+    async def _send(self, *, fresh: bool) -> httpcore2.Response | Response:
         self._link = link = self._origin.take(self._clock, fresh=fresh)
         self._request.stream = self._content()
         try:
@@ -333,7 +336,7 @@ class Exchange:
             await raw.aclose()
 
 
-_CLOSED: Final = (httpcore2.ReadError, httpcore2.WriteError, httpcore2.RemoteProtocolError)
+_CLOSED: Final = (httpcore2.ReadError, httpcore2.WriteError, httpcore2.RemoteProtocolError, h11.RemoteProtocolError)
 
 
 class _Stale(Exception):
@@ -347,9 +350,9 @@ def _explain(exc: Exception, host: str, *, begun: bool) -> Error:
             return exc
         case httpcore2.ProxyError():
             return Disconnected(f"the proxy refused the connection to {host}: {str(exc)[:100]}")
-        case httpcore2.LocalProtocolError() | UnicodeError():
+        case httpcore2.LocalProtocolError() | h11.LocalProtocolError() | UnicodeError():
             return InvalidInput("the request cannot be written as HTTP: a header or the path is malformed")
-        case httpcore2.RemoteProtocolError():
+        case httpcore2.RemoteProtocolError() | h11.RemoteProtocolError():
             text = str(exc)
             if "disconnected" in text or "peer closed" in text:
                 return broken(exc, host, begun=begun)

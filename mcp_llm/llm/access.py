@@ -19,14 +19,11 @@ if TYPE_CHECKING:
     from mcp_llm.catalog.schema import Provider
     from mcp_llm.config import Config
     from mcp_llm.errors import ProviderError
-    from mcp_llm.errors import ProviderError
 
 SHORTEST: Final = 8
 """Keys with fewer characters are words (`ollama`), not secrets."""
 LONG: Final = 20
 """Characters of a key from which on its last four are shown."""
-MAX_MESSAGE: Final = 500
-"""Characters of a provider's own words that are kept."""
 MAX_MESSAGE: Final = 500
 """Characters of a provider's own words that are kept."""
 
@@ -81,10 +78,11 @@ class Access:
         return error
 
     def blamed(self, error: ProviderError, provider_id: str, provider: Provider) -> ProviderError:
-        """The error with no key in its text; where the key was refused, with which one it was and where it is set."""
-        error.message = self.redacted(error.message)[:MAX_MESSAGE]
+        """The error as it is told; where the key was refused, with which one it was and where it is set."""
+        self.told(error)
         if isinstance(error, AuthError):
-            error.message = f"{error.message.rstrip().removesuffix('.')}. {self._key(provider_id, provider, error.status)}"
+            said = error.message.rstrip().removesuffix(".")
+            error.message = f"{said}. {self._key(provider_id, provider, error.status)}"
         return error
 
     def _key(self, provider_id: str, provider: Provider, status: int | None) -> str:

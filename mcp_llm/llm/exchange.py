@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
+from mcp_llm.catalog import address
 from mcp_llm.errors import Disconnected, Error, ProviderError, Unsupported
 from mcp_llm.types.chat import End
 from mcp_llm.types.message import Origin
@@ -56,7 +58,7 @@ async def over_http(
                 body = await exchange.body()
                 raise failure(exchange.status, exchange.headers, body, codes=target.provider.error_codes)
         except ProviderError as exc:
-            access.told(exc)
+            access.blamed(_away(exc, target, base_url), target.provider_id, target.provider)
             raise
 
         async def batches() -> AsyncGenerator[list[Chunk]]:
@@ -68,7 +70,7 @@ async def over_http(
                         break
                 yield _unnamed(reply.close(), access)
             except ProviderError as exc:
-                access.told(exc)
+                access.blamed(exc, target.provider_id, target.provider)
                 raise
 
         stream = batches()
@@ -110,11 +112,21 @@ async def over_backend(
 def _unnamed(chunks: list[Chunk], access: Access) -> list[Chunk]:
     """The chunks; in the names and ids of the end, which are logged and kept, no key."""
     if chunks and isinstance(end := chunks[-1], End):
-        words = {name: getattr(end, name) for name in ("model", "id", "stop_raw", "note")}
-        shown = {name: word and access.redacted(word) for name, word in words.items()}
+        words = (end.model, end.id, end.stop_raw, end.note)
+        model, id_, stop_raw, note = shown = tuple(word and access.redacted(word) for word in words)
         if shown != words:
-            chunks = [*chunks[:-1], replace(end, **shown)]
+            chunks = [*chunks[:-1], replace(end, model=model, id=id_, stop_raw=stop_raw, note=note)]
     return chunks
+
+
+def _away(error: ProviderError, target: Target, base_url: str) -> ProviderError:
+    """The error; where a server on this machine is not running, it says so, and nobody tries again at once."""
+    if isinstance(error, Disconnected) and error.code == "connect" and address.on_loopback(base_url):
+        error.retry = False
+        if target.provider.discover:
+            place = urlsplit(base_url).netloc
+            error.message = f"{target.provider_id} does not answer at {place}: start it, then ask again"
+    return error
 
 
 def blame(error: ProviderError, target: Target) -> ProviderError:

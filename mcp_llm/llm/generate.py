@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
 MAX_PROMPT: Final = 4 * 1024 * 1024
 """Characters of prompt, system text and history together."""
-NOT_SENT: Final = frozenset(
-    {"api_key", "apiKey", "api_base", "api_version", "base_url", "headers", "extra_headers", "default_headers", "proxy"}
-)
+NOT_SENT: Final = frozenset({"api_key", "apiKey", "api_base", "base_url", "extra_headers", "default_headers"})
 """What other libraries take with a call; here it would be put into the request body, a key too."""
 
 
@@ -162,7 +160,7 @@ async def _request(service: Service, ask: Ask, history: Sequence[Message]) -> tu
     messages = [*history, *ask.messages]
     if said or parts:
         messages.append(user(*said, *parts))
-    size = len(ask.system or "") + sum(len(message.text) for message in messages)
+    size = len(ask.system or "") + sum(_length(part) for message in messages for part in message.parts)
     if size > MAX_PROMPT:
         raise TooLarge(f"the prompt has {size:,} characters, the cap is {MAX_PROMPT:,}; shorten it or pass a file")
     if ask.json_schema is not None:
@@ -237,6 +235,13 @@ async def _once(
             if on_chunks is not None:
                 await on_chunks(batch)
         return answer.response()
+
+
+def _length(part: Part) -> int:
+    """Characters that a part adds to the prompt; files have caps of their own."""
+    if isinstance(part, ToolResult):
+        return sum(_length(piece) for piece in part.parts)
+    return len(getattr(part, "text", "")) + len(getattr(part, "arguments", ""))
 
 
 def _needs(request: ChatRequest) -> frozenset[str]:

@@ -92,7 +92,7 @@ class Models:
             return parse(body)
         except ProviderError as exc:
             exc.provider = exc.provider or provider_id
-            self.access.told(exc)
+            self.access.blamed(exc, provider_id, provider)
             raise
         except (ValueError, RecursionError) as exc:
             raise Garbled("the reply to a small question is no JSON", provider=provider_id) from exc

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
-from mcp_llm.errors import Error, InvalidInput, UnknownProvider
+from mcp_llm.errors import Error, InvalidInput, UnknownModel, UnknownProvider
 
 from .local import TIERS as LOCAL_TIERS
 from .routing import Available
@@ -71,7 +72,21 @@ class Service:
         available: Sequence[Available] = ()
         if self.router.needs_available(model, context, declared):
             available = await self.available()
-        return self.router.plan(model, context, declared, available)
+        try:
+            return self.router.plan(model, context, declared, available)
+        except UnknownModel:
+            route, _ = self.router.route(context)
+            asked = model or (route.model if route else None) or declared or self.config.settings.default
+            self._answering(self.router.resolve(asked).partition(":")[0])
+            raise
+
+    def _answering(self, provider_id: str) -> None:
+        """Raise UnknownModel saying so where this is a server of this machine that was looked for in vain."""
+        if not self.config.settings.discover or provider_id not in self.catalog.ids:
+            return
+        if (provider := self.catalog.provider(provider_id)).discover:
+            place = urlsplit(self.access.base_url(provider_id, provider)).netloc
+            raise UnknownModel(f"{provider_id} does not answer at {place}: start it, then ask again") from None
 
     def id_of(self, provider_id: str) -> str:
         """The id of a provider by any of its names, an installed plugin's too. Raises UnknownProvider."""

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from mcp_llm.llm.service import Service
 
 INSTRUCTIONS: Final = (
-    "Ask any LLM. `generate` sends one prompt to one model and returns the answer with model, tokens, cost and a run "
-    "id; leave `model` out to use the user's default. `list_models` says what can be asked. A long call hands back "
-    "`status: running` and a run id instead: `runs` waits for it, reads, cancels and resumes it."
+    "Ask any LLM. `generate` sends one prompt to one model, `compare_models` the same to several, `run_agent` hands a task "
+    "to an agent with tools; leave `model` out to use the user's default, `list_models` says what can be asked. Every "
+    "answer has a run id; what takes long is handed back as one, and `runs` collects it."
 )
 COMPLETED: Final = 100
 """Values a completion may give, by the specification."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from .chat import Stop
 from .message import Value
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 class Tokens(Value):
@@ -80,7 +83,7 @@ class Generated(Value):
         if usage.input is not None or usage.output is not None:
             words.append(f"{mark}{_count(usage.input)} in / {_count(usage.output)} out")
         words.append(
-            "cost unknown" if self.cost.usd is None else "free" if not self.cost.usd else f"${self.cost.usd:.6g}"
+            "cost unknown" if self.cost.usd is None else "free" if not self.cost.usd else dollars(self.cost.usd)
         )
         if self.latency_ms is not None:
             words.append(f"{self.latency_ms / 1000:.1f} s")
@@ -94,3 +97,13 @@ class Generated(Value):
 
 def _count(tokens: int | None) -> str:
     return "?" if tokens is None else f"{tokens:,}"
+
+
+def dollars(usd: float | Decimal) -> str:
+    """`$0.50`, `$0.000005`, `$1,234.00`: cents at least, never an exponent."""
+    if not usd:
+        return "$0"
+    if usd >= 1:
+        return f"${usd:,.2f}"
+    whole, _, part = f"{usd:.{6 if usd >= 1e-5 else 12}f}".rstrip("0").partition(".")
+    return f"${whole}.{part:0<2}"

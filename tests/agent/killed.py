@@ -43,19 +43,19 @@ def tools(home: Path) -> Functions:
 
     async def note(name: str) -> str:
         write(home / "notes", name)
-        await anyio.sleep(0.005)
+        await anyio.sleep(0.02)
         return f"noted {name}"
 
     async def look(name: str) -> str:
         write(home / "looks", name)
-        await anyio.sleep(0.005)
+        await anyio.sleep(0.02)
         return f"saw {name}"
 
     return Functions([Function(note, destructive=False), Function(look, read_only=True)])
 
 
 def boss(request: ChatRequest) -> Any:
-    """Step after step: a note and a look side by side, one delegate on the way; then done. A function of the request."""
+    """Step after step a note and a look side by side, one delegate on the way; then done."""
     done = sum(message.role == "assistant" for message in request.messages)
     name = "worker" if "Worker" in (request.system or "") else "boss"
     if done == STEPS:

@@ -215,7 +215,7 @@ async def test_the_sdk_client_lists_and_calls_the_tools_in_both_eras(tmp_path: P
             tools = [tool.name for tool in (await client.list_tools()).tools]
             answer = await client.call_tool("generate", {"prompt": "ping"})
             models = await client.call_tool("list-models", {})
-    assert tools == ["generate", "compare_models", "runs", "list_models"]
+    assert tools == ["generate", "compare_models", "run_agent", "runs", "list_models"]
     assert answer.structured_content is not None
     assert answer.structured_content["response"] in answer.content[0].text  # type: ignore[union-attr]  # a text block
     assert answer.structured_content["run_id"] in answer.content[0].text  # type: ignore[union-attr]  # a text block

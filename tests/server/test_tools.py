@@ -41,12 +41,21 @@ def test_the_definitions_of_the_default_tools_stay_cheap(config: Config, report:
 async def test_every_tool_says_what_it_is_and_what_it_does_to_the_world(server: Any, mode: Any) -> None:
     async with Client(server, mode=mode) as client:
         tools = (await client.list_tools()).tools
-    assert [tool.name for tool in tools] == ["generate", "compare_models", "runs", "list_models"]
+    hints = {
+        tool.name: (tool.annotations.read_only_hint, tool.annotations.destructive_hint)
+        for tool in tools
+        if tool.annotations is not None
+    }
+    assert hints == {
+        "generate": (True, False),
+        "compare_models": (True, False),
+        "run_agent": (False, True),
+        "runs": (False, False),
+        "list_models": (True, False),
+    }
     for tool in tools:
         assert tool.title
         assert tool.description
-        assert tool.annotations is not None
-        assert (tool.annotations.read_only_hint, tool.annotations.destructive_hint) == (tool.name != "runs", False)
         assert tool.input_schema["additionalProperties"] is False
         assert tool.output_schema is not None
         jsonschema.Draft202012Validator.check_schema(tool.input_schema)

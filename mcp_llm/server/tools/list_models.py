@@ -37,7 +37,7 @@ OUTPUT: dict[str, Any] = {
         "default": {"anyOf": [{"type": "string"}, {"type": "null"}]},
         "models": {"type": "array", "items": {"type": "object"}},
         "missing": {"type": "object"},
-        "problems": {"type": "array", "items": {"type": "string"}},
+        "problems": {"type": "array"},
     },
     "required": ["models"],
 }

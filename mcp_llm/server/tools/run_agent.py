@@ -47,12 +47,9 @@ OUTPUT: dict[str, Any] = {
         "response": {"type": "string"},
         "status": {"type": "string"},
         "stop_reason": {"type": "string"},
-        "turns": {"type": "integer"},
-        "calls": {"type": "integer"},
-        "usage": {"type": "object"},
         "cost": {"type": "object"},
         "run_id": {"type": "string"},
-        "warnings": {"type": "array", "items": {"type": "string"}},
+        "warnings": {"type": "array"},
     },
     "required": ["run_id"],
 }
