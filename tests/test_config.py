@@ -125,7 +125,7 @@ def test_a_working_folder_cannot_move_keys_to_another_host(user: Path, work: Pat
     assert [loaded.variable(name) for name in ("ACME_BASE_URL", "HTTPS_PROXY")] == [None, None]
     assert (key(loaded), loaded.settings.default) == ("sk-1", "auto")
     assert len(loaded.problems) == 1
-    assert ".env in the working folder sets ACME_BASE_URL, HTTPS_PROXY: ignored" in loaded.problems[0]
+    assert ".env in the working folder sets ACME_BASE_URL, HTTPS_PROXY, MCP_LLM_MODEL: ignored" in loaded.problems[0]
 
 
 def test_a_users_own_env_file_may_say_where_a_provider_is(user: Path, work: Path) -> None:

@@ -40,6 +40,7 @@ Parameter: TypeAlias = Literal[
 ]
 """The request's fields that a model may be declared to refuse."""
 
+Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 USD: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 Names: TypeAlias = Annotated[
     tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
@@ -150,10 +151,10 @@ class Limits(Strict):
 class Timeouts(Strict):
     """Seconds; each overrides the setting of the same name."""
 
-    connect: float | None = None
-    first_byte: float | None = None
-    idle: float | None = None
-    total: float | None = None
+    connect: Seconds | None = None
+    first_byte: Seconds | None = None
+    idle: Seconds | None = None
+    total: Seconds | None = None
 
 
 class Provider(Strict):

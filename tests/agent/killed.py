@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mcp_llm.types.events import Event
 
 STEPS = 4
-TTL = 0.25
+TTL = 0.2
 
 
 def write(path: Path, line: str) -> None:

@@ -46,7 +46,7 @@ def test_models_marks_the_one_in_force_and_shows_unknown_as_a_question_mark(run:
         gateway(server.url)
         done = run("models", "--provider", "gate", "--live")
         assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[1].split() == ["gate:m-1", "?", "?", "?", "?", "?"]
+        assert done.stdout.splitlines()[1].split() == ["*", "gate:m-1", "?", "?", "?", "?", "?"]
     ours = run("models", "demo")
     assert ours.stdout.splitlines()[1].startswith("*  demo:demo")
     assert "in force: demo:demo (default)" in ours.stderr
@@ -80,3 +80,24 @@ def test_a_broken_config_file_is_one_line_on_stderr(run: Run, home: Path) -> Non
         assert "did you mean `default`?" in done.stderr
         assert done.stderr.startswith("mcp-llm: ")
         assert "Traceback" not in done.stderr
+
+
+def test_what_is_no_command_is_answered_with_the_one_meant(run: Run) -> None:
+    lost, near = run("what", "is", "up"), run("modls")
+    assert (lost.returncode, near.returncode) == (2, 2)
+    assert 'Did you mean `mcp-llm ask "..."`?' in lost.stderr
+    assert "Did you mean `mcp-llm models`?" in near.stderr
+    assert run("help").stdout == run("--help").stdout
+    assert run("help", "ask").stdout == run("ask", "--help").stdout
+
+
+def test_errors_speak_of_flags_and_come_as_json_where_that_was_asked_for(run: Run) -> None:
+    done = run("ask", "-m", "openai:gpt-x", "--json", "hi")
+    assert (done.returncode, json.loads(done.stdout)["error"]["kind"]) == (2, "missing_key")
+    assert "use -m demo" in done.stderr
+    lost = run("ask", "--json", "-f", "no-such-file.pdf", "hi")
+    assert lost.returncode == 2
+    assert json.loads(lost.stdout) == {
+        "error": {"kind": "usage", "error": "Invalid value: there is no file 'no-such-file.pdf'"}
+    }
+    assert json.loads(run("models", "--json", "--provider", "nobody").stdout)["error"]["kind"] == "unknown_provider"

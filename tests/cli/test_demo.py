@@ -36,6 +36,11 @@ def test_the_demo_walks_through_a_host_s_calls_without_a_key(run: Run, home: Pat
 def test_the_steps_are_told_up_to_the_one_that_fails(run: Run) -> None:
     done = run("demo", MCP_LLM_MODEL="openai:gpt-x")
     lines = done.stdout.splitlines()
-    assert [line[:2] for line in lines] == ["1.", "2.", "3."]
+    assert [line[:2] for line in lines[:4]] == ["1.", "2.", "3.", "4."]
+    assert lines[3].startswith("4. generate failed: OPENAI_API_KEY is not set")
+    assert lines[3].endswith("The server itself works; `mcp-llm doctor --check` says what to mend.")
+    assert "To use it from a host, paste:" in lines
     assert lines[0] == "1. server started: mcp-llm 0.1.0, protocol 2026-07-28 (stateless era)"
-    assert (done.returncode, "OPENAI_API_KEY is not set" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    data = json.loads(run("demo", "--json", MCP_LLM_MODEL="openai:gpt-x").stdout)
+    assert ("OPENAI_API_KEY is not set" in data["error"], len(data["steps"]), len(data["hosts"])) == (True, 3, 3)

@@ -32,8 +32,10 @@ def test_a_bare_machine_is_told_what_to_set(run: Run) -> None:
     done = run("doctor")
     assert (done.returncode, done.stderr) == (1, "")
     assert "in force: demo:demo" in done.stdout
-    assert "not set: " in done.stdout
-    assert "OPENAI_API_KEY" in done.stdout
+    assert "anthropic: ANTHROPIC_API_KEY is not set" in done.stdout
+    assert "digitalocean" not in done.stdout
+    assert "more providers have no key: `mcp-llm doctor --all` lists them" in done.stdout
+    assert "digitalocean: MODEL_ACCESS_KEY is not set" in run("doctor", "--all").stdout
     assert done.stdout.endswith("nothing is wrong; only the built-in demo can be asked\n")
 
 
@@ -51,13 +53,15 @@ def test_keys_are_masked_and_their_source_is_named(run: Run, home: Path) -> None
     assert {"openai", "groq"} <= set(json.loads(done.stdout)["can_be_asked"])
 
 
-def test_check_says_which_key_works(run: Run, gateway: Gateway) -> None:
-    replies = [Reply(body=b'{"object": "list", "data": [{"id": "m-1"}]}'), Reply(status=401)]
-    with FaultServer(replies) as server:
+def test_check_says_which_provider_answers_and_that_its_list_proves_no_key(run: Run, gateway: Gateway) -> None:
+    listed = Reply(body=b'{"object": "list", "data": [{"id": "m-1"}]}')
+    with FaultServer([listed, listed, Reply(status=401)]) as server:
         gateway(server.url)
         good = run("doctor", "--check", "--json", GATE_API_KEY=KEY)
         assert good.returncode == 0, good.stderr
-        assert findings(good)["check"][0]["text"].startswith("gate: the key works (")
+        told = findings(good)["check"][0]["text"]
+        assert told.startswith("gate: answers (")
+        assert "1 models); the key was not tested" in told
         assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
         bad = run("doctor", "--check", "--json", GATE_API_KEY=KEY)
     assert (bad.returncode, findings(bad)["check"][0]["level"]) == (1, "problem")
@@ -114,3 +118,26 @@ def test_doctor_tells_which_hosts_have_called_and_what_they_bear(home: Path) -> 
     )
     assert "claude-ai 9 spoke 2025-06-18" in told.stdout
     assert "a run to be collected after 50 s" in told.stdout
+
+
+def test_settings_that_mean_nothing_are_problems(run: Run, home: Path) -> None:
+    (home / "mcp_llm.toml").write_text(
+        'prefer = ["antropic"]\ndisabled = ["gemini"]\nfallbacks = ["nowhere:m"]\n'
+        '[aliases]\npro = "demo"\nlost = "no-such-model"\n[contexts]\n"notes.*" = "ghost-model"\n'
+    )
+    (home / "providers").mkdir()
+    (home / "providers" / "openai.toml").write_text('base_url = "https://proxy.example.com/v1"\n')
+    done = run("doctor", "--json", ANTHROPIC_API_KEY="sk-ant-...")
+    told = {one["text"]: one["level"] for ones in findings(done).values() for one in ones}
+    problems = [text for text, level in told.items() if level == "problem"]
+    for words in (
+        "`prefer`: no provider is called 'antropic'. Did you mean anthropic?",
+        "`disabled`: 'gemini' is not read; the id is google",
+        "the alias `pro` takes the place of what `pro` means",
+        "the alias `lost`: no provider is known for the model 'no-such-model'",
+        "fallbacks: no provider is called 'nowhere'.",
+        'contexts."notes.*": no provider is known for the model',
+        "anthropic: ANTHROPIC_API_KEY is a placeholder (`sk-ant-...`)",
+    ):
+        assert any(text.startswith(words) for text in problems), words
+    assert told["providers/openai.toml moves openai to https://proxy.example.com/v1"] == "note"

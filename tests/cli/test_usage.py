@@ -23,7 +23,7 @@ def test_an_unknown_cost_is_a_question_mark_and_never_zero(run: Run, gateway: Ga
     assert run("ask", "-q", "--context", "notes", "-m", "demo", "hi").returncode == 0
 
     lines = [line.split() for line in run("usage", "--by", "provider").stdout.splitlines()]
-    assert lines[0] == ["provider", "calls", "failed", "in", "out", "cached", "cost"]
+    assert lines[0] == ["provider", "requests", "failed", "in", "out", "cached", "cost"]
     costs = {line[0]: line[-1] for line in lines[1:3]}
     assert costs == {"demo": "$0", "gate": "?"}
     assert lines[3][-3:] == ["$0", "+", "?"]

@@ -22,7 +22,7 @@ OK = ok("openai", stream=True)
 NEEDED = '[auth]\nenv = ["ACME_SECRET_KEY"]\nrequired = true\nurl = "https://acme.invalid/keys"\n'
 
 
-@pytest.mark.parametrize("value", [None, "", "  ", "not-set", "None", "changeme"])
+@pytest.mark.parametrize("value", [None, "", "  ", "not-set", "None", "changeme", "sk-...", "sk-ant-YOUR-KEY", "<key>"])
 async def test_without_a_key_nothing_is_sent_and_the_variable_is_named(asking: Asking, value: str | None) -> None:
     with FaultServer(scripts={"acme": [OK], "backup": [OK]}) as server:
         model = asking.provider("acme", f"{server.url}/acme", NEEDED, key=None)
@@ -40,14 +40,31 @@ async def test_without_a_key_nothing_is_sent_and_the_variable_is_named(asking: A
     assert answer.response == "Hello there"
 
 
-async def test_a_wrong_key_is_tried_once(asking: Asking) -> None:
+async def test_a_wrong_key_is_tried_once_and_said_to_be_which(asking: Asking, home: Path) -> None:
     body = b'{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","code":"invalid_api_key"}}'
     with FaultServer([Reply(status=401, body=body)]) as server:
-        model = asking.provider("acme", server.url)
+        model = asking.provider("acme", server.url, NEEDED, key=None)
+        (home / ".env").write_text(f"ACME_SECRET_KEY={CANARY}\n")
         async with asking.open() as service:
             error = await failing(service, model)
+        (home / ".env").unlink()
     assert isinstance(error, AuthError)
-    assert (str(error), len(server.requests)) == ("acme:m HTTP 401: Incorrect API key provided", 1)
+    assert str(error) == (
+        "acme:m HTTP 401: Incorrect API key provided. The key is ACME_SECRET_KEY from .env in the config folder "
+        f"(sk-…{CANARY[-4:]}): replace it; keys are made at https://acme.invalid/keys."
+    )
+    assert len(server.requests) == 1
+
+
+async def test_a_provider_that_wants_a_key_after_all_names_the_variable(asking: Asking) -> None:
+    with FaultServer([Reply(status=401, body=b'{"error":{"message":"who are you"}}')]) as server:
+        model = asking.provider("acme", server.url, "[auth]\nrequired = false\n", key=None)
+        async with asking.open() as service:
+            errors = [await failing(service, model)]
+            with pytest.raises(AuthError) as caught:
+                await service.models.fetch("acme")
+    assert str(errors[0]) == "acme:m HTTP 401: who are you. No key was sent: ACME_API_KEY is not set."
+    assert str(caught.value) == "acme HTTP 401: who are you. No key was sent: ACME_API_KEY is not set."
 
 
 async def test_a_key_with_white_space_inside_is_refused_by_name_and_not_shown(asking: Asking) -> None:

@@ -140,7 +140,9 @@ async def test_a_refusal_is_told_in_the_providers_words_after_one_attempt(
     assert type(error) is kind
     assert len(server.requests) == 1
     assert found == [("acme", kind.kind)]
-    assert str(error) == f"acme:m HTTP {reply.status}: bad thing"
+    words, _, key = str(error).partition(". ")
+    assert words == f"acme:m HTTP {reply.status}: bad thing"
+    assert key.startswith("The key is ACME_API_KEY from the environment (") == (kind is AuthError)
 
 
 async def test_the_callers_own_mistake_is_not_asked_of_the_next_provider(asking: Asking) -> None:
@@ -208,7 +210,10 @@ async def test_a_key_that_the_provider_quotes_is_masked(asking: Asking) -> None:
         model = asking.provider("acme", server.url)
         async with asking.open() as service:
             error = await failing(service, model)
-    assert str(error) == "acme:m HTTP 401: Incorrect API key provided: ***."
+    assert str(error) == (
+        "acme:m HTTP 401: Incorrect API key provided: ***. "
+        f"The key is ACME_API_KEY from the environment (sk-…{CANARY[-4:]}): replace it."
+    )
     assert server.requests[0].headers["authorization"] == f"Bearer {CANARY}"
 
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from faults.asking import ask
+from faults.asking import ask, failing
 from faults.replies import ok
 from faults.server import FaultServer, Reply
 
@@ -128,3 +128,12 @@ async def test_a_model_list_that_is_none_is_told_as_that(asking: Asking) -> None
                     await service.models.of("acme")
                 assert isinstance(caught.value, Garbled)
                 assert caught.value.provider == "acme"
+
+
+@pytest.mark.parametrize("model", ["ollama:pro", "ollama", "ollama:llama3"])
+async def test_a_server_that_is_not_running_is_named_with_its_address(asking: Asking, model: str) -> None:
+    alone(asking)
+    async with asking.open(discover=True) as service:
+        error = await failing(service, model)
+    assert str(error).endswith(f"ollama does not answer at {NOBODY}: start it, then ask again")
+    assert asking.waits == []

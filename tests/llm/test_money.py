@@ -161,7 +161,7 @@ async def test_a_refused_connection_costs_nothing(asking: Asking) -> None:
     async with asking.open(prices=PRICES, budget={"day_usd": "0.011"}) as service:
         error = await failing(service, model)
         assert error.kind == "disconnected"
-        assert (await rows(service), await spent(service)) == ([("acme", "disconnected")] * 3, Decimal(0))
+        assert (await rows(service), await spent(service)) == ([("acme", "disconnected")], Decimal(0))
 
 
 async def test_a_request_that_may_have_been_billed_stays_charged_at_its_worst(asking: Asking) -> None:
