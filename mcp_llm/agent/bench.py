@@ -177,5 +177,5 @@ def _unpriced(service: Service, plan: Plan, prepared: Prepared) -> int | None:
         return None
     if settings.budget.unknown_usd is not None:
         return None
-    known = all(service.purse.price_known(target) for target in plan.targets)
+    known = all(service.purse.worst(target, 1, 1) is not None for target in plan.targets)
     return None if known else settings.agents.unpriced_tokens

@@ -7,7 +7,7 @@ of delegates cannot overshoot, in however many processes it runs. Raises BudgetE
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -140,17 +140,31 @@ class Meter:
         found = [await ledger.used(scope.kind, scope.key) for scope in self.scopes() if scope.limited]
         return any(used.held_usd or used.held_tokens for used in found)
 
-    async def left(self, ledger: Ledger) -> Limits:
-        """What may still be used by whoever works for this run elsewhere."""
+    async def dollars_left(self, ledger: Ledger) -> Decimal | None:
+        """In the tightest scope, what calls in flight hold counted; None where none is limited."""
         found: list[Decimal] = []
         for scope in self.scopes():
             if scope.usd is not None:
                 used = await ledger.used(scope.kind, scope.key)
                 found.append(max(Decimal(0), scope.usd - used.usd - used.held_usd))
+        return min(found, default=None)
+
+    async def half(self, ledger: Ledger) -> tuple[Scope, ...]:
+        """`scopes` with our own cut to half of what is left."""
+        *above, own = self.scopes()
+        left = await self.dollars_left(ledger)
+        if left is None:
+            return (*above, own)
+        used = await ledger.used(own.kind, own.key)
+        return (*above, replace(own, usd=used.usd + used.held_usd + left / 2))
+
+    async def left(self, ledger: Ledger) -> Limits:
+        """What may still be used by whoever works for this run elsewhere."""
+        usd = await self.dollars_left(ledger)
         room = await self.room(ledger)
         depth = self.limits.depth
         return Limits(
-            usd=float(min(found)) if found else None,
+            usd=None if usd is None else float(usd),
             tokens=None if room is None else max(1, room),
             seconds=max(1.0, self.seconds_left),
             depth=None if depth is None else max(0, depth - 1),

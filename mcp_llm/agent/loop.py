@@ -23,6 +23,7 @@ from .limits import SMALLEST, receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from decimal import Decimal
 
     from mcp_llm.llm.answer import Answer
     from mcp_llm.llm.routing import Plan
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from .calls import Calls
     from .limits import Meter
 
+GOOD: Final = 8000
+"""Output tokens that are enough for a reply that does not say how many it needs."""
 WAIT: Final = 0.05
 LONGEST_WAIT: Final = 1.0
 """Seconds between looks at a budget that other calls in flight hold."""
@@ -152,20 +155,33 @@ class Loop:
         )
 
     async def _stream(self) -> Answer:
-        pause = WAIT
+        ledger, pause = self.service.purse.ledger, WAIT
         while True:
             request = await self._held_to_tokens(self.history.request())
+            job = self.job()
+            if self._modest(request, await self.meter.dollars_left(ledger)):
+                job.scopes = await self.meter.half(ledger)
             try:
-                async with self.service.llm.stream(request, self.plan, self.job()) as answer:
+                async with self.service.llm.stream(request, self.plan, job) as answer:
                     async for batch in answer.batches():
                         await self.recorder.take(batch)
                 return answer
             except BudgetExceeded:
                 # What calls in flight hold is the worst they can cost: most of it comes back when they end.
-                if not await self.meter.held(self.service.purse.ledger):
+                if not await self.meter.held(ledger):
                     raise
             await anyio.sleep(pause)
             pause = min(pause * 2, LONGEST_WAIT)
+
+    def _modest(self, request: ChatRequest, left: Decimal | None) -> bool:
+        """Whether half of what is left is enough for a good reply.
+
+        Then it asks for no more: others may need the rest, and what a killed process holds is spent at its worst case.
+        """
+        if left is None or request.max_tokens is not None:
+            return False
+        worst = self.service.purse.worst(self.plan.targets[0], parameters.estimate_tokens(request), GOOD)
+        return worst is not None and worst <= left / 2
 
     async def _held_to_tokens(self, request: ChatRequest) -> ChatRequest:
         room = await self.meter.room(self.service.purse.ledger)

@@ -65,7 +65,7 @@ class Lazy(click.Group):
         name = args[0]
         if name in TABLE or name.startswith("-"):
             return super().resolve_command(ctx, args)
-        near = get_close_matches(name, TABLE, n=1)
+        near = get_close_matches(name, TABLE, n=1, cutoff=0.6 if len(args) == 1 else 0.8)  # many words are a prompt
         meant = f"mcp-llm {near[0]}" if near else 'mcp-llm ask "..."'
         raise click.UsageError(f"there is no command {name[:80]!r}. Did you mean `{meant}`?", ctx)
 

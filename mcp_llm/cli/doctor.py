@@ -125,9 +125,9 @@ def _tell(found: list[Finding], able: list[str]) -> None:
         words = f"{one.level:<8}"
         terminal.write("  ")
         terminal.write(terminal.mark(words, COLOURS[one.level]), raw=True)
-        terminal.line(_folded(one.text, 10))
+        terminal.line(_folded(one.text if one.level == "ok" else spoken(one.text), 10))
         if one.fix:
-            terminal.line(f"          -> {_folded(one.fix, 13)}")
+            terminal.line(f"          -> {_folded(spoken(one.fix), 13)}")
     problems = sum(one.level == "problem" for one in found)
     words = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "nothing is wrong"
     can = f"can be asked: {', '.join(able)}" if able else "only the built-in demo can be asked"
@@ -135,7 +135,7 @@ def _tell(found: list[Finding], able: list[str]) -> None:
 
 
 def _folded(text: str, margin: int) -> str:
-    """The text in the words of the command line, as a column that begins after so many others."""
+    """The text as a column that begins after so many others."""
     columns = terminal.width(sys.stdout)
-    folded = terminal.fold(spoken(text), None if columns is None else columns - margin)
+    folded = terminal.fold(text, None if columns is None else columns - margin)
     return folded.replace("\n", "\n" + " " * margin)

@@ -204,9 +204,9 @@ class Purse:
             "usd_at_most": None if most is None else float(most),
         }
 
-    def price_known(self, target: Target) -> bool:
-        """Whether a call can be held to dollars at all."""
-        return price.worst_case(target, 1, 1, datetime.now(UTC), overrides=self.overrides) is not None
+    def worst(self, target: Target, tokens_in: int, output: int) -> Decimal | None:
+        """The most that a call of so many tokens can cost; None where the price is not known."""
+        return price.worst_case(target, tokens_in, output, datetime.now(UTC), overrides=self.overrides)
 
     def _post(self, entry: Entry) -> None:
         if self.settings.ledger:

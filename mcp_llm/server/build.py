@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 INSTRUCTIONS: Final = (
     "Ask any LLM. `generate` sends one prompt to one model, `compare_models` the same to several, `run_agent` hands a "
-    "task to an agent with tools; leave `model` out to use the user's default, `list_models` says what can be asked. Every "
-    "answer has a run id; what takes long is handed back as one, and `runs` collects it."
+    "task to an agent with tools; leave `model` out to use the user's default, `list_models` says what can be asked. "
+    "Every answer has a run id; what takes long is handed back as one, and `runs` collects it."
 )
 COMPLETED: Final = 100
 """Values a completion may give, by the specification."""

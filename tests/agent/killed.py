@@ -17,7 +17,7 @@ from agent.scripted import MODEL, Scripted, call, opened
 
 from mcp_llm.agent.operation import run_agent
 from mcp_llm.agent.resuming import Agents
-from mcp_llm.agent.task import BOUND, DELEGATE, Task
+from mcp_llm.agent.task import BOUND, DELEGATE, Limits, Task
 from mcp_llm.errors import Conflict
 from mcp_llm.runs.resume import Resumers, drive
 from mcp_llm.runs.store import RunStore
@@ -88,7 +88,7 @@ async def work(home: Path, run_id: str, *, resume: bool) -> None:
     async with opened(home, {"scripted": Scripted(boss)}) as app:
         runs = app.journals = RunStore(app.runs.store, ttl_s=TTL)
         if not resume:
-            task = Task(prompt="go", agent="boss", model=MODEL)
+            task = Task(prompt="go", agent="boss", model=MODEL, budget=Limits(usd=1000))
             await run_agent(app, runs, task, run_id=run_id, toolsets=[functions], sinks=[Acked(home)])
             return
         resumers = Resumers()

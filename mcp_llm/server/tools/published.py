@@ -84,7 +84,7 @@ def publish(
 
 
 def compact(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same schema in fewer tokens: no titles, no empty defaults, `anyOf [T, null]` as T since null is leaving out."""
+    """The same schema in fewer tokens: no titles, no empty defaults, `anyOf [T, null]` as T."""
     return {key: _compact(key, value) for key, value in schema.items() if key not in {"title", "description"}}
 
 
