@@ -300,7 +300,7 @@ async def test_a_value_of_the_wrong_kind_is_told_as_that(asking: Asking, words: 
 
 @pytest.fixture
 def lines(asking: Asking) -> Any:
-    """A server, `send(bytes)` and `receive(id)`, which gives None when no such answer comes within five seconds."""
+    """A server, `send(bytes)` and `receive(id)`, which gives None when no such answer comes within half a minute."""
     environment = {**os.environ, **asking.environment, "MCP_LLM_DISCOVER": "0"}
     with subprocess.Popen(
         [sys.executable, "-m", "mcp_llm"], env=environment, stdin=-1, stdout=-1, stderr=subprocess.DEVNULL
@@ -316,7 +316,7 @@ def lines(asking: Asking) -> Any:
             inlet.flush()
 
         def receive(number: int) -> Any:
-            end = time.monotonic() + 5
+            end = time.monotonic() + 30
             while time.monotonic() < end:
                 select.select([outlet], [], [], max(0.0, end - time.monotonic()))
                 kept.extend(outlet.read() or b"")

@@ -53,7 +53,7 @@ async def bench(
 ) -> AsyncIterator[Loop]:
     """The loop of a run, ready to be run or to be told what was done before. Enter and leave it in one task."""
     task, settings = prepared.task, service.config.settings
-    plan = await service.plan(prepared.model, prepared.context, frozenset({"tools"} if prepared.servers else ()))
+    plan = prepared.plan
     meter = Meter(journal.run_id, prepared.limits, task.shared, unpriced=_unpriced(service, plan, prepared))
     handles: dict[str, str] = {}
 

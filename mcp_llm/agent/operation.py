@@ -100,10 +100,12 @@ async def begin(
     )
     for sink in sinks:
         journal.listen(sink)
+    target = prepared.plan.targets[0]
     start = Start(
         prompt=task.prompt,
         persona=prepared.persona,
-        model=prepared.model,
+        model=target.model_id,
+        provider=target.provider_id,
         kind=KIND,
         parent_run=parent,
         continued=task.continue_from,
@@ -117,7 +119,9 @@ async def guarded(host: Host, journal: Journal, prepared: Prepared, start: Start
     journal.on_stop = scope.cancel
     try:
         with scope:
-            return await drive(host, journal, prepared, start)
+            if start is not None:
+                await journal.append(start)
+            return await drive(host, journal, prepared, begun=start is not None)
     except Exception as exc:
         await fail(journal, exc)
         raise
@@ -144,8 +148,8 @@ async def _let_go(journal: Journal, *, keep: bool) -> None:
         return
 
 
-async def drive(host: Host, journal: Journal, prepared: Prepared, start: Start | None) -> AgentResult:
-    """From where the run stands (`start`: from its beginning) to its last event. Raises what ended it."""
+async def drive(host: Host, journal: Journal, prepared: Prepared, *, begun: bool) -> AgentResult:
+    """From where the run stands (`begun`: it has just begun) to its last event. Raises what ended it."""
     started = time.monotonic()
     recorder = Recorder(journal)
     children = Children(host, journal)
@@ -161,10 +165,7 @@ async def drive(host: Host, journal: Journal, prepared: Prepared, start: Start |
         approver=host.approver,
         tell=host.tell,
     ) as loop:
-        if start is not None:
-            target = loop.plan.targets[0]
-            await loop.append(start.model_copy(update={"model": target.model_id, "provider": target.provider_id}))
-        else:
+        if not begun:
             await take_up(loop, await host.runs.events(journal.run_id))
         result = await _answered(loop, prepared, started)
         # Inside: a server that does not want to end must not keep the answer from anybody.

@@ -1,4 +1,4 @@
-"""Everything about a run that can be wrong before it begins: its agent, its servers, its limits, its history.
+"""Everything about a run that can be wrong before it begins: its agent, model, servers, limits and history.
 
 Decides from the task, the agent's file and the settings; the same again when a run is gone on with.
 """
@@ -18,6 +18,7 @@ from . import agents, offer
 from .task import Limits, Task, Trace
 
 if TYPE_CHECKING:
+    from mcp_llm.llm.routing import Plan
     from mcp_llm.llm.service import Service
     from mcp_llm.prompts import Prompt
     from mcp_llm.runs.store import RunStore
@@ -34,7 +35,6 @@ class Prepared:
     task: Task
     agent: Prompt | None
     instruction: str
-    model: str | None
     context: str | None
     servers: list[str]
     server_fence: tuple[str, ...] | None
@@ -43,6 +43,7 @@ class Prepared:
     limits: Limits
     said: bool
     trace: Trace
+    plan: Plan
     first: tuple[Message, ...] = ()
     readable: set[str] = field(default_factory=set)
     """Runs whose long texts it may read."""
@@ -90,12 +91,12 @@ async def prepare(service: Service, runs: RunStore, task: Task, run_id: str) -> 
         model = front.model or front.tier
     else:
         model = task.model
+    context = task.context or (front.context if front else None)
     return Prepared(
         task=task,
         agent=agent,
         instruction=agents.instruction(agent, task),
-        model=model,
-        context=task.context or (front.context if front else None),
+        context=context,
         servers=servers,
         server_fence=tuple(servers) if named is not None else task.server_fence,
         tool_fence=(*task.tool_fence, *([tuple(globs)] if globs is not None else [])),
@@ -103,6 +104,7 @@ async def prepare(service: Service, runs: RunStore, task: Task, run_id: str) -> 
         limits=limits,
         said=budget.usd is not None,
         trace=trace,
+        plan=await service.plan(model, context, frozenset({"tools"} if servers else ())),
         first=first,
         readable=readable,
     )

@@ -87,7 +87,7 @@ async def load(
     if isinstance(source, str) and source[:5].lower() == "data:":
         return await anyio.to_thread.run_sync(_from_data_uri, source, limits, name, mime)
     if isinstance(source, str) and source[:7].lower().startswith(("http://", "https:/")):
-        return _from_url(source, name, mime)
+        return from_url(source, name, mime)
     if isinstance(source, bytes | bytearray | memoryview):
         return await anyio.to_thread.run_sync(_from_bytes, bytes(source), limits, name, mime)
     if isinstance(source, str | os.PathLike):
@@ -222,7 +222,7 @@ def _part(data: bytes, name: str | None, mime: str | None) -> Text | Media:
 _MEDIA = frozenset({"image", "audio", "video"})
 
 
-def _from_url(url: str, name: str | None, mime: str | None) -> Media:
+def from_url(url: str, name: str | None, mime: str | None) -> Media:
     if any(ord(letter) < 33 or ord(letter) == 127 for letter in url) or "\\" in url:
         raise InvalidInput("The URL holds spaces, control characters or backslashes: percent-encode them.")
     try:

@@ -115,6 +115,11 @@ class Ledger:
         self._open: set[str] = set()
         self._started = False
 
+    @property
+    def durable(self) -> bool:
+        """False when the rows end with this process."""
+        return self._store.durable
+
     def add(self, entry: Entry) -> None:
         """Write a row of a call that nobody reserved for, soon and without waiting."""
         self._store.post(self._insert, entry)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.catalog import price
-from mcp_llm.errors import BudgetExceeded, ConfigError, Denied, Error, InvalidInput
+from mcp_llm.errors import BudgetExceeded, ConfigError, Denied, Error, InvalidInput, StoreError
 from mcp_llm.types.usage import Usage
 
 from . import parameters
@@ -67,6 +67,11 @@ class Purse:
         tokens = tokens_in + (request.max_tokens or target.facts.output or UNKNOWN_OUTPUT)
         entry = self._entry(target, job, target.name, "unknown", time.monotonic())
         reservation = await self.ledger.reserve(scopes, usd=worst, tokens=tokens, entry=entry)
+        if not self.ledger.durable and any(scope.kind == "day" for scope in scopes):
+            raise StoreError(
+                "the state database cannot be used, so a budget for the day cannot be held over calls and processes. "
+                "`mcp-llm doctor` says why; mend it, or take the day's budget out of the settings."
+            )
         return request, Hold(reservation, worst, tokens), words
 
     async def _left(self, scopes: list[Scope]) -> Decimal | None:

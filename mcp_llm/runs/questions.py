@@ -65,4 +65,10 @@ def answer(connection: sqlite3.Connection, run_id: str, question_id: str | None,
     connection.execute(
         "UPDATE run_questions SET answer = ?, answered = ? WHERE run = ? AND id = ?", (text, now, run_id, waiting[0].id)
     )
+    # It waits for nobody now; whoever asks for its state before its driver wakes up is to know.
+    connection.execute(
+        "UPDATE runs SET status = 'running' WHERE id = ?1 AND status = 'waiting' AND NOT EXISTS (SELECT 1 FROM "
+        "run_questions WHERE run = ?1 AND answered IS NULL AND (deadline IS NULL OR deadline > ?2))",
+        (run_id, now),
+    )
     return waiting[0].id

@@ -36,6 +36,10 @@ def serve(config: Config | None = None) -> None:
     gc.enable()
     gc.freeze()
 
+    for name in ("SIGUSR1", "SIGUSR2", "SIGALRM"):  # their default ends the process, and nobody means that
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_until_signal, tasks.cancel_scope)

@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
+
+from . import malformed
 
 if TYPE_CHECKING:
     import asyncio
@@ -58,24 +60,26 @@ async def streams(pipes: tuple[int, int] | None) -> AsyncIterator[tuple[Any, Any
     lines = await _Lines.open(pipes[0])
     sink = await _Sink.open(pipes[1])
     try:
-        yield _Incoming(lines), _Outgoing(sink, lines)
+        outgoing = _Outgoing(sink, lines)
+        yield _Incoming(lines, outgoing), outgoing
     finally:
         lines.close()
         sink.close()
 
 
 class _Incoming:
-    """The messages of the client; what is none comes as the ValueError it raised, as the SDK wants it.
+    """The messages of the client; what is none is answered with an error here, because the SDK would only drop it.
 
     Read by whoever asks for the next, and written below by whoever answers: with a task and a memory stream for each
     direction, as the SDK's transports have them, a call costs 1.2 times as much.
     """
 
-    def __init__(self, lines: _Lines) -> None:
+    def __init__(self, lines: _Lines, outgoing: _Outgoing) -> None:
         from mcp.shared.message import SessionMessage
         from mcp.types import jsonrpc_message_adapter
 
         self._lines = lines
+        self._outgoing = outgoing
         self._message = SessionMessage
         self._parse = jsonrpc_message_adapter.validate_json
 
@@ -83,10 +87,15 @@ class _Incoming:
         while (line := await self._lines.next()) is not None:
             if not line.strip():
                 continue
+            text = _text(line)
             try:
-                return self._message(self._parse(_text(line), by_name=False))
-            except ValueError as exc:
-                return exc
+                return self._message(self._parse(text, by_name=False))
+            except ValueError:
+                if (again := malformed.mended(text)) is not None:
+                    with suppress(ValueError):
+                        return self._message(self._parse(again, by_name=False))
+                if (told := malformed.answer(text)) is not None:
+                    await self._outgoing.write(told)
         raise anyio.EndOfStream
 
     def __aiter__(self) -> Self:
@@ -118,9 +127,13 @@ class _Outgoing:
 
     async def send(self, item: Any) -> None:
         data = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+        await self.write(data.encode("utf-8", "replace") + b"\n")
+
+    async def write(self, line: bytes) -> None:
+        """A whole line, after those before it."""
         async with self._turn:
             try:
-                await self._sink.write(data.encode("utf-8", "replace") + b"\n")
+                await self._sink.write(line)
             except anyio.BrokenResourceError:
                 self._lines.end()
                 raise
@@ -147,6 +160,7 @@ class _Lines:
     """The lines of a pipe; None at its end. A line over the cap is given as one that no parser takes."""
 
     def __init__(self) -> None:
+        self._begun = b""
         self._reader: asyncio.StreamReader
         self._transport: asyncio.BaseTransport
 
@@ -165,15 +179,25 @@ class _Lines:
     async def next(self) -> bytes | None:
         import asyncio
 
+        if self._begun:
+            begun, self._begun = self._begun, b""
+            line, end, rest = begun.partition(b"\n")
+            if end:
+                self._begun = rest
+                return line
+            return begun + (await self.next() or b"")
         try:
             return await self._reader.readuntil(b"\n")
         except asyncio.IncompleteReadError as exc:
             return exc.partial or None
         except asyncio.LimitOverrunError:
+            head = await self._reader.read(READ)
             while data := await self._reader.read(READ):
                 if b"\n" in data:
+                    # What follows the line is the beginning of the next one.
+                    self._begun = data.partition(b"\n")[2]
                     break
-            return b"the line is longer than a message may be"
+            return head[:4096] + b" ..."
 
     def end(self) -> None:
         """Give nothing more."""

@@ -44,6 +44,8 @@ class Asking:
     leave: Callable[[], None] = lambda: None
     """Ends the call's patience."""
     detached: bool = False
+    begun: anyio.Event = field(default_factory=anyio.Event)
+    """Set once there is a run, or there will be none."""
     _open: list[anyio.CancelScope] = field(default_factory=list)
 
     async def approve(self, question: dict[str, Any]) -> Any:
@@ -67,7 +69,8 @@ class Asking:
         return self.detached
 
     def emit(self, event: Event) -> None:
-        """A question is open: the caller has to know, it is the one who can answer."""
+        """There is a run; or it has a question, of which the caller has to know, who can answer it."""
+        self.begun.set()
         if isinstance(event, Approval) and event.state == "asked":
             self.leave()
 
@@ -85,19 +88,23 @@ async def work_lasting(run: Run, task: Task, wait_s: float | None) -> AgentResul
     approver = asking.approve
 
     async def work() -> AgentResult:
-        return await run_agent(
-            run.service,
-            runs,
-            task,
-            run_id=run.run_id,
-            approver=approver,
-            sinks=(Lines(run.progress), asking),
-            tell=run.progress.tell,
-            keep=lambda: asking.detached,
-        )
+        try:
+            return await run_agent(
+                run.service,
+                runs,
+                task,
+                run_id=run.run_id,
+                approver=approver,
+                sinks=(Lines(run.progress), asking),
+                tell=run.progress.tell,
+                keep=lambda: asking.detached,
+            )
+        finally:
+            asking.begun.set()
 
     async def detach(_: Callable[[], None]) -> Running | None:
-        if (journal := runs.driven(run.run_id)) is None:  # not begun yet, or just over: it is waited for
+        await asking.begun.wait()
+        if (journal := runs.driven(run.run_id)) is None:  # it is over already
             return None
         asking.close()
         return Running(run.run_id, journal.partial)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 from typing import TYPE_CHECKING, Any
 
 from mcp_llm.errors import InvalidInput
+from mcp_llm.files.load import from_url
 from mcp_llm.types.message import Media, Message, Text, ToolCall, ToolResult
 
 if TYPE_CHECKING:
@@ -70,10 +72,15 @@ def _media(value: dict[str, Any], place: str) -> Media:
     if isinstance(url, str) and url.startswith("data:"):
         head, _, data = url.partition(",")
         mime, url = head[5:].partition(";")[0], None
+    name = value.get("name") if isinstance(value.get("name"), str) else None
     if isinstance(data, str) and isinstance(mime, str):
-        return Media(mime, data=data, name=value.get("name"))
+        try:
+            binascii.a2b_base64(data, strict_mode=True)
+        except ValueError:
+            raise InvalidInput(f"{place}.data is no base64") from None
+        return Media(mime, data=data, name=name)
     if isinstance(url, str) and url.startswith(("https://", "http://")):
-        return Media(mime if isinstance(mime, str) else "image/*", url=url, name=value.get("name"))
+        return from_url(url, name, mime if isinstance(mime, str) else None)
     raise InvalidInput(f"{place} needs base64 `data` with its `mime`, or an http(s) `url`")
 
 

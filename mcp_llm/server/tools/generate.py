@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from mcp.types import ToolAnnotations
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from mcp_llm.errors import InvalidInput
 from mcp_llm.llm.generate import Ask, estimate
 from mcp_llm.runs.detach import Running
 from mcp_llm.server import result as results
@@ -103,7 +104,7 @@ def asked(given: GenerateArguments, principal: str) -> Ask:
         effort=given.effort,
         thinking_budget=given.thinking_budget,
         stop=given.stop or (),
-        tools=[tool(one) for one in given.tools or ()],
+        tools=[tool(one, f"tools[{index}]") for index, one in enumerate(given.tools or ())],
         thread=given.thread,
         budget_usd=given.budget_usd,
         timeout_s=given.timeout_s,
@@ -112,7 +113,7 @@ def asked(given: GenerateArguments, principal: str) -> Ask:
     )
 
 
-def tool(value: dict[str, Any]) -> ToolSpec:
+def tool(value: dict[str, Any], place: str = "tool") -> ToolSpec:
     """A function definition as people write it: flat, or OpenAI's `{type, function: {...}}`."""
     inner = value.get("function") if isinstance(value.get("function"), dict) else value
     known: dict[str, Literal["name", "description", "parameters", "strict"]] = {
@@ -123,7 +124,14 @@ def tool(value: dict[str, Any]) -> ToolSpec:
         "inputSchema": "parameters",
         "strict": "strict",
     }
-    return ToolSpec.model_validate({known[key]: item for key, item in (inner or {}).items() if key in known})
+    try:
+        return ToolSpec.model_validate({known[key]: item for key, item in (inner or {}).items() if key in known})
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join([place, *map(str, first["loc"])])
+        raise InvalidInput(
+            f"{where}: {first['msg']}; a tool needs a `name` and its `parameters` as JSON Schema"
+        ) from None
 
 
 GENERATE = publish(

@@ -11,7 +11,6 @@ from mcp_llm.agent.task import Limits, Task
 from mcp_llm.runs.detach import Running
 from mcp_llm.server import result as results
 from mcp_llm.server import working
-from mcp_llm.types.chat import Effort  # noqa: TC001 - read at run time
 
 from .published import Arguments, publish
 
@@ -33,11 +32,8 @@ class RunAgentArguments(Arguments):
     extra_context: str | None = None
     continue_from: Annotated[str | None, Field(description="run id of an ended run to go on with")] = None
     json_schema: Annotated[dict[str, Any] | None, Field(description="answer as `parsed` JSON of this schema")] = None
-    effort: Effort | None = None
     budget_usd: Annotated[float | None, Field(ge=0)] = None
-    max_tokens: Annotated[int | None, Field(ge=1, description="of one reply")] = None
     max_turns: Annotated[int | None, Field(ge=1)] = None
-    max_seconds: Annotated[float | None, Field(gt=0)] = None
     wait_s: Annotated[float | None, Field(ge=0, description="then hand back the run id")] = None
 
 
@@ -67,9 +63,7 @@ async def run_run_agent(given: RunAgentArguments, run: Run) -> CallToolResult:
         extra_context=given.extra_context,
         continue_from=given.continue_from,
         json_schema=given.json_schema,
-        effort=given.effort,
-        max_tokens=given.max_tokens,
-        budget=Limits(usd=given.budget_usd, turns=given.max_turns, seconds=given.max_seconds),
+        budget=Limits(usd=given.budget_usd, turns=given.max_turns),
         principal=run.principal,
         trace=working.trace(run),
     )
