@@ -134,9 +134,7 @@ class Opaque:
 
 
 Part: TypeAlias = Text | Thinking | Media | ToolCall | ToolResult | Opaque
-PART: TypeAdapter[Part] = TypeAdapter(
-    Annotated[Part, Field(discriminator="type")], config=ConfigDict(defer_build=True)
-)
+PART: TypeAdapter[Part] = TypeAdapter(Annotated[Part, Field(discriminator="type")], config=ConfigDict(defer_build=True))
 
 
 class Origin(Value):

@@ -24,6 +24,8 @@ CASES = {"call": CALLS, "stream": ("burst", "paced", "first"), "flight": ("fligh
 GOALS = {"call 1": 0.9, "call 32": 0.9, "call 256": 0.7, "burst": 0.9, "paced": 0.8}
 FIRST_TOKEN_MS = 0.2
 FLIGHT_MB = 256
+LONGEST = 180
+"""Seconds of one driver; a thousand streams at once take some libraries for ever, or run into their own timeouts."""
 Rounds = dict[str, dict[str, list[float]]]
 
 
@@ -54,13 +56,18 @@ def runners(pythons: dict[str, Path]) -> dict[str, Runner]:
 def drive(runner: Runner, base: str, cases: list[str], share: float) -> dict[str, float] | None:
     """One round of one of them in a fresh process; None when it fails."""
     plan = json.dumps({"base": base, "cases": cases, "share": share})
-    done = subprocess.run(
-        [runner.python, HERE / "drivers" / f"{runner.driver}.py", plan],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **runner.env},
-    )
+    try:
+        done = subprocess.run(
+            [runner.python, HERE / "drivers" / f"{runner.driver}.py", plan],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **runner.env},
+            timeout=LONGEST,
+        )
+    except subprocess.TimeoutExpired:
+        print(f"{runner.driver} was not done with {', '.join(cases)} after {LONGEST} s", file=sys.stderr)
+        return None
     if done.returncode:
         print(f"{runner.driver} failed: {done.stderr.strip()[-600:]}", file=sys.stderr)
         return None

@@ -129,7 +129,7 @@ def _per_call(command: list[str], base: str, params: Json, at_once: int, share: 
 
 def said(result: Json) -> bool:
     """Whether a result holds what the echo or the upstream says."""
-    return result["content"][0]["text"].startswith(("hello", SENTENCE * 20))
+    return str(result["content"][0]["text"]).startswith(("hello", SENTENCE * 20))
 
 
 def _rounds(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
@@ -155,8 +155,8 @@ def calls(base: str, rounds: int, share: float) -> Iterator[Row]:
         return lambda: _per_call(command, base, params, at_once, share)
 
     for at_once in (1, 32):
-        pair = _rounds(rounds, cost(echo, trivial, at_once), cost(sdk, trivial, at_once))
-        yield compared(f"tools/call over stdio, {at_once} at a time", "us", *pair, 0.6)
+        mine, theirs = _rounds(rounds, cost(echo, trivial, at_once), cost(sdk, trivial, at_once))
+        yield compared(f"tools/call over stdio, {at_once} at a time", "us", mine, theirs, 0.6)
         mine, whole, like = _rounds(
             rounds, cost(ours, generate, at_once), cost(sdk, generate, at_once), cost(sdk, streamed, at_once)
         )
@@ -193,8 +193,8 @@ def starts(base: str, rounds: int, pythons: dict[str, Path]) -> Iterator[Row]:
         return took
 
     cold("sdk", sdk)  # both with their bytecode compiled and their files read
-    pair = _rounds(rounds * 2, lambda: cold("ours", ours), lambda: cold("sdk", sdk))
-    yield compared(f"start to tools/list, {count} tools", "ms", *pair, 1.05)
+    ours_ms, sdk_ms = _rounds(rounds * 2, lambda: cold("ours", ours), lambda: cold("sdk", sdk))
+    yield compared(f"start to tools/list, {count} tools", "ms", ours_ms, sdk_ms, 1.05)
     mine, theirs = (statistics.median(values) for values in megabytes.values())
     yield Row("memory after tools/list, over the floor", "MB", mine, theirs, mine - theirs, 8, form="{:+.1f}")
     imports = {name: (python, PEERS[name].imports) for name, python in pythons.items()}
