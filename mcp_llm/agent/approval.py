@@ -29,6 +29,8 @@ ALWAYS: Final = frozenset({"always", "allow always"})
 Approver: TypeAlias = Callable[[dict[str, Any]], Awaitable[Any]]
 """Asks a person now: the question as `question` makes it -> their answer, None where nobody can be asked this way."""
 
+Ask: TypeAlias = "Callable[[Tool, dict[str, Any], ToolCall, str, dict[str, Any]], Awaitable[tuple[Any, str]]]"
+
 
 @dataclass(slots=True)
 class Approvals:
@@ -39,6 +41,8 @@ class Approvals:
     seconds: float
     append: Callable[[Event], Awaitable[Any]]
     approver: Approver | None = None
+    upward: Ask | None = None
+    """Asks in the run above: whoever waits for a delegate waits for the root, and looks for questions there."""
     _always: set[str] = field(default_factory=set)
     _open: int = 0
 
@@ -50,7 +54,7 @@ class Approvals:
             await self._told(tool, args, call, "denied", "policy")
             return f"{tool.name} was not called: the user's settings forbid it. Do without it."
         asked = question(tool, args)
-        answer, by = await self._ask(tool, args, call, key, asked)
+        answer, by = await self.ask(tool, args, call, key, asked)
         if verdict(answer):
             if isinstance(answer, str) and answer.strip().lower() in ALWAYS and tool.fingerprint:
                 self._always.add(tool.fingerprint)
@@ -59,9 +63,14 @@ class Approvals:
         more = f" ({text.line(answer, 500)})" if isinstance(answer, str) and answer.strip().lower() != "no" else ""
         return f"{tool.name} was not called: {why}{more}. Do without it, or say what you would need it for."
 
-    async def _ask(
+    async def ask(
         self, tool: Tool, args: dict[str, Any], call: ToolCall, key: str, asked: dict[str, Any]
     ) -> tuple[Any, str]:
+        """(the answer, who gave it: `user` or `deadline`); None is no answer."""
+        if self.upward is not None:
+            answer, by = await self.upward(tool, args, call, f"{self.journal.run_id[:8]}-{key}", asked)
+            await self._told(tool, args, call, "allowed" if verdict(answer) else "denied", by)
+            return answer, by
         if self.approver is not None and (answer := await self.approver(asked)) is not None:
             await self._told(tool, args, call, "allowed" if verdict(answer) else "denied", "user")
             return answer, "user"

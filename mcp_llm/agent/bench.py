@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mcp_llm.runs.store import RunStore
     from mcp_llm.toolsets.base import Toolset
 
-    from .approval import Approver
+    from .approval import Approver, Ask
     from .limits import Tree
     from .prepare import Prepared
     from .task import AgentResult, Task
@@ -49,6 +49,7 @@ async def bench(
     spawn: Callable[[Task, str], Awaitable[AgentResult]],
     toolsets: Sequence[Toolset] = (),
     approver: Approver | None = None,
+    upward: Ask | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Loop]:
     """The loop of a run, ready to be run or to be told what was done before. Enter and leave it in one task."""
@@ -120,7 +121,7 @@ async def bench(
             settings.agents,
             meter,
             ledger,
-            Approvals(runs, journal, settings.agents.approval_s, loop.append, approver),
+            Approvals(runs, journal, settings.agents.approval_s, loop.append, approver, upward),
             append=loop.append,
             note=journal.note,
             trace=trace,

@@ -140,27 +140,25 @@ class Meter:
         found = [await ledger.used(scope.kind, scope.key) for scope in self.scopes() if scope.limited]
         return any(used.held_usd or used.held_tokens for used in found)
 
-    async def dollars_left(self, ledger: Ledger) -> Decimal | None:
-        """In the tightest scope, what calls in flight hold counted; None where none is limited."""
-        found: list[Decimal] = []
-        for scope in self.scopes():
+    async def dollars_left(self, ledger: Ledger) -> tuple[Decimal | None, Decimal]:
+        """(in the tightest scope, None where none is limited; what our own scope has spent and holds)."""
+        left: list[Decimal] = []
+        gone = Decimal(0)
+        for scope in self.scopes():  # our own is the last
             if scope.usd is not None:
                 used = await ledger.used(scope.kind, scope.key)
-                found.append(max(Decimal(0), scope.usd - used.usd - used.held_usd))
-        return min(found, default=None)
+                gone = used.usd + used.held_usd
+                left.append(max(Decimal(0), scope.usd - gone))
+        return min(left, default=None), gone
 
-    async def half(self, ledger: Ledger) -> tuple[Scope, ...]:
-        """`scopes` with our own cut to half of what is left."""
+    def capped(self, usd: Decimal) -> tuple[Scope, ...]:
+        """`scopes` with our own held to so many dollars in all."""
         *above, own = self.scopes()
-        left = await self.dollars_left(ledger)
-        if left is None:
-            return (*above, own)
-        used = await ledger.used(own.kind, own.key)
-        return (*above, replace(own, usd=used.usd + used.held_usd + left / 2))
+        return (*above, replace(own, usd=usd))
 
     async def left(self, ledger: Ledger) -> Limits:
         """What may still be used by whoever works for this run elsewhere."""
-        usd = await self.dollars_left(ledger)
+        usd, _ = await self.dollars_left(ledger)
         room = await self.room(ledger)
         depth = self.limits.depth
         return Limits(

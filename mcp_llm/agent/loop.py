@@ -159,8 +159,9 @@ class Loop:
         while True:
             request = await self._held_to_tokens(self.history.request())
             job = self.job()
-            if self._modest(request, await self.meter.dollars_left(ledger)):
-                job.scopes = await self.meter.half(ledger)
+            left, gone = await self.meter.dollars_left(ledger) if request.max_tokens is None else (None, None)
+            if left is not None and gone is not None and self._modest(request, left):
+                job.scopes = self.meter.capped(gone + left / 2)
             try:
                 async with self.service.llm.stream(request, self.plan, job) as answer:
                     async for batch in answer.batches():
@@ -173,13 +174,11 @@ class Loop:
             await anyio.sleep(pause)
             pause = min(pause * 2, LONGEST_WAIT)
 
-    def _modest(self, request: ChatRequest, left: Decimal | None) -> bool:
+    def _modest(self, request: ChatRequest, left: Decimal) -> bool:
         """Whether half of what is left is enough for a good reply.
 
         Then it asks for no more: others may need the rest, and what a killed process holds is spent at its worst case.
         """
-        if left is None or request.max_tokens is not None:
-            return False
         worst = self.service.purse.worst(self.plan.targets[0], parameters.estimate_tokens(request), GOOD)
         return worst is not None and worst <= left / 2
 

@@ -7,7 +7,7 @@ there is by then is the result.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mcp_llm.types.chat import ChatRequest, ChatResponse
     from mcp_llm.types.events import EventSink
 
-    from .approval import Approver
+    from .approval import Approver, Ask
     from .loop import Loop
     from .prepare import Prepared
 
@@ -57,6 +57,7 @@ class Host:
     runs: RunStore
     toolsets: Sequence[Toolset] = ()
     approver: Approver | None = None
+    upward: Ask | None = None
     tell: Callable[[str], None] | None = None
     keep: Callable[[], bool] = lambda: False
     tree: Tree | None = None
@@ -80,7 +81,7 @@ async def run_agent(
     `on_event` gets each event as a dict, `sinks` get it as a value; `approver` asks a person about a tool, and where it
     gives None (or is not there) the question stays with the run until its deadline. `keep`: see `Host`.
     """
-    host = Host(service, runs, toolsets, approver, tell, keep, Tree(service.config.settings.agents.runs - 1))
+    host = Host(service, runs, toolsets, approver, tell=tell, keep=keep)
     listeners = [*([Callback(on_event)] if on_event is not None else []), *sinks]
     return await begin(host, task, run_id or new_id(), BOUND if toolsets else KIND, listeners)
 
@@ -163,8 +164,10 @@ async def drive(host: Host, journal: Journal, prepared: Prepared, *, begun: bool
         spawn=children.spawn,
         toolsets=host.toolsets,
         approver=host.approver,
+        upward=host.upward,
         tell=host.tell,
     ) as loop:
+        children.ask = loop.calls.approvals.ask
         if not begun:
             await take_up(loop, await host.runs.events(journal.run_id))
         result = await _answered(loop, prepared, started)
@@ -241,6 +244,7 @@ class Children:
 
     host: Host
     journal: Journal
+    ask: Ask | None = None
     tree: Tree = field(init=False)
 
     def __post_init__(self) -> None:
@@ -254,7 +258,7 @@ class Children:
     async def spawn(self, task: Task, run_id: str) -> AgentResult:
         """The delegate's result. Raises what ended it."""
         host = self.host
-        own = Host(host.service, host.runs, host.toolsets, host.approver, host.tell, self._keep, self.tree)
+        own = replace(host, upward=self.ask, keep=self._keep, tree=self.tree)
         while True:
             try:
                 return await begin(own, task, run_id, DELEGATE, parent=self.journal.run_id)

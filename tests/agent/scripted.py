@@ -86,10 +86,10 @@ async def opened(
 
 
 async def do(app: App, task: Task | str, **more: Any) -> AgentResult:
-    """Run a task within ten seconds."""
+    """Run a task within a minute."""
     if isinstance(task, str):
         task = Task(prompt=task, model=MODEL)
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         return await run_agent(app, app.journals, task, **more)
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from agent.scripted import Scripted, call, do, opened, results
+from agent.scripted import MODEL, Scripted, call, do, opened, results, write_agent
 
 from mcp_llm.agent.approval import verdict
+from mcp_llm.agent.task import Task
 from mcp_llm.toolsets.functions import Function, Functions
 from mcp_llm.types.events import Approval
 
@@ -150,3 +151,24 @@ async def test_a_question_that_nobody_answers_is_a_no_at_its_deadline(home: Path
 )
 def test_whatever_is_not_clearly_a_yes_is_a_no(answer: Any, said: bool) -> None:
     assert verdict(answer) is said
+
+
+async def test_a_delegate_asks_where_its_root_is_waited_for(home: Path) -> None:
+    write_agent(home, "boss", f'delegates = ["worker"]\nmodel = "{MODEL}"')
+    write_agent(home, "worker", f'model = "{MODEL}"', "Worker is what you are.")
+    made: list[str] = []
+    last: dict[str, Any] = {}
+
+    def replies(request: Any) -> Any:
+        worker = "Worker" in (request.system or "")
+        if len(request.messages) > 1:
+            last["worker" if worker else "boss"] = results(request)
+            return "done"
+        return ASKS if worker else call("ask_worker", {"task": "delete a.txt"})
+
+    async with opened(home, {"scripted": Scripted(replies)}) as app, anyio.create_task_group() as tasks:
+        answering = Answering(app, tasks, True)
+        task = Task(prompt="go", agent="boss")
+        result = await do(app, task, toolsets=[tool("ask", made)], sinks=[answering])
+    assert (result.response, made, answering.statuses) == ("done", ["a.txt"], ["waiting"])
+    assert last["worker"] == [("c_delete", "a.txt is gone", False)]

@@ -65,11 +65,11 @@ async def test_old_results_are_shortened_and_stay_readable(home: Path) -> None:
 
 
 async def test_a_long_history_is_summarised_and_the_task_stays(home: Path) -> None:
-    model = reading(40)
+    model = reading(20)
     async with opened(home, {}, agents={"turns": 60}) as app:
         window(app, model)
         result = await do(app, Task(prompt="Read the book to its end.", model=MODEL), toolsets=[Functions([page])])
-    assert (result.response, result.turns) == ("the end", 41)
+    assert (result.response, result.turns) == ("the end", 21)
     assert max(estimate_tokens(request) for request in model.requests) < WINDOW
     last = model.requests[-1].messages
     assert last[0].text.startswith("Read the book to its end.")

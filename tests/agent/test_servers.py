@@ -10,7 +10,7 @@ import anyio
 import pytest
 from agent.scripted import MODEL, Scripted, call, do, names, opened, results
 
-from mcp_llm.agent.task import Task
+from mcp_llm.agent.task import Limits, Task
 
 pytestmark = pytest.mark.anyio
 SERVER = Path(__file__).parent / "server.py"
@@ -49,7 +49,7 @@ async def test_a_server_that_cannot_be_started_costs_its_tools_only(home: Path, 
 async def test_a_server_that_dies_in_a_call_is_an_error_for_the_model(home: Path, tmp_path: Path) -> None:
     model = Scripted(call("figures__die"), "it died")
     async with opened(home, {"scripted": model}, servers={"figures": figures(tmp_path)}) as app:
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             result = await do(app, "die")
     assert result.response == "it died"
     assert results(model.requests[1])[0][2] is True
@@ -93,3 +93,26 @@ async def test_servers_are_those_named_else_the_usual_ones(home: Path, tmp_path:
         await do(app, Task(prompt="go", model=MODEL))
         await do(app, Task(prompt="go", model=MODEL, servers=("figures",)))
     assert [len(request.tools) for request in model.requests] == [5, 0, 0, 5]
+
+
+async def test_another_server_of_ours_is_told_where_it_stands_and_what_is_left(home: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    other = {
+        "command": sys.executable,
+        "args": ["-m", "mcp_llm"],
+        "env": {"MCP_LLM_HOME": str(theirs), "MCP_LLM_DISCOVER": "0"},
+        "approve": {"run_agent": "allow"},
+    }
+    asked = {"prompt": "one two", "model": "demo", "budget_usd": 1000}
+    model = Scripted(call("other__run_agent", asked), "they said it")
+    async with opened(home, {"scripted": model}, servers={"other": other}) as app:
+        task = Task(prompt="ask them", model=MODEL, budget=Limits(usd=0.5))
+        result = await do(app, task)
+    assert "It was given 2 words: one two" in results(model.requests[1])[0][1]
+    async with opened(theirs, {}) as app:
+        (run,) = await app.journals.list("local")
+    trace = run.request["trace"]
+    assert (trace["root"], trace["run_id"], trace["depth"]) == (result.run_id, result.run_id, 1)
+    assert 0 < trace["budget"]["usd"] < 0.25
+    assert trace["budget"]["depth"] == 4

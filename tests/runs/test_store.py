@@ -256,7 +256,7 @@ async def test_a_question_waits_for_its_answer_across_processes(path: Path) -> N
             assert await others.answer(journal.run_id, "me", {"ok": True}) == "c"
 
         tasks.start_soon(answer)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             found = await wait.answered(ours, journal.run_id, "c", 10)
     assert found is not None
     assert (found.answer, found.question, found.open) == ({"ok": True}, {"tool": "t"}, False)
@@ -339,7 +339,7 @@ async def test_waiting_ends_as_soon_as_the_run_does_here_and_elsewhere(path: Pat
         await journal.append(ModelStart(step=0))
         assert await wait.changed(others, journal.run_id, "me", before, 10) == ("running", 0)
         assert (await wait.ended(others, journal.run_id, "me", 0)).status == "running"
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             await journal.finish(Finish(result="x"))
     assert statuses == ["finished", "finished"]
     mine.close()

@@ -37,7 +37,7 @@ class House:
     async def call(self, client: Client, model: object, arguments: dict[str, Any], **more: Any) -> dict[str, Any]:
         """The structured result of `run_agent`."""
         self.opened[0].register("scripted", model)
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             result = await client.call_tool(
                 "run_agent", {"prompt": "go", "model": "scripted:m", "servers": [], **arguments}, **more
             )
@@ -89,7 +89,7 @@ async def test_a_question_comes_back_at_once_and_is_answered_later(home: Path, a
         assert given["status"] == "waiting"
         assert given["questions"][0]["tool"] == "figures__wipe"
         await runs(client, action="answer", run_id=given["run_id"], answer=answer)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             done = await runs(client, action="wait", run_id=given["run_id"])
     assert (done["response"], house.notes.read_text()) == ("well", left)
 

@@ -164,7 +164,7 @@ async def test_progress_strictly_increases_and_says_who_is_speaking(
         if len(seen) == 3:
             enough.set()
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with Client(server, mode=mode) as client:
             await client.call_tool("list_models", {})
             opened[0].register("waiting", Waiting())
