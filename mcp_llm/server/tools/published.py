@@ -102,6 +102,8 @@ def _one(schema: Any) -> Any:
         for key, value in schema.items()
         if key != "title" and not (key == "default" and value in (None, False))
     }
+    if not schema.keys() - {"description"}:
+        schema = {**schema, "anyOf": [{"type": kind} for kind in ("string", "number", "boolean", "object", "array")]}
     options = schema.get("anyOf")
     if isinstance(options, list):
         kept = [option for option in options if option != {"type": "null"}]
