@@ -18,6 +18,7 @@ from mcp_llm.errors import Error
 from mcp_llm.llm.listing import list_models
 
 from .life import Heart, Life, live
+from .principal import current
 from .result import rest
 from .tools import tools
 
@@ -86,7 +87,7 @@ def _resources(server: MCPServer[Life]) -> None:
     )
     async def run(run_id: str, ctx: Context[Any], offset: str = "0") -> str:
         service = ctx.request_context.lifespan_context.service
-        found = await service.runs.result(run_id, "local")
+        found = await service.runs.result(run_id, current())
         if found is None:
             raise ResourceNotFoundError(f"there is no run {run_id[:80]!r}")
         return rest(found["result"] or {}, int(offset) if offset.isdigit() else 0)

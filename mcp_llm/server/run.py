@@ -11,6 +11,7 @@ from mcp_llm.llm.progress import Progress
 from mcp_llm.runs.store import new_id
 
 from .hosts import host
+from .principal import LOCAL, current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ class Run:
 
     life: Life
     context: Context[Any]
-    principal: str = "local"
+    principal: str = LOCAL
     run_id: str = field(default_factory=new_id)
     progress: Progress = field(default_factory=Progress)
 
@@ -38,7 +39,7 @@ class Run:
     @classmethod
     def of(cls, context: Context[Any]) -> Run:
         """The run of a call that just came in."""
-        return cls(context.request_context.lifespan_context, context)
+        return cls(context.request_context.lifespan_context, context, current())
 
     @property
     def service(self) -> App:
