@@ -75,15 +75,17 @@ async def run_agent(
     sinks: Sequence[EventSink] = (),
     tell: Callable[[str], None] | None = None,
     keep: Callable[[], bool] = lambda: False,
+    bound: bool = False,
 ) -> AgentResult:
     """Do the task. A limit that is reached ends it with what there is; raises the errors of `mcp_llm.errors`.
 
     `on_event` gets each event as a dict, `sinks` get it as a value; `approver` asks a person about a tool, and where it
-    gives None (or is not there) the question stays with the run until its deadline. `keep`: see `Host`.
+    gives None (or is not there) the question stays with the run until its deadline. `keep`: see `Host`. With `toolsets`
+    no other process can go on with it, and so it is with whatever else (`bound`) only this one has.
     """
     host = Host(service, runs, toolsets, approver, tell=tell, keep=keep)
     listeners = [*([Callback(on_event)] if on_event is not None else []), *sinks]
-    return await begin(host, task, run_id or new_id(), BOUND if toolsets else KIND, listeners)
+    return await begin(host, task, run_id or new_id(), BOUND if toolsets or bound else KIND, listeners)
 
 
 async def begin(

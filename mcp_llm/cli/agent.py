@@ -12,6 +12,8 @@ from . import running, terminal, written
 from .ask import EFFORTS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mcp_llm.agent.task import AgentResult, Task
     from mcp_llm.app import App
     from mcp_llm.llm.service import Service
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES: Final = """\b
 Examples:
   mcp-llm agent --server time "What time is it in Tokyo?"
+  mcp-llm agent --with "time=uvx mcp-server-time" "What time is it in Tokyo?"
   git diff | mcp-llm agent --agent reviewer --server files "Review this change"
   mcp-llm agent --continue-from RUN "And now the tests"
 """
@@ -30,7 +33,8 @@ Examples:
 @click.option("-a", "--agent", metavar="NAME", help="An agent's file (see `mcp-llm prompts`).")
 @click.option("-m", "--model", help="provider:model, a model's id, an alias, pro|balanced|lite, or auto.")
 @click.option("--server", "servers", multiple=True, metavar="NAME", help="A configured MCP server; may be repeated.")
-@click.option("--no-servers", is_flag=True, help="None at all; without either, all that are configured.")
+@click.option("--with", "brought", multiple=True, metavar="NAME=COMMAND|URL", help="A server for this run only.")
+@click.option("--no-servers", is_flag=True, help="None at all; without any of these, all that are configured.")
 @click.option("--tool", "tools", multiple=True, metavar="GLOB", help="Only these tools; may be repeated.")
 @click.option("-s", "--instruction", help="The system's words.")
 @click.option("--schema", metavar="FILE|JSON", help="Answer as JSON of this JSON Schema; exit 5 if it does not fit.")
@@ -51,15 +55,17 @@ def command(prompt: tuple[str, ...], **given: Any) -> int:
     """
     if given["as_json"] and given["as_events"]:
         raise click.UsageError("--json and --jsonl exclude one another")
-    if given["servers"] and given["no_servers"]:
-        raise click.UsageError("--server and --no-servers exclude one another")
+    if (given["servers"] or given["brought"]) and given["no_servers"]:
+        raise click.UsageError("--no-servers excludes --server and --with")
     text, attached = written.prompt(prompt)
     if attached:
         raise click.UsageError("what is piped in is no text: give the agent a server that can read it")
     if not text.strip():
         raise click.UsageError('nothing to do: give a task (mcp-llm agent "...") or pipe one in')
     config = running.load()
-    task = _task(text, given)
+    brought = written.servers(given["brought"])
+    config.settings = config.settings.model_copy(update={"servers": {**config.settings.servers, **brought}})
+    task = _task(text, given, brought)
 
     async def work(service: Service) -> int:
         result = await _run(cast("App", service), task, given)
@@ -72,14 +78,14 @@ def command(prompt: tuple[str, ...], **given: Any) -> int:
         return exc.code
 
 
-def _task(text: str, given: dict[str, Any]) -> Task:
+def _task(text: str, given: dict[str, Any], brought: Collection[str]) -> Task:
     from mcp_llm.agent.task import Limits, Task
 
     return Task(
         prompt=text,
         agent=given["agent"],
         model=given["model"],
-        servers=() if given["no_servers"] else given["servers"] or None,
+        servers=() if given["no_servers"] else (*given["servers"], *brought) or None,
         tools=given["tools"] or None,
         instruction=given["instruction"],
         json_schema=written.schema(given["schema"]),
@@ -97,7 +103,13 @@ async def _run(app: App, task: Task, given: dict[str, Any]) -> AgentResult:
     shown = Shown(run_id, given)
     try:
         result = await run_agent(
-            app, app.journals, task, run_id=run_id, approver=_yes if given["yes"] else _asked, sinks=(shown,)
+            app,
+            app.journals,
+            task,
+            run_id=run_id,
+            approver=_yes if given["yes"] else _asked,
+            sinks=(shown,),
+            bound=bool(given["brought"]),
         )
     except Exception as exc:
         shown.fail(exc)

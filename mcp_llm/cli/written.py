@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import threading
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_llm.config import Config
+    from mcp_llm.settings import Server
 
 MOST: Final = 64 * 1024 * 1024
 """Bytes of stdin that are read; more is refused."""
@@ -86,6 +88,28 @@ def pairs(values: Sequence[str], *, decoded: bool) -> dict[str, Any]:
         if not equals or not name.strip():
             raise click.BadParameter(f"{pair!r} is not key=value")
         found[name.strip()] = _json(value) if decoded else value
+    return found
+
+
+def servers(values: Sequence[str]) -> dict[str, Server]:
+    """MCP servers as `NAME=COMMAND ARGS` or `NAME=URL`; the shell is the user's own, so here a command is welcome."""
+    from pydantic import ValidationError
+
+    from mcp_llm.settings import Server
+
+    found: dict[str, Server] = {}
+    for name, value in pairs(values, decoded=False).items():
+        try:
+            words = shlex.split(value, posix=sys.platform != "win32")
+        except ValueError as exc:
+            raise click.BadParameter(f"{value!r} is no command line: {exc}") from exc
+        if not words:
+            raise click.BadParameter(f"{name}= needs a command line or a URL after it")
+        url = len(words) == 1 and words[0].startswith(("http://", "https://"))
+        try:
+            found[name] = Server(url=words[0]) if url else Server(command=words[0], args=tuple(words[1:]))
+        except ValidationError as exc:
+            raise click.BadParameter(f"{name}: {exc.errors()[0]['msg']}") from exc
     return found
 
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
@@ -73,3 +75,30 @@ def test_what_is_wrong_is_told_in_the_form_that_was_asked_for(run: Run, home: Pa
     assert [json.loads(line)["event"] for line in lines] == ["error"]
     whole = json.loads(run("agent", "--json", "-m", "demo", "--continue-from", "nope", "x").stdout)
     assert whole["error"]["kind"] == "invalid_input"
+
+
+def test_a_server_can_be_brought_along_for_one_run(run: Run) -> None:
+    words = 'Call add with {"a": 40, "b": 2}, will you {"c": 3}'
+    done = run("agent", "-m", "demo", "--with", f"sums={sys.executable} {SERVER} nowhere", words)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("sums__add said: 42\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("sums", "'sums' is not key=value"),
+        ("sums=", "sums= needs a command line or a URL"),
+        ("sums='a", "is no command line"),
+    ],
+)
+def test_a_server_brought_along_wrongly_is_told(run: Run, given: str, told: str) -> None:
+    done = run("agent", "-m", "demo", "--with", given, "x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+
+
+def test_a_server_that_does_not_come_up_costs_only_its_tools(run: Run) -> None:
+    done = run("agent", "-m", "demo", "--with", "gone=no-such-command-anywhere", "hello there")
+    assert done.returncode == 0
+    assert "no-such-command-anywhere" in done.stderr

@@ -111,6 +111,8 @@ async def test_it_fills_a_schema_calls_tools_and_reports_results(asking: Asking)
     async with asking.open() as service:
         shaped = await ask(service, "demo", json_schema=schema)
         called = await ask(service, "demo", prompt="please look around", tools=[LOOK])
+        told = await ask(service, "demo", prompt='look with {"at": "the {sea}"} or {"at": 1}', tools=[LOOK])
+        other = await ask(service, "demo", prompt='look {"where": 1}', tools=[LOOK])
         not_called = await ask(service, "demo", prompt="overlook it", tools=[LOOK])
         forced = await ask(service, "demo", tools=[LOOK], tool_choice="required")
         done = await ask(service, "demo", prompt="", messages=[user(ToolResult("1", "look", ()))], tools=[LOOK])
@@ -118,6 +120,10 @@ async def test_it_fills_a_schema_calls_tools_and_reports_results(asking: Asking)
     assert called.tool_calls is not None
     assert [(call.name, call.arguments) for call in called.tool_calls] == [("look", {"at": "please look around"})]
     assert called.finish_reason == "tool_calls"
+    assert told.tool_calls is not None
+    assert told.tool_calls[0].arguments == {"at": "the {sea}"}
+    assert other.tool_calls is not None
+    assert other.tool_calls[0].arguments == {"at": 'look {"where": 1}'}
     assert not_called.tool_calls is None
     assert forced.tool_calls is not None
     assert (done.tool_calls, done.response) == (None, f"{NOTICE} look said: ")

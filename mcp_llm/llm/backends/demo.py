@@ -1,7 +1,8 @@
 """The built-in demo: answers without a key, a network or a model, the same words every time, and says that it does.
 
-It streams, thinks when asked to, calls tools and fills JSON Schemas, so that every part of the product can be tried and
-tested on a bare machine. It is no language model and claims nothing else.
+It streams, thinks when asked to, calls tools (the one that the words name, with the JSON object among them as its
+arguments) and fills JSON Schemas, so that every part of the product can be tried and tested on a bare machine. It is no
+language model and claims nothing else.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Demo:
             yield Delta(0, Thinking("The demo does not think; it only shows where thinking would appear."))
         stop: Stop = "stop"
         if (tool := _wanted(request, last)) is not None:
-            arguments = json.dumps(example(tool.parameters, _words(last)), ensure_ascii=False)
+            arguments = _given(tool, last) or json.dumps(example(tool.parameters, _words(last)), ensure_ascii=False)
             yield Delta(1, ToolCall(f"demo_{len(request.messages)}", tool.name, arguments))
             text, stop = "", "tool_calls"
         elif request.json_schema is not None:
@@ -71,6 +72,19 @@ def _wanted(request: ChatRequest, last: Message | None) -> ToolSpec | None:
         if any(re.search(rf"(?<![a-z0-9_]){re.escape(name)}(?![a-z0-9_])", words) for name in names):
             return tool
     return request.tools[0] if request.tool_choice == "required" else None
+
+
+def _given(tool: ToolSpec, last: Message | None) -> str | None:
+    """The first JSON object among the user's words, where it names nothing but parameters of the tool."""
+    text = last.text if last else ""
+    known = tool.parameters.get("properties", {})
+    for found in re.finditer(r"\{", text):
+        try:
+            value, length = json.JSONDecoder().raw_decode(text[found.start() :])
+        except (ValueError, RecursionError):
+            continue
+        return text[found.start() :][:length] if value.keys() <= known.keys() else None
+    return None
 
 
 def _prose(last: Message | None) -> str:
