@@ -29,6 +29,7 @@ from mcp_llm.llm.threads import Threads
 from mcp_llm.prompts import Prompts
 from mcp_llm.runs.resume import Resumers
 from mcp_llm.runs.store import RunStore
+from mcp_llm.store.artifacts import Artifacts
 from mcp_llm.store.sqlite import Store
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def build(config: Config, store: Store, transport: _Wire) -> App:
         config=config,
         catalog=known,
         access=access,
+        artifacts=Artifacts(config.home / "artifacts"),
         backends=backends,
         llm=LLM(settings, access, backends, purse, Learned(store), transport),
         local=Local(known, access, models),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mcp_llm.catalog.find import Catalog
     from mcp_llm.config import Config
     from mcp_llm.prompts import Prompts
+    from mcp_llm.store.artifacts import Artifacts
     from mcp_llm.types.message import Part
 
     from .access import Access
@@ -42,6 +43,7 @@ class Service:
     config: Config
     catalog: Catalog
     access: Access
+    artifacts: Artifacts
     backends: Backends
     llm: LLM
     local: Local

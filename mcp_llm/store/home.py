@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_SECONDS = 10.0
-_ELSEWHERE = "or set MCP_LLM_HOME to another folder"
+ELSEWHERE = "or set MCP_LLM_HOME to another folder"
+"""The way out that every error here can name."""
 
 
 def prepare(path: Path) -> None:
@@ -30,7 +31,15 @@ def prepare(path: Path) -> None:
 
     Raises StoreError when the folder or the file is a symbolic link, belongs to somebody else, or is open to all.
     """
-    folder = path.parent
+    make_folder(path.parent)
+    try:
+        _make_file(path)
+    except OSError as error:
+        raise _unusable(error) from None
+
+
+def make_folder(folder: Path) -> None:
+    """Make it (0700) where it is missing. Raises StoreError when it is a link, somebody else's, or open to all."""
     try:
         try:
             found = folder.lstat()
@@ -39,23 +48,26 @@ def prepare(path: Path) -> None:
             folder.chmod(0o700)
             found = folder.lstat()
         _check_folder(found)
-        _make_file(path)
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise StoreError(f"The state folder cannot be used ({why}): make it writable, {_ELSEWHERE}.") from None
+        raise _unusable(error) from None
+
+
+def _unusable(error: OSError) -> StoreError:
+    why = error.strerror or type(error).__name__
+    return StoreError(f"The state folder cannot be used ({why}): make it writable, {ELSEWHERE}.")
 
 
 def _check_folder(found: os.stat_result) -> None:
     if stat.S_ISLNK(found.st_mode):
         raise StoreError("The state folder is a symbolic link: set MCP_LLM_HOME to the real folder.")
     if not stat.S_ISDIR(found.st_mode):
-        raise StoreError(f"The state folder is not a folder: remove what is in its place, {_ELSEWHERE}.")
+        raise StoreError(f"The state folder is not a folder: remove what is in its place, {ELSEWHERE}.")
     if os.name != "posix":  # elsewhere the mode bits say nothing about who may write
         return
     if found.st_mode & stat.S_IWOTH:
-        raise StoreError(f"The state folder can be written by every user: run `chmod 700` on it, {_ELSEWHERE}.")
+        raise StoreError(f"The state folder can be written by every user: run `chmod 700` on it, {ELSEWHERE}.")
     if found.st_uid not in {os.geteuid(), 0}:
-        raise StoreError(f"The state folder belongs to another user: `chown` it, {_ELSEWHERE}.")
+        raise StoreError(f"The state folder belongs to another user: `chown` it, {ELSEWHERE}.")
 
 
 def _make_file(path: Path) -> None:
@@ -67,7 +79,7 @@ def _make_file(path: Path) -> None:
             os.close(made)
         found = path.lstat()
     if not stat.S_ISREG(found.st_mode):
-        raise StoreError(f"state.db is a link or not a file: remove it, {_ELSEWHERE}.")
+        raise StoreError(f"state.db is a link or not a file: remove it, {ELSEWHERE}.")
     # By name and not by descriptor: closing a descriptor of an open database drops SQLite's POSIX locks on it.
     if os.name == "posix" and stat.S_IMODE(found.st_mode) != 0o600 and found.st_uid == os.geteuid():
         path.chmod(0o600)
@@ -110,7 +122,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
             continue
         if mode != "wal":
-            raise StoreError(f"The file system of the state folder cannot hold a shared database: {_ELSEWHERE[3:]}.")
+            raise StoreError(f"The file system of the state folder cannot hold a shared database: {ELSEWHERE[3:]}.")
         return
 
 
@@ -186,14 +198,14 @@ def explain(error: BaseException) -> Exception:
         return error if isinstance(error, Exception) else StoreError("The store was stopped.")
     code = _code(error) if isinstance(error, sqlite3.Error) else None
     if code == sqlite3.SQLITE_FULL:
-        return StoreError(f"The disk that holds the state folder is full: free some space, {_ELSEWHERE}.")
+        return StoreError(f"The disk that holds the state folder is full: free some space, {ELSEWHERE}.")
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return StoreError(f"Another process kept the state database locked for {BUSY_SECONDS:.0f} s: try again.")
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
-        return StoreError(f"The state database cannot be written: make the folder and file writable, {_ELSEWHERE}.")
+        return StoreError(f"The state database cannot be written: make the folder and file writable, {ELSEWHERE}.")
     if code == sqlite3.SQLITE_IOERR:
-        return StoreError(f"The disk that holds the state database failed or is full: check it, {_ELSEWHERE}.")
-    return StoreError(f"The state database failed ({error}): {_ELSEWHERE[3:]} if this lasts.")
+        return StoreError(f"The disk that holds the state database failed or is full: check it, {ELSEWHERE}.")
+    return StoreError(f"The state database failed ({error}): {ELSEWHERE[3:]} if this lasts.")
 
 
 def _code(error: sqlite3.Error) -> int | None:
