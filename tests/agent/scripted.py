@@ -18,7 +18,7 @@ from mcp_llm.types.message import Text, ToolCall
 from mcp_llm.types.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from mcp_llm.agent.task import AgentResult
@@ -101,6 +101,23 @@ def results(request: ChatRequest) -> list[tuple[str, str, bool]]:
 def names(events: Iterable[dict[str, Any]]) -> list[str]:
     """The kinds of events, texts left out."""
     return [event["event"] for event in events if event["event"] not in {"text", "thinking"}]
+
+
+def orderly(events: Sequence[dict[str, Any]]) -> None:
+    """Numbered without a gap, ended once, and no tool's result before its start."""
+    assert [event["seq"] for event in events] == list(range(len(events)))
+    assert [event["event"] for event in events if event["event"] in {"finish", "error"}] == [events[-1]["event"]]
+    assert events[0]["event"] == "start"
+    begun: set[str] = set()
+    for event in events:
+        if event["event"] == "model_end":
+            begun.clear()
+        elif event["event"] == "tool_start":
+            assert event["call_id"] not in begun
+            begun.add(event["call_id"])
+        elif event["event"] == "tool_end":
+            begun.remove(event["call_id"])
+    assert not begun or events[-1]["event"] == "error"
 
 
 def write_agent(home: Path, name: str, front: str, body: str = "Do it.") -> None:

@@ -1,68 +1,32 @@
-"""Servers that other people wrote, as a person would configure them: both protocol eras, Node and Python.
-
-They are no part of our environment: `.ci/servers` installs them and names their folder in `MCP_LLM_SERVERS`.
-"""
+"""Servers that other people wrote, as a person would configure them: their tools through our toolsets."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-import socket
-import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from toolsets import reference
 
-from mcp_llm.settings import Server
 from mcp_llm.toolsets.check import arguments
 from mcp_llm.toolsets.connect import open_servers
 from mcp_llm.types.message import Media
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from mcp_llm.settings import Server
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(scope="session")
-def folder() -> Path:
-    """Holds `node`, `node_modules` and one environment per Python server."""
-    named = os.environ.get("MCP_LLM_SERVERS")
-    if not named:
-        pytest.skip(
-            "MCP_LLM_SERVERS names no folder with the reference servers; `.ci/servers` makes one and runs these"
-        )
-    return Path(named)
-
-
 @pytest.fixture
-def node(folder: Path) -> Callable[..., Server]:
-    def start(name: str, *args: str, **fields: Any) -> Server:
-        script = folder / "node_modules" / ".bin" / f"mcp-server-{name}"
-        return Server(command=str(folder / "node"), args=(str(script), *args), **fields)
-
-    return start
-
-
-@pytest.fixture
-def servers(folder: Path, node: Callable[..., Server], tmp_path: Path) -> dict[str, Server]:
-    """All five, each on a folder of the test's."""
-    files, repository = tmp_path / "files", tmp_path / "repository"
-    files.mkdir()
-    (files / "hello.txt").write_text("hello there\n", encoding="utf-8")
-    subprocess.run(["git", "init", "--quiet", "-b", "main", str(repository)], check=True)
-    (repository / "a.txt").write_text("a\n", encoding="utf-8")
-    return {
-        "everything": node("everything", "stdio"),
-        "files": node("filesystem", str(files)),
-        "memory": node("memory", env={"MEMORY_FILE_PATH": str(tmp_path / "memory.jsonl")}),
-        "time": Server(command=str(folder / "time/bin/mcp-server-time"), args=("--local-timezone", "UTC")),
-        "git": Server(command=str(folder / "git/bin/mcp-server-git"), args=("--repository", str(repository))),
-    }
+def servers(tmp_path: Path) -> dict[str, Server]:
+    return reference.five(tmp_path)
 
 
 async def test_five_servers_open_side_by_side_and_work(servers: dict[str, Server], tmp_path: Path) -> None:
@@ -133,40 +97,18 @@ async def test_images_resources_progress_and_structured_content_arrive(servers: 
     assert lines
 
 
-async def test_the_same_server_answers_over_http(folder: Path, web_everything: str) -> None:
-    servers = {"everything": Server(url=web_everything)}
-    async with open_servers(servers, servers, os.environ.get) as group:
-        assert group.errors == {}
-        assert len(await group.list()) > 5
-        results = []
-        async with anyio.create_task_group() as tasks:
+async def test_the_same_server_answers_over_http() -> None:
+    with reference.everything_over_http() as server:
+        servers = {"everything": server}
+        async with open_servers(servers, servers, os.environ.get) as group:
+            assert group.errors == {}
+            assert len(await group.list()) > 5
+            results = []
+            async with anyio.create_task_group() as tasks:
 
-            async def ask(number: int) -> None:
-                results.append((await group.call("everything__echo", {"message": str(number)})).text)
+                async def ask(number: int) -> None:
+                    results.append((await group.call("everything__echo", {"message": str(number)})).text)
 
-            for number in range(20):
-                tasks.start_soon(ask, number)
+                for number in range(20):
+                    tasks.start_soon(ask, number)
     assert sorted(results) == sorted(f"Echo: {number}" for number in range(20))
-
-
-@pytest.fixture
-def web_everything(folder: Path) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    script = folder / "node_modules/.bin/mcp-server-everything"
-    process = subprocess.Popen(
-        [folder / "node", script, "streamableHttp"],
-        env={"PORT": str(port), "PATH": os.environ["PATH"]},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            break
-        except OSError:
-            time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}/mcp"
-    process.kill()
-    process.wait()
