@@ -20,6 +20,8 @@ MOST_TOOLS: Final = 512
 MOST_PAGES: Final = 20
 MOST_SCHEMAS: Final = 2 * 1024 * 1024
 """Bytes of all input schemas of one page."""
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+"""The draft that every schema is in afterwards; one that says so keeps saying it."""
 _MOST_NAME: Final = 256
 _HINTS: Final = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
 _SECRET: Final = re.compile(r"key|token|secret|passw|auth|credential|cookie|session", re.IGNORECASE)
@@ -100,9 +102,11 @@ def _modern(schema: Any, depth: int) -> Any:
         return schema
     new: dict[str, Any] = {}
     for key, value in schema.items():
-        if key in {"$schema", "$id", "id"} and isinstance(value, str):
+        if key == "$schema" and value == DIALECT and depth == 0:
+            new[key] = value
+        elif key in {"$schema", "$id", "id"} and isinstance(value, str):
             continue
-        if key in _WORDS and isinstance(value, str):
+        elif key in _WORDS and isinstance(value, str):
             new[key] = text.clean(value)
         elif key == "items" and isinstance(value, list):
             new["prefixItems"] = [_modern(inner, depth + 1) for inner in value]
