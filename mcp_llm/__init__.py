@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mcp_llm.api import register_provider as register_provider
     from mcp_llm.api import run_agent as run_agent
     from mcp_llm.api import stream as stream
+    from mcp_llm.batching import Batch as Batch
+    from mcp_llm.batching import BatchRequest as BatchRequest
     from mcp_llm.compare.result import Compared as Compared
     from mcp_llm.errors import Error as Error
     from mcp_llm.provider import get_provider as get_provider
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Batch": "mcp_llm.batching",
+    "BatchRequest": "mcp_llm.batching",
     "Compared": "mcp_llm.compare.result",
     "Error": "mcp_llm.errors",
     "Generated": "mcp_llm.types.result",

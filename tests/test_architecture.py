@@ -27,10 +27,10 @@ LAYERS = (
     {"catalog", "config", "prompts"},
     {"files", "http"},
     {"llm", "toolsets"},
-    {"runs", "compare"},
+    {"runs", "compare", "batch"},
     {"agent", "workflow"},
     {"app"},
-    {"server", "cli", "api", "background", "provider", "streaming"},
+    {"server", "cli", "api", "background", "batching", "provider", "streaming"},
     {"__main__", "__init__"},
 )
 BESIDE = {("catalog", "config"), ("config", "catalog")}

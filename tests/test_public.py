@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PUBLIC: Final = [
+    "Batch",
+    "BatchRequest",
     "Compared",
     "Error",
     "Generated",

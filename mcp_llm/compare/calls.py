@@ -13,13 +13,13 @@ import anyio
 import anyio.to_thread
 
 from mcp_llm.errors import Error, SchemaMismatch
+from mcp_llm.llm.allowance import Allowance
 from mcp_llm.llm.answer import Job
 from mcp_llm.llm.generate import Ask, generate
 from mcp_llm.llm.ledger import Scope
 from mcp_llm.types.result import Cost, Generated
 
 from . import expect, judging
-from .cost import Allowance
 from .result import Failure, Result
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import anyio
 import pytest
 
 from mcp_llm.compare import cost
-from mcp_llm.compare.cost import Allowance, Line
+from mcp_llm.compare.cost import Line
 from mcp_llm.errors import BudgetExceeded
+from mcp_llm.llm.allowance import Allowance
 
 pytestmark = pytest.mark.anyio
 

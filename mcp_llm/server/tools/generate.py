@@ -9,13 +9,13 @@ from mcp.types import ToolAnnotations
 from pydantic import Field, ValidationError
 
 from mcp_llm.errors import InvalidInput
+from mcp_llm.llm.conversation import messages, parts
 from mcp_llm.llm.generate import Ask, estimate
 from mcp_llm.runs.detach import Running
 from mcp_llm.server import result as results
 from mcp_llm.server.lasting import ask_lasting
 from mcp_llm.types.chat import Effort, ToolSpec
 
-from .conversation import messages, parts
 from .published import Arguments, publish
 
 if TYPE_CHECKING:

@@ -1,0 +1,142 @@
+"""The results of a batch as a file of JSON lines: each written whole the moment it is there, so a kill loses none.
+
+The file is the batch's memory: opened again, it says which items are answered. One process writes it at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self
+
+from mcp_llm.errors import Conflict, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Results:
+    """An open results file; `done` are the ids that have an answer."""
+
+    def __init__(self, descriptor: int, done: set[str]) -> None:
+        self._descriptor = descriptor
+        self.done = done
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path) -> Iterator[Self]:
+        """Take up the file, or begin it. Failed items and a line that a kill has cut are taken out: they come again.
+
+        Raises Conflict when another process writes it, InvalidInput when it is no results file.
+        """
+        with _alone(path):
+            kept, done = _answered(path)
+            _replace(path, kept)
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+            try:
+                yield cls(descriptor, done)
+            finally:
+                os.fsync(descriptor)
+                os.close(descriptor)
+
+    def append(self, record: dict[str, Any]) -> None:
+        """One line, in one write. Raises OSError where the disk fails, with nothing half written left behind."""
+        line = json.dumps(record, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+        size = os.fstat(self._descriptor).st_size
+        written = os.write(self._descriptor, line)
+        if written != len(line):
+            os.ftruncate(self._descriptor, size)
+            raise OSError("the disk took only a part of a line: it is full")
+        if record.get("status") == "ok":
+            self.done.add(str(record["id"]))
+
+
+def _answered(path: Path) -> tuple[list[bytes], set[str]]:
+    kept: list[bytes] = []
+    done: set[str] = set()
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return kept, done
+    lines = data.split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            status, name = record["status"], str(record["id"])
+        except (ValueError, KeyError, TypeError):
+            if number == len(lines):  # what a kill has cut
+                continue
+            raise InvalidInput(
+                f"line {number} of {path.name} is no result of a batch: give another file, none is overwritten"
+            ) from None
+        if status == "ok" and name not in done:
+            kept.append(line)
+            done.add(name)
+    return kept, done
+
+
+def _replace(path: Path, lines: list[bytes]) -> None:
+    """The file with these lines, all or nothing; its mode stays, a new one is for its owner alone."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.writelines(line + b"\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except FileNotFoundError:
+        raise InvalidInput(f"there is no folder for {path.name}: make it first") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock beside the file; the system lets go of it when the process dies, however it dies."""
+    lock = path.with_name(f".{path.name}.lock")
+    while True:
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            raise InvalidInput(f"there is no folder for {path.name}: make it first") from None
+        try:
+            if not _locked(descriptor):
+                raise Conflict(f"another process is writing {path.name}: wait for it, or give another file")
+            if not _same(descriptor, lock):  # whoever had it took it away meanwhile
+                continue
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # where open files cannot be removed it stays, and does no harm
+                    lock.unlink()
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,87 @@
+"""The results file: what is in it counts, what a kill has cut does not, and one process writes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mcp_llm.batch.results import Results
+from mcp_llm.errors import Conflict, InvalidInput
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def ok(name: str, **more: Any) -> dict[str, Any]:
+    return {"id": name, "status": "ok", "response": "x", **more}
+
+
+FAILED = {"id": "b", "status": "error", "error": {"kind": "timeout", "message": "late"}}
+
+
+def test_answers_are_kept_and_failures_come_again(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    with Results.open(path) as results:
+        for record in (ok("a", words="\u2028 é"), FAILED, ok("c")):
+            results.append(record)
+        assert results.done == {"a", "c"}
+    assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
+    with Results.open(path) as results:
+        assert results.done == {"a", "c"}
+        results.append(ok("b"))
+    lines = path.read_bytes().split(b"\n")
+    assert [json.loads(line) for line in lines if line] == [ok("a", words="\u2028 é"), ok("c"), ok("b")]
+    assert [one.name for one in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_a_line_that_a_kill_has_cut_is_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    whole = json.dumps(ok("a")).encode() + b"\n"
+    path.write_bytes(whole + whole[:20])
+    with Results.open(path) as results:
+        assert results.done == {"a"}
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "content", [b"# My notes\nimportant\n", b'{"name": 1}\n{"id": 1, "status": "ok"}\n', b"[1]\n\n"]
+)
+def test_a_file_that_is_no_results_file_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.md"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match="none is overwritten"), Results.open(path):
+        pass
+    assert path.read_bytes() == content
+    assert [one.name for one in tmp_path.iterdir() if not one.name.endswith(".lock")] == ["notes.md"]
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InvalidInput, match=r"there is no folder for out\.jsonl"),
+        Results.open(tmp_path / "no" / "out.jsonl"),
+    ):
+        pass
+
+
+def test_one_process_writes_at_a_time_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    code = (
+        "import sys, pathlib\nfrom mcp_llm.batch.results import Results\n"
+        "with Results.open(pathlib.Path(sys.argv[1])):\n    print('open', flush=True)\n    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == b"open"
+        with pytest.raises(Conflict, match=r"another process is writing out\.jsonl"), Results.open(path):
+            pass
+        other.kill()
+        other.wait()
+        with Results.open(path) as results:
+            assert results.done == set()

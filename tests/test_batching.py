@@ -1,0 +1,116 @@
+"""`Batch` from Python: with a loop and without, added to while it is drained, ended early."""
+
+from __future__ import annotations
+
+import threading
+
+import anyio
+import pytest
+
+import mcp_llm
+from mcp_llm import Batch, BatchRequest
+from mcp_llm.background import background
+from mcp_llm.errors import Error, InvalidInput
+
+
+@pytest.fixture(autouse=True)
+def _bare(home: object) -> object:
+    yield
+    background.close()
+
+
+def said(request: BatchRequest) -> str:
+    return (request.response or "").rpartition(": ")[2]
+
+
+def test_requests_come_back_as_they_end_with_their_receipts() -> None:
+    batch = Batch(max_concurrent=2)
+    first = batch.create("one", model="demo", tag=1)
+    batch.add(BatchRequest("two", "demo", {"max_output_tokens": 3}, tag=2))
+    wrong = batch.create("three", model="nobody:nothing", tag=3)
+    assert len(batch) == 3
+    found = {request.tag: request for request in batch.drain()}
+    assert sorted(found) == [1, 2, 3]
+    assert (said(first), first.model_used, first.error) == ("one", "demo", None)
+    assert found[2].result is not None
+    assert found[2].result.finish_reason == "length"
+    assert isinstance(wrong.error, Error)
+    assert (wrong.response, wrong.model_used) == (None, None)
+    assert all(request.duration is not None for request in found.values())
+    assert (len(batch), list(batch.drain())) == (0, [])
+
+
+@pytest.mark.anyio
+async def test_in_async_code_requests_may_be_added_while_others_are_drained() -> None:
+    with anyio.fail_after(60):
+        async with Batch() as batch:
+            for number in range(20):
+                batch.create(str(number), model="demo")
+            words = []
+            async for request in batch.drain_batch():
+                words.append(said(request))
+                if len(words) == 5:
+                    batch.create("late", model="demo")
+    assert sorted(words) == sorted([*map(str, range(20)), "late"])
+
+
+def test_no_more_run_at_once_than_was_said() -> None:
+    class Gate:
+        """A provider in code that counts who is inside."""
+
+        def __init__(self) -> None:
+            self.inside = self.most = 0
+
+        async def completion(self, prompt: str, model: str, **_: object) -> str:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            for _ in range(5):
+                await anyio.lowlevel.checkpoint()
+            self.inside -= 1
+            return "done"
+
+    gate = Gate()
+    mcp_llm.register_provider("gatekeeper", gate)
+    batch = Batch(max_concurrent=3)
+    for _ in range(12):
+        batch.create("x", model="gatekeeper:m")
+    assert [request.response for request in batch.drain()] == ["done"] * 12
+    assert gate.most == 3
+
+
+def test_closing_ends_what_is_under_way_and_whoever_waits() -> None:
+    started = threading.Event()
+
+    class Stuck:
+        async def completion(self, prompt: str, model: str, **_: object) -> str:
+            started.set()
+            await anyio.sleep_forever()
+            return ""
+
+    mcp_llm.register_provider("stuck", Stuck())
+    batch = Batch()
+    batch.create("x", model="stuck:m")
+    assert started.wait(60)
+    waiting = threading.Thread(target=lambda: list(batch.drain()))
+    waiting.start()
+    batch.close()
+    waiting.join(60)
+    assert not waiting.is_alive()
+    batch.create("y", model="demo")
+    assert [said(request) for request in batch.drain()] == ["y"]
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 257])
+def test_a_wrong_number_is_told(wrong: int) -> None:
+    with pytest.raises(InvalidInput, match="has to be from 1 to 256"):
+        Batch(wrong)
+
+
+def test_a_request_is_added_once() -> None:
+    batch = Batch()
+    request = batch.create("x", model="demo")
+    with pytest.raises(InvalidInput, match="was added before"):
+        batch.add(request)
+    list(batch.drain())
+    with pytest.raises(InvalidInput, match="was added before"):
+        batch.add(request)
