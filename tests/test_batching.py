@@ -59,12 +59,13 @@ def test_no_more_run_at_once_than_was_said() -> None:
         """A provider in code that counts who is inside."""
 
         def __init__(self) -> None:
-            self.inside = self.most = 0
+            self.inside = 0
+            self.most = 0
 
         async def completion(self, prompt: str, model: str, **_: object) -> str:
             self.inside += 1
             self.most = max(self.most, self.inside)
-            for _ in range(5):
+            for _step in range(5):
                 await anyio.lowlevel.checkpoint()
             self.inside -= 1
             return "done"
