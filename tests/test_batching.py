@@ -56,17 +56,20 @@ async def test_in_async_code_requests_may_be_added_while_others_are_drained() ->
 
 def test_no_more_run_at_once_than_was_said() -> None:
     class Gate:
-        """A provider in code that counts who is inside."""
+        """A provider in code that lets nobody out before three are inside, and counts who is."""
 
         def __init__(self) -> None:
             self.inside = 0
             self.most = 0
+            self.full = anyio.Event()
 
         async def completion(self, prompt: str, model: str, **_: object) -> str:
             self.inside += 1
             self.most = max(self.most, self.inside)
-            for _step in range(5):
-                await anyio.lowlevel.checkpoint()
+            if self.inside == 3:
+                self.full.set()
+            await self.full.wait()
+            await anyio.lowlevel.checkpoint()
             self.inside -= 1
             return "done"
 
