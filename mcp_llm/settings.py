@@ -130,6 +130,30 @@ class Agents(Table):
     """Globs of the servers that an agent gets which names none."""
 
 
+class Principal(Table):
+    """What one principal (a token's name, or `local`) may use a UTC day and a minute. None is no cap."""
+
+    day_usd: USD | None = None
+    day_calls: PositiveInt | None = None
+    day_tokens: PositiveInt | None = None
+    per_minute: PositiveInt | None = None
+    """Calls over HTTP in any minute, in each process."""
+
+
+class Http(Table):
+    """`serve --http`: where it listens, and by which names it may be called besides this machine's own."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8765
+    allow_hosts: tuple[str, ...] = ()
+    allow_origins: tuple[str, ...] = ()
+    max_body_bytes: PositiveInt = 32 * 1024 * 1024
+    connections: PositiveInt = 4096
+    sessions: PositiveInt = 2000
+    """Sessions of clients older than 2026-07-28 that are kept at a time, about 40 KB each."""
+    access_log: bool = True
+
+
 class Settings(Table):
     """Everything the user can decide, after all layers are joined."""
 
@@ -157,6 +181,9 @@ class Settings(Table):
     servers: dict[str, Server] = Field(default_factory=dict)
     """MCP servers for agents, by the name callers use."""
     agents: Agents = Field(default_factory=Agents)
+    http: Http = Field(default_factory=Http)
+    principals: dict[str, Principal] = Field(default_factory=dict)
+    """Who calls -> what they may use; `*` is for everybody without a table of their own."""
     packs: tuple[Pack, ...] = ("core",)
     discover: bool = True
     """Look for model servers on this machine's usual loopback ports."""

@@ -16,7 +16,7 @@ from mcp_llm.errors import BudgetExceeded, ConfigError, Error, InvalidInput, Pro
 from . import terminal
 
 TABLE: Final = {
-    "serve": "Serve MCP on stdin and stdout; what a host starts, and what no command at all does.",
+    "serve": "Serve MCP on stdin and stdout, what no command at all does too; or over HTTP.",
     "ask": "Ask one model; the answer streams to stdout.",
     "chat": "Talk with a model, line by line; the conversation is kept.",
     "compare": "Ask several models the same; checks, judges, a tested verdict.",

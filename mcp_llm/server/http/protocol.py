@@ -1,0 +1,103 @@
+"""Connections as uvicorn serves them, with the limits it lacks: on silence, on those who do not read, on their number.
+
+uvicorn alone waits for ever for a request's head (0 of 1,000 half-open connections closed in 12 s) and for a client
+that does not read. Both its parsers are wrapped alike: h11, and httptools where that is installed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+
+HEAD_SECONDS: Final = 15.0
+"""From the first byte (or the opening of the connection) to the end of a request's head."""
+STALLED_SECONDS: Final = 30.0
+"""For a client that has stopped reading to take what waits for it: about 64 KiB."""
+MOST: Final = 4096
+"""Connections of this process; one more is told so and closed."""
+HEAD_BYTES: Final = 64 * 1024
+"""Of a request's head; h11 holds to it itself, httptools to nothing."""
+FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
+LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+def protocol(
+    *, most: int = MOST, head_seconds: float = HEAD_SECONDS, stalled_seconds: float = STALLED_SECONDS
+) -> type[Any]:
+    """The class that uvicorn makes one of for each connection."""
+    parser: type[Any]
+    try:
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as parser  # noqa: N813
+    except ImportError:
+        from uvicorn.protocols.http.h11_impl import H11Protocol as parser  # noqa: N813
+
+    class Limited(parser):  # type: ignore[misc]  # whichever is installed
+        """One connection."""
+
+        def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
+            super().__init__(config, *args, **kwargs)
+            self._head: Any = None
+            self._head_bytes = 0
+            self._stall: Any = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            if len(self.connections) > most:
+                self.connections.discard(self)
+                transport.write(FULL)
+                transport.close()
+            else:
+                self._await_head()
+
+        def data_received(self, data: bytes) -> None:
+            if self.transport.is_closing():
+                return
+            self._await_head()
+            super().data_received(data)
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._head_is_there()
+            elif self._head is not None:
+                self._head_bytes += len(data)
+                if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+                    self.transport.write(LONG)
+                    self.transport.close()
+
+        def _await_head(self) -> None:
+            if self._head is None and (self.cycle is None or self.cycle.response_complete):
+                self._head = self.loop.call_later(head_seconds, self.transport.abort)
+
+        def _head_is_there(self) -> None:
+            self._head_bytes = 0
+            if self._head is not None:
+                self._head.cancel()
+                self._head = None
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._head_is_there()  # from here uvicorn's own timer runs, until the next byte
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._stall = self.loop.call_later(stalled_seconds, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            if self._stall is not None:
+                self._stall.cancel()
+                self._stall = None
+
+        def timeout_keep_alive_handler(self) -> None:
+            if self.transport.get_write_buffer_size():
+                self.transport.abort()
+            else:
+                super().timeout_keep_alive_handler()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._head_is_there()
+            if self._stall is not None:
+                self._stall.cancel()
+            super().connection_lost(exc)
+
+    return Limited

@@ -1,0 +1,181 @@
+"""Runs the application under uvicorn until a signal comes; calls in flight get 3 s then, and all is over in 5.
+
+Signals are attended to here and not by uvicorn, which would end the process by the same signal and never by itself
+while a stream is open.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import nullcontext
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from mcp_llm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from mcp_llm.config import Config
+
+    from .app import Application
+
+FINISH: Final = 3.0
+"""Seconds for calls in flight to come to their own end."""
+CANCEL: Final = 0.7
+"""Seconds for those that did not, to be answered and written down."""
+LEAVE: Final = 4.7
+"""Seconds from the signal after which the process leaves, whatever a library still waits for."""
+KEEP_ALIVE: Final = 75
+"""Seconds that an idle connection is kept: longer than balancers keep theirs, which expect to be the first to close."""
+BACKLOG: Final = 2048
+
+
+def serve_http(config: Config) -> None:
+    """Serve until SIGTERM, SIGINT or SIGHUP; then return. Raises ConfigError for what may not or cannot be served."""
+    http = config.settings.http
+    sock = listen(http.host, http.port)
+    check(sock, config)
+    # As over stdio: half of a cold start is the collector walking classes that live for ever.
+    gc.disable()
+    from .app import build
+
+    application = build(config)
+    gc.enable()
+    gc.freeze()
+    for problem in config.problems:
+        sys.stderr.write(f"mcp-llm: {problem}\n")
+    address = sock.getsockname()
+    name = f"[{address[0]}]" if ":" in address[0] else address[0]
+    sys.stderr.write(f"mcp-llm: serving MCP on http://{name}:{address[1]}/mcp\n")
+    anyio.run(_main, application, sock, backend_options={"use_uvloop": _has("uvloop")})
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ConfigError when the address cannot be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if os.name == "posix":  # elsewhere it lets two servers take one port
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            sock.listen(BACKLOG)
+            sock.setblocking(False)
+        except OSError:
+            sock.close()
+            raise
+    except OSError as exc:
+        raise ConfigError(
+            f"{host[:100]} port {port} cannot be used: {exc.strerror}. Choose with --host, --port."
+        ) from None
+    return sock
+
+
+def check(sock: socket.socket, config: Config) -> None:
+    """Raise ConfigError for a server that others than this machine could reach, and that does not ask who they are."""
+    if not ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback:
+        sock.close()
+        raise ConfigError(
+            f"{config.settings.http.host} can be reached from other machines, and nothing says who may call: listen on "
+            "127.0.0.1"
+        )
+
+
+async def _main(application: Application, sock: socket.socket) -> None:
+    server = server_of(application)
+    more_files()
+    async with anyio.create_task_group() as tasks:
+        with _signals() as signals:
+            async with application.lifespan():
+                tasks.start_soon(_until_signal, signals, application, server)
+                await server.serve(sockets=[sock])
+                tasks.cancel_scope.cancel()
+
+
+def server_of(application: Application, **limits: Any) -> Any:
+    """Uvicorn around it; `limits` are those of `protocol`."""
+    import uvicorn
+
+    from .protocol import protocol
+
+    class Server(uvicorn.Server):
+        def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+            return nullcontext()
+
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a stranger's bad request is no news; ours have their line
+    return Server(
+        uvicorn.Config(
+            application,
+            http=protocol(**{"most": application.config.settings.http.connections, **limits}),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+def _signals() -> Any:
+    names = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
+    try:
+        return anyio.open_signal_receiver(*names)
+    except NotImplementedError:  # Windows' loops have no signal handlers; Ctrl-C raises KeyboardInterrupt there
+        return nullcontext()
+
+
+async def _until_signal(signals: Any, application: Application, server: Any) -> None:
+    if signals is None:
+        return
+    async with anyio.create_task_group() as tasks:
+        async for _ in signals:
+            if application.draining:
+                os._exit(0)  # asked twice
+            tasks.start_soon(drain, application, server)
+
+
+async def drain(application: Application, server: Any) -> None:
+    """Refuse what is new, let calls in flight end, then end them, then the server."""
+    application.draining = True
+    timer = threading.Timer(LEAVE, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+    with anyio.move_on_after(FINISH):
+        await application.calls.drained()
+    application.calls.end("the server is ending: make the call again, or see `runs` for what had arrived")
+    with anyio.move_on_after(CANCEL):
+        await application.calls.drained()
+    application.calls.close()
+    server.should_exit = True
+
+
+def more_files() -> None:
+    """As many open files as this process is allowed: the usual soft limit of 1,024 is less than the calls it serves."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else max(soft, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _has(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None

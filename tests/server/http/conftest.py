@@ -1,0 +1,66 @@
+"""A server with the demo: in this process where its limits are to be short, else as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from server.http.talking import serving
+
+from mcp_llm import config as configuration
+from mcp_llm.server import build as building
+from mcp_llm.server.http.app import build
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from server.http.talking import Served
+
+
+@pytest.fixture
+def served(home: Path) -> Any:
+    """Starts ours with the demo and settings as given."""
+
+    @asynccontextmanager
+    async def start(limits: dict[str, Any] | None = None, grace: float = 0.2, **settings: Any) -> AsyncIterator[Served]:
+        config = configuration.load(overrides={"discover": False, **settings})
+        opened: list[Any] = []
+        server = building.build(config, opened)
+        async with serving(build(config, server, opened, grace=grace), opened, **(limits or {})) as found:
+            yield found
+
+    return start
+
+
+@pytest.fixture
+def process(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Any, int]]]:
+    """`process("--allow-host", ...)` -> (Popen, port): `mcp-llm serve --http` as a shell starts it."""
+    monkeypatch.setenv("MCP_LLM_DISCOVER", "0")
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*flags: str, **environment: str) -> tuple[Any, int]:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "mcp_llm", "serve", "--http", "--port", "0", *flags],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        started.append(child)
+        assert child.stderr is not None
+        for line in child.stderr:
+            if "serving MCP on" in line:
+                return child, int(line.rstrip().removesuffix("/mcp").rpartition(":")[2])
+        raise AssertionError(f"it did not start: {child.wait()}")
+
+    yield start
+    for child in started:
+        if child.poll() is None:
+            child.kill()
+        child.communicate()

@@ -1,0 +1,118 @@
+"""A server on a free loopback port in this process, and raw requests to it, byte for byte."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from mcp_llm.server.http.run import listen, server_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from mcp_llm.app import App
+    from mcp_llm.server.http.app import Application
+
+JSON = "content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
+ABOUT = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
+}
+
+
+@dataclass
+class Answer:
+    """A whole HTTP answer: header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.body)
+
+    @classmethod
+    def of(cls, data: bytes) -> Answer:
+        head, _, body = data.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        return cls(int(first.split()[1]), headers, body)
+
+
+@dataclass
+class Served:
+    """A running server: `raw` sends bytes and reads to the end, `ask` a whole request that ends its connection."""
+
+    port: int
+    application: Any = None
+    opened: Any = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+    @property
+    def app(self) -> App:
+        found: App = self.opened[0]
+        return found
+
+    async def raw(self, data: bytes) -> bytes:
+        with anyio.fail_after(20):
+            async with await anyio.connect_tcp("127.0.0.1", self.port) as stream:
+                await stream.send(data)
+                return await drain(stream)
+
+    async def ask(
+        self, path: str = "/mcp", *, method: str = "GET", head: str = "", body: bytes = b"", host: str | None = None
+    ) -> Answer:
+        host = f"127.0.0.1:{self.port}" if host is None else host
+        length = f"content-length: {len(body)}\r\n" if body else ""
+        text = f"{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{length}{head}\r\n"
+        return Answer.of(await self.raw(text.encode("latin-1") + body))
+
+    async def post(self, message: Any, head: str = "", **more: Any) -> Answer:
+        """One message of 2026-07-28."""
+        return await self.ask(method="POST", head=modern(message) + head, body=json.dumps(message).encode(), **more)
+
+
+def call(name: str, arguments: dict[str, Any], number: int = 1, **meta: Any) -> dict[str, Any]:
+    """A `tools/call` of 2026-07-28."""
+    params = {"name": name, "arguments": arguments, "_meta": {**ABOUT, **meta}}
+    return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+
+
+def modern(message: dict[str, Any]) -> str:
+    """The headers that go with a message of 2026-07-28."""
+    name = message["params"].get("name") or message["params"].get("uri")
+    named = f"mcp-name: {name}\r\n" if name else ""
+    return f"{JSON}mcp-protocol-version: 2026-07-28\r\nmcp-method: {message['method']}\r\n{named}"
+
+
+async def drain(stream: Any) -> bytes:
+    """Everything until the other side closes or resets."""
+    data = b""
+    try:
+        while True:
+            data += await stream.receive()
+    except (anyio.EndOfStream, anyio.BrokenResourceError):
+        return data
+
+
+@asynccontextmanager
+async def serving(application: Application, opened: Any = None, **limits: Any) -> AsyncIterator[Served]:
+    """The application under the real server, in this process."""
+    sock = listen("127.0.0.1", 0)
+    server = server_of(application, **limits)
+    async with application.lifespan(), anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: server.serve(sockets=[sock]))  # connections queue until it is up
+        try:
+            yield Served(sock.getsockname()[1], application, opened)
+        finally:
+            application.calls.close()
+            server.should_exit = True

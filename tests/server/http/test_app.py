@@ -1,0 +1,33 @@
+"""The endpoint with the SDK's own client, in both eras, over real connections; and what else there is to ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mcp import Client
+from server.http.talking import call
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_both_eras_list_call_and_read_on_the_same_endpoint(served: Any, mode: Any) -> None:
+    async with served() as server, Client(server.url, mode=mode) as host:
+        assert host.protocol_version == ("2026-07-28" if mode == "auto" else "2025-11-25")
+        assert [tool.name for tool in (await host.list_tools()).tools][:2] == ["generate", "compare_models"]
+        result: Any = await host.call_tool("generate", {"prompt": "one two three", "model": "demo"})
+        assert "3 words: one two three" in result.content[0].text
+        read: Any = await host.read_resource(f"runs://{result.structured_content['run_id']}")
+        assert read.contents[0].text.endswith("3 words: one two three")
+
+
+async def test_health_and_ready_say_how_it_is_and_nothing_else(served: Any) -> None:
+    async with served() as server:
+        for path, said in (("/health", {"status": "ok"}), ("/ready", {"status": "ready"})):
+            answer = await server.ask(path)
+            assert (answer.status, answer.data) == (200, said)
+            assert (await server.ask(path, method="POST")).status == 405
+        server.application.draining = True
+        assert ((await server.ask("/ready")).status, (await server.ask("/health")).status) == (503, 200)
+        busy = await server.post(call("list_models", {}))
+        assert (busy.status, busy.headers["retry-after"]) == (503, "1")
