@@ -11,7 +11,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
@@ -21,6 +21,7 @@ from mcp_llm.settings import Table, Tier
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+State: TypeAlias = tuple[tuple[str, int, int], ...]
 _SLOT: Final = re.compile(r"\{\{([a-z_][a-z0-9_]*)(?:\|([^{}]*))?\}\}")
 MAX_FILE: Final = 256 * 1024
 
@@ -87,23 +88,32 @@ class Prompt:
 
 @dataclass(slots=True)
 class Prompts:
-    """Reads the folders when something is first asked for; a file that cannot be read is a problem, not an end."""
+    """Reads the folders when something is asked for and they have changed; a file that cannot be read is a problem."""
 
     folders: Sequence[Path]
     problems: list[str] = field(default_factory=list)
-    _found: dict[str, Prompt] | None = None
+    _found: dict[str, Prompt] = field(default_factory=dict)
+    _state: State | None = None
 
     def all(self) -> dict[str, Prompt]:
         """Prompts by name; a later folder's file replaces an earlier one's."""
-        if self._found is None:
-            self._found = {}
-            for folder in (package_folder(), *self.folders):
-                for path in sorted(folder.glob("*.md")) if folder.is_dir() else ():
-                    try:
-                        self._found[path.stem] = read(path)
-                    except (OSError, ValueError, InvalidInput) as exc:
-                        self.problems.append(f"prompt {path.name}: {exc}")
+        if (now := self.state()) != self._state:
+            self._state, self._found = now, {}
+            self.problems.clear()
+            for path in (Path(place) for place, _, _ in now):
+                try:
+                    self._found[path.stem] = read(path)
+                except (OSError, ValueError, InvalidInput) as exc:
+                    self.problems.append(f"prompt {path.name}: {exc}")
         return self._found
+
+    def agents(self) -> dict[str, Prompt]:
+        """Those that are agents."""
+        return {name: prompt for name, prompt in self.all().items() if prompt.front.kind == "agent"}
+
+    def state(self) -> State:
+        """What differs once a file has been added, changed or removed: (path, modified, bytes) of each, in order."""
+        return tuple(one for folder in (package_folder(), *self.folders) for one in _files(folder))
 
     def declared(self, context: str | None) -> str | None:
         """The model or tier that the prompt owning this context declares."""
@@ -113,6 +123,17 @@ class Prompts:
             if prompt.front.context == context:
                 return prompt.front.model or prompt.front.tier
         return None
+
+
+def _files(folder: Path) -> State:
+    found = []
+    for path in sorted(folder.glob("*.md")) if folder.is_dir() else ():
+        try:
+            status = path.stat()
+        except OSError:  # gone this moment, or a link to nowhere
+            continue
+        found.append((str(path), status.st_mtime_ns, status.st_size))
+    return tuple(found)
 
 
 def package_folder() -> Path:

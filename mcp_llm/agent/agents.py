@@ -37,7 +37,7 @@ _SHARE: Final = 0.95
 
 def find(prompts: Prompts, name: str) -> Prompt:
     """The agent of this name. Raises InvalidInput with near misses."""
-    known = {key: prompt for key, prompt in prompts.all().items() if prompt.front.kind == "agent"}
+    known = prompts.agents()
     if name not in known:
         close = get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}."

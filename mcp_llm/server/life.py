@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mcp_llm.config import Config
     from mcp_llm.llm.progress import Progress
 
+    from .changes import Changes
+
 FIRST: Final = 1.0
 BEAT: Final = 5.0
 """Seconds between heartbeats; hosts give up after 60 s of silence at the earliest, and 10 s is what we promise."""
@@ -99,10 +101,11 @@ class Life:
 
 
 @asynccontextmanager
-async def live(config: Config, heart: Heart) -> AsyncIterator[Life]:
+async def live(config: Config, heart: Heart, changes: Changes) -> AsyncIterator[Life]:
     """Open everything; what still runs at the end is cancelled before the service closes."""
     async with open_app(config) as service, anyio.create_task_group() as tasks:
         tasks.start_soon(heart.run)
+        tasks.start_soon(changes.watch, service)
         resumable.register(service)
         tasks.start_soon(service.resumers.watch, service.journals, tasks)
         try:

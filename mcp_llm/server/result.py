@@ -52,14 +52,6 @@ def generated(result: Generated, shown: int = SHOWN) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text="\n\n".join(blocks)), *links], structured_content=data)
 
 
-def rest(stored: dict[str, Any], offset: int) -> str:
-    """A stored run's answer (or error) from a character on, as much as fits one reply, and where to go on."""
-    text = stored.get("response") or stored.get("partial") or stored.get("error") or ""
-    piece = text[offset : offset + SHOWN]
-    end = offset + len(piece)
-    return piece if end >= len(text) else f"{piece}\n\n[{len(text) - end:,} more characters: ?offset={end}]"
-
-
 def running(run: Running) -> CallToolResult:
     """A call that goes on: what there is so far, and how to get the rest."""
     how = f'runs(action="wait", run_id="{run.run_id}")'

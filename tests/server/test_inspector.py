@@ -110,7 +110,14 @@ def test_a_mistake_is_a_failed_result_that_names_it(inspector: Inspector) -> Non
 def test_the_resource_templates_are_listed_and_a_missing_one_is_a_protocol_error(inspector: Inspector) -> None:
     templates = inspector.result("resources/templates/list")["resourceTemplates"]
     missing = inspector("resources/read", "--uri", "runs://none")
-    assert [template["uriTemplate"] for template in templates] == ["runs://{run_id}{?offset}", "models://{name}"]
+    assert [template["uriTemplate"] for template in templates] == [
+        "runs://{id}{?offset}",
+        "runs://{id}/events{?after}",
+        "models://{+name}",
+        "agents://{name}",
+        "usage://{?by,since}",
+        "artifacts://{sha256}",
+    ]
     assert missing.returncode == REFUSED
     assert json.loads(missing.stderr)["error"]["message"] == "there is no run 'none'"
 
@@ -121,3 +128,20 @@ def test_a_hundred_calls_eight_at_a_time_all_succeed(inspector: Inspector, repor
     counted = inspector.result("tools/call", *given, *load)
     report.append(f"inspector, 100 calls at 8 in flight: {counted['latencyMs']['p50']:.0f} ms each in the middle")
     assert (counted["ok"], counted["toolErrors"], counted["errors"]) == (100, 0, 0)
+
+
+def test_prompts_are_filled_and_their_mistakes_are_protocol_errors(inspector: Inspector) -> None:
+    listed = inspector.result("prompts/list")["prompts"]
+    filled = inspector.result("prompts/get", "--prompt-name", "summarize", "--prompt-args", "text=the sea", "length=9")
+    wrong = inspector("prompts/get", "--prompt-name", "summarize")
+    assert [prompt["name"] for prompt in listed] == ["agent", "compare", "reviewer", "summarize"]
+    assert "in about 9 words" in filled["messages"][0]["content"]["text"]
+    assert wrong.returncode == REFUSED
+    assert json.loads(wrong.stderr)["error"]["message"] == "prompt 'summarize' needs text"
+
+
+def test_resources_are_listed_and_read(inspector: Inspector) -> None:
+    listed = inspector.result("resources/list")["resources"]
+    read = inspector.result("resources/read", "--uri", "agents://reviewer")["contents"]
+    assert [one["uri"] for one in listed][:2] == ["runs://", "models://"]
+    assert json.loads(read[0]["text"])["budget"] == {"usd": 1.0, "turns": 30}

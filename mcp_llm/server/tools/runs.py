@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from mcp.types import ToolAnnotations
@@ -14,6 +13,7 @@ from mcp_llm.runs.detach import Running, run_detachable
 from mcp_llm.runs.resume import drive
 from mcp_llm.runs.texts import cut, said
 from mcp_llm.server import result as results
+from mcp_llm.server.rows import row
 from mcp_llm.types.result import Generated
 
 from .published import Arguments, publish
@@ -165,32 +165,6 @@ def page(run_id: str, status: str, found: Page, more: dict[str, Any] | None = No
         left = found.total - found.end
         text += f'\n\n[{left:,} more characters: runs(action="read", run_id="{run_id}", offset={found.end})]'
     return results.plain(text, data)
-
-
-def row(info: RunInfo) -> dict[str, Any]:
-    """One line of the list."""
-    said = info.result.get("response") or info.result.get("error") or info.request.get("prompt") or ""
-    if not said and isinstance(arguments := info.request.get("arguments"), dict):
-        said = arguments.get("prompt") or ""
-    found = {
-        "run_id": info.id,
-        "status": info.status,
-        "kind": info.kind,
-        "model": info.model,
-        "age": age(info.created),
-        "says": " ".join(str(said).split())[:80],
-        "parent": info.parent,
-    }
-    return {key: value for key, value in found.items() if value}
-
-
-def age(since_ms: int) -> str:
-    """How long ago, in the largest whole unit."""
-    seconds = max(0, time.time_ns() // 1_000_000 - since_ms) // 1000
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
 
 
 RUNS = publish(

@@ -1,0 +1,1 @@
+"""What a host can read by URI: runs, usage, models, agents and artifacts, each in a room (module) of its own."""

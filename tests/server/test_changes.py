@@ -1,0 +1,161 @@
+"""Hosts hear of changes in both eras: of lists when files change, of runs that they follow, and of nobody else's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from mcp import Client, MCPError
+from mcp.client.subscriptions import PromptsListChanged, ResourcesListChanged, ResourceUpdated
+from mcp.types import (
+    PromptListChangedNotification,
+    ResourceListChangedNotification,
+    ResourceUpdatedNotification,
+)
+from server.principals import acting_as
+
+from mcp_llm.server.build import build
+from mcp_llm.server.changes import Changes
+from mcp_llm.server.life import Heart
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcp_llm.app import App
+    from mcp_llm.config import Config
+
+pytestmark = pytest.mark.anyio
+PROMPT = '+++\ntitle = "Mine"\n+++\nSay it.\n'
+
+
+@pytest.fixture
+def server(config: Config, opened: Any) -> Any:
+    return build(config, opened, Heart(first=0.01, beat=0.01), Changes(marks=0.01, lists=0.01))
+
+
+@pytest.fixture
+def folder(config: Config) -> Path:
+    place = config.folder / "prompts"
+    place.mkdir(parents=True)
+    return place
+
+
+class Told:
+    """What a client of the handshake era was told."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+        self._news = anyio.Event()
+
+    async def __call__(self, message: Any) -> None:
+        self.messages.append(message)
+        self._news.set()
+        self._news = anyio.Event()
+
+    async def until(self, kind: type, uri: str | None = None) -> Any:
+        with anyio.fail_after(30):
+            while True:
+                news = self._news
+                for message in self.messages:
+                    if isinstance(message, kind) and (uri is None or str(message.params.uri) == uri):  # type: ignore[attr-defined]
+                        return message
+                await news.wait()
+
+
+def capabilities(client: Client) -> tuple[Any, ...]:
+    told = client.server_capabilities
+    assert told is not None
+    assert told.tools is not None
+    assert told.prompts is not None
+    assert told.resources is not None
+    changing = (told.tools.list_changed, told.prompts.list_changed, told.resources.list_changed)
+    return (*changing, told.resources.subscribe, told.completions is not None, told.logging)
+
+
+async def test_both_eras_are_told_what_can_change(server: Any, mode: Any) -> None:
+    async with Client(server, mode=mode) as client:
+        assert capabilities(client) == (True, True, True, True, True, None)
+
+
+async def test_a_new_prompt_file_is_told_to_a_host_of_the_handshake_era(server: Any, folder: Path) -> None:
+    told = Told()
+    async with Client(server, mode="legacy", message_handler=told) as client:
+        await client.list_prompts()
+        (folder / "mine.md").write_text(PROMPT)
+        await told.until(PromptListChangedNotification)
+        await told.until(ResourceListChangedNotification)
+        assert "mine" in [one.name for one in (await client.list_prompts(cache_mode="refresh")).prompts]
+
+
+async def test_a_new_prompt_file_is_told_to_a_host_that_listens(server: Any, folder: Path) -> None:
+    async with Client(server) as client:
+        await client.list_prompts()
+        async with client.listen(prompts_list_changed=True, resources_list_changed=True) as heard:
+            (folder / "mine.md").write_text(PROMPT)
+            with anyio.fail_after(30):
+                seen = {type(await anext(heard)) for _ in range(2)}
+    assert seen == {PromptsListChanged, ResourcesListChanged}
+
+
+async def test_a_run_that_is_followed_is_told_in_the_handshake_era(server: Any, opened: list[App]) -> None:
+    told = Told()
+    async with Client(server, mode="legacy", message_handler=told) as client:
+        journal = await opened[0].journals.create("generate", {}, "local")
+        uri = f"runs://{journal.run_id}"
+        await client.subscribe_resource(uri)
+        await client.subscribe_resource("runs://")
+        await opened[0].journals.request_cancel(journal.run_id, "local")
+        from mcp_llm.types.events import Finish
+
+        await journal.finish(Finish(result="done"))
+        await told.until(ResourceUpdatedNotification, uri)
+        await told.until(ResourceUpdatedNotification, "runs://")
+        await client.unsubscribe_resource(uri)
+
+
+async def test_a_run_that_is_followed_is_told_on_the_stream(server: Any, opened: list[App]) -> None:
+    from mcp_llm.types.events import Finish
+
+    async with Client(server) as client:
+        journal = await opened[0].journals.create("generate", {}, "local")
+        uris = [f"runs://{journal.run_id}", f"runs://{journal.run_id}/events", "runs://nobody", "file:///x"]
+        async with client.listen(resource_subscriptions=uris) as heard:
+            await journal.finish(Finish(result="done"))
+            with anyio.fail_after(30):
+                seen = {(await anext(heard)).uri for _ in range(2)}  # type: ignore[union-attr]
+    assert seen == set(uris[:2])
+
+
+async def test_nobody_hears_of_somebody_elses_run(server: Any, opened: list[App]) -> None:
+    from mcp_llm.types.events import Finish
+
+    async with Client(server) as owner:
+        theirs = await opened[0].journals.create("generate", {}, "local")
+        with acting_as("bob"):
+            async with Client(server) as bob, Client(server, mode="legacy") as old:
+                mine = await opened[-1].journals.create("generate", {}, "bob")
+                uris = [f"runs://{theirs.run_id}", f"runs://{mine.run_id}"]
+                with pytest.raises(MCPError, match="there is no run"):
+                    await old.subscribe_resource(uris[0])
+                async with bob.listen(resource_subscriptions=uris) as heard:
+                    await theirs.finish(Finish(result="done"))
+                    await owner.list_tools()
+                    await mine.finish(Finish(result="done"))
+                    with anyio.fail_after(30):
+                        first = await anext(heard)
+    assert first == ResourceUpdated(uris[1])
+
+
+async def test_a_connection_follows_a_hundred_resources_at_most(server: Any) -> None:
+    async with Client(server, mode="legacy") as client:
+        for number in range(100):
+            await client.subscribe_resource(f"usage://?since={number + 1}d")
+        with pytest.raises(MCPError, match="unsubscribe from one"):
+            await client.subscribe_resource("usage://")
+        await client.unsubscribe_resource("usage://?since=1d")
+        await client.subscribe_resource("usage://")
+    async with Client(server) as client:
+        with pytest.raises(MCPError, match="may listen to 100"):
+            async with client.listen(resource_subscriptions=[f"runs://{number}" for number in range(101)]):
+                pass
