@@ -14,6 +14,7 @@ import anyio
 from mcp_llm.errors import BudgetExceeded, ContextTooLong, ProviderError, Refused
 from mcp_llm.llm import parameters
 from mcp_llm.llm.answer import Job
+from mcp_llm.llm.money import UNKNOWN_OUTPUT
 from mcp_llm.types.events import Fallback, ModelEnd, ModelStart
 from mcp_llm.types.message import Message, ToolCall
 from mcp_llm.types.result import Tried
@@ -191,7 +192,7 @@ class Loop:
             if await self.meter.held(self.service.purse.ledger):
                 return request  # the reservation refuses it, and it is tried again when the others are done
             raise BudgetExceeded("the run has used the tokens it may: raise the limit to go on", limit="tokens")
-        longest = request.max_tokens or self.plan.targets[0].facts.output or most
+        longest = request.max_tokens or self.plan.targets[0].facts.output or UNKNOWN_OUTPUT
         return request.model_copy(update={"max_tokens": min(longest, most)})
 
     def job(self, operation: str = "agent") -> Job:

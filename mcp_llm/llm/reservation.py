@@ -252,12 +252,17 @@ def _move(
     )
 
 
-def expire(connection: sqlite3.Connection, now: int) -> None:
-    """Turn reservations that nobody renews into spent ones, each with an "unknown" row in the ledger."""
+def expire(connection: sqlite3.Connection, now: int, gone: Key | None = None) -> None:
+    """Turn reservations that nobody renews into spent ones, each with an "unknown" row in the ledger.
+
+    Those in the scope `gone` too: whoever made them is known not to be there any more.
+    """
     select = (
-        "SELECT id, scopes, usd, tokens, calls, entry, created FROM reservations WHERE ledger IS NULL AND expires < ?"
+        "SELECT id, scopes, usd, tokens, calls, entry, created FROM reservations "
+        "WHERE ledger IS NULL AND (expires < ? OR instr(scopes, ?))"
     )
-    for reserved, scopes, usd, tokens, calls, entry, created in connection.execute(select, (now,)).fetchall():
+    among = json.dumps(gone)  # a part of the text of its scopes; `null`, which none has, where there is none
+    for reserved, scopes, usd, tokens, calls, entry, created in connection.execute(select, (now, among)).fetchall():
         keys = [(kind, key) for kind, key in json.loads(scopes)]
         row = dict(zip(COLUMNS, json.loads(entry), strict=True)) if entry else dict.fromkeys(COLUMNS)
         row |= {"ts": row["ts"] or created, "usd": None, "cost_source": "worst_case", "outcome": "unknown"}

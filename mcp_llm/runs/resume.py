@@ -21,6 +21,8 @@ SETTLE: Final = 1.0
 """Seconds before the first look: a server that starts has its first question to answer before."""
 SOON: Final = 0.05
 """Seconds after a lease's end at which it is looked for."""
+GRACE: Final = 3.0
+"""Seconds for which a run that will be taken up unasked is not yet called interrupted to whoever waits for it."""
 
 
 class Resumer(Protocol):
@@ -67,27 +69,30 @@ class Resumers:
     async def watch(self, runs: RunStore, tasks: TaskGroup) -> None:
         """Take up every run of an automatic kind whose process is gone, until cancelled.
 
-        Sleeps until the next lease could end, a lease's length at most: that often is an idle database looked at.
+        One that its resumer refuses, because it was cut off again and again, is left to the user. Sleeps until the next
+        lease could end, a lease's length at most: that often is an idle database looked at.
         """
-        if not any(one.automatic for one in self._by_kind.values()):
+        kinds = [kind for kind, one in self._by_kind.items() if one.automatic]
+        if not kinds:
             return
         await anyio.sleep(SETTLE)
         while True:
             try:
-                for run_id, kind in await runs.expired():
-                    if self.automatic(kind):
-                        await self._take_up(runs, run_id, kind, tasks)
-                soonest = await runs.next_expiry()
+                for info in await runs.expired(kinds):
+                    await self._take_up(runs, info, tasks)
+                soonest = await runs.next_expiry(kinds)
             except Error:  # a disk that fails now may work later; the store keeps the reason in its notes
                 soonest = None
             await anyio.sleep(runs.ttl_s if soonest is None else min(soonest, runs.ttl_s) + SOON)
 
-    async def _take_up(self, runs: RunStore, run_id: str, kind: str, tasks: TaskGroup) -> None:
+    async def _take_up(self, runs: RunStore, info: RunInfo, tasks: TaskGroup) -> None:
+        resumer = self._by_kind[info.kind]
         try:
-            journal = await runs.claim(run_id)
-        except Conflict:  # another process was quicker
+            await resumer.check(info, again=False)
+            journal = await runs.claim(info.id)
+        except (Conflict, InvalidInput):  # another process was quicker; or it is left to the user
             return
-        tasks.start_soon(drive, self._by_kind[kind], journal)
+        tasks.start_soon(drive, resumer, journal)
 
 
 async def drive(resumer: Resumer, journal: Journal) -> None:

@@ -18,6 +18,7 @@ import anyio
 from pydantic import ValidationError
 
 from mcp_llm.errors import Conflict, InvalidInput, StoreError
+from mcp_llm.llm import reservation
 from mcp_llm.store.sqlite import scheduler
 from mcp_llm.types.events import ErrorEvent, decode
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 PAGE: Final = 500
 """Events read from the database at a time."""
+EXPIRED: Final = 1000
+"""Runs without a driver that are looked at, at once."""
 _COLUMNS: Final = "id, kind, principal, status, created, updated, model, request, result, parent, attempts"
 _STALE: Final = f"(owner IS NULL OR expires <= {lease.NOW})"
 
@@ -68,7 +71,6 @@ class RunInfo:
 Infos: TypeAlias = list[RunInfo]
 Events: TypeAlias = "list[Event]"
 Questions: TypeAlias = "list[Question]"
-Ids: TypeAlias = list[tuple[str, str]]
 
 
 def new_id() -> str:
@@ -127,6 +129,9 @@ class RunStore:
             if row is None or (principal is not None and row[1] != principal):
                 raise unknown(run_id)
             fence = lease.take(connection, run_id, self.owner, self.ttl_s)
+            # What the one before held for a call in flight is spent, as it may have been billed. Until its own, longer
+            # lease ended, it would keep this run waiting for the money.
+            reservation.expire(connection, time.time_ns() // 1_000_000, gone=("run", run_id))
             last = connection.execute("SELECT max(seq) FROM run_events WHERE run = ?", (run_id,)).fetchone()[0]
             return (*row, fence, -1 if last is None else last)
 
@@ -176,15 +181,23 @@ class RunStore:
         for journal in [*self._live.values()]:
             await journal.release()
 
-    async def expired(self, limit: int = 20) -> Ids:
-        """(id, kind) of runs whose driver is gone, the oldest first."""
-        sql = f"SELECT id, kind FROM runs WHERE status IN ('running', 'waiting') AND {_STALE} ORDER BY created LIMIT ?"
-        return [(row[0], row[1]) for row in await self.store.query(sql, (limit,))]
+    async def expired(self, kinds: Sequence[str]) -> Infos:
+        """Runs of these kinds whose driver is gone, those longest without one first."""
+        marks = ", ".join("?" * len(kinds))
+        found = await self._infos(
+            f"kind IN ({marks}) AND status IN ('running', 'waiting') AND {_STALE}", (*kinds,), EXPIRED
+        )
+        return found[::-1]
 
-    async def next_expiry(self) -> float | None:
-        """Seconds until the first lease held by another process ends, None when there is none."""
-        sql = f"SELECT min(expires) - {lease.NOW} FROM runs WHERE expires IS NOT NULL AND owner <> ?"
-        found = (await self.store.query(sql, (self.owner,)))[0][0]
+    async def next_expiry(self, kinds: Sequence[str]) -> float | None:
+        """Seconds until the first lease of these kinds that another process holds ends; None where there is none.
+
+        A lease that is over already, of a run that nobody takes up, is not waited for.
+        """
+        marks = ", ".join("?" * len(kinds))
+        others = f"kind IN ({marks}) AND owner <> ? AND expires > {lease.NOW}"
+        sql = f"SELECT min(expires) - {lease.NOW} FROM runs WHERE {others}"
+        found = (await self.store.query(sql, (*kinds, self.owner)))[0][0]
         return None if found is None else max(0.0, found / 1000)
 
     # Looking

@@ -41,14 +41,23 @@ async def until(
         pause = min(SLOWEST, pause * 1.5)
 
 
-async def ended(runs: RunStore, run_id: str, principal: str, timeout_s: float | None) -> RunInfo:
+async def ended(runs: RunStore, run_id: str, principal: str, timeout_s: float | None, *, grace_s: float = 0) -> RunInfo:
     """The run once it needs nobody's patience any more: ended, waiting for an answer, or interrupted.
 
-    Gives it as it is when the time is over. Raises InvalidInput for an unknown run.
+    Gives it as it is when the time is over. An interruption has to last for `grace_s` seconds: a run that is about to
+    be taken up by somebody needs no one's help. Raises InvalidInput for an unknown run.
     """
+    since: float | None = None
 
     async def look() -> RunInfo | None:
+        nonlocal since
         status, _ = await runs.position(run_id, principal)
+        if status == "interrupted":
+            since = since or time.monotonic()
+            if time.monotonic() - since < grace_s:
+                return None
+        else:
+            since = None
         return await runs.get(run_id, principal) if status != lease.RUNNING else None
 
     return await until(runs, run_id, look, timeout_s) or await runs.get(run_id, principal)

@@ -108,24 +108,25 @@ async def test_killed_at_any_moment_nothing_is_lost_and_nothing_done_twice(
     home: Path, tmp_path: Path, nursery: Nursery, report: list[str]
 ) -> None:
     luck = random.Random(7)
-    kills = finished = 0
-    unsure = 0
-    for number in range(KILLS):
-        if kills >= KILLS:
-            break
+    kills = finished = unsure = acknowledged = effects = number = 0
+    while kills < KILLS:
         folder = tmp_path / f"run{number}"
         folder.mkdir()
         write_agent(folder, "boss", 'delegates = ["worker"]')
         write_agent(folder, "worker", f'model = "{MODEL}"', "Worker is what you are.")
-        run_id, resume = f"{number:032x}", False
-        for _ in range(6):
-            if nursery.drive(folder, run_id, resume=resume, kill_after=luck.uniform(*WINDOW[resume])) == 0:
-                break
-            kills += 1
+        run_id, resume, status = f"{number:032x}", False, "none"
+        number += 1
+        for kill in (*[True] * 6, False):
+            after = luck.uniform(*WINDOW[resume]) if kill else None
+            code = nursery.drive(folder, run_id, resume=resume, kill_after=after)
+            assert code in {0, signal.SIGKILL}
+            kills += code == signal.SIGKILL
             async with opened(folder, {}) as app:
-                resume = resume or bool(await app.journals.list("local", limit=1))
-        else:
-            assert nursery.drive(folder, run_id, resume=resume, kill_after=None) == 0
+                known = await app.journals.list("local")
+                resume = bool(known)
+                status = next((one.status for one in known if one.id == run_id), status)
+            if status == "finished":
+                break
         async with opened(folder, {}) as app:
             info = await app.journals.get(run_id, "local")
             assert (info.status, info.result["response"]) == ("finished", "done")
@@ -133,7 +134,8 @@ async def test_killed_at_any_moment_nothing_is_lost_and_nothing_done_twice(
         for events in found.values():
             judge(events)
         told = {f"{event.run_id} {event.seq}" for events in found.values() for event in events}
-        assert set(lines(folder / "acked")) <= told
+        acked = lines(folder / "acked")
+        assert set(acked) <= told
         notes = Counter(lines(folder / "notes"))
         assert {name for name, count in notes.items() if count > 1} == set()
         missing = {f"{who}{step}" for who in ("boss", "worker") for step in range(4)} - notes.keys()
@@ -143,11 +145,11 @@ async def test_killed_at_any_moment_nothing_is_lost_and_nothing_done_twice(
         unsure += texts.count("may have been made")
         assert len(missing) <= texts.count("may have been made")
         assert len(found) == 2
-        finished += 1
+        finished, acknowledged, effects = finished + 1, acknowledged + len(acked), effects + len(notes)
     report.append(
-        f"{kills} kills of {finished} runs: every run finished, no step done twice, {unsure} calls left unsure"
+        f"kill -9 x {kills} of {finished} agents with a delegate each: every run finished; {acknowledged} acknowledged "
+        f"events, 0 lost; 0 completed steps repeated; {effects} side effects, none twice, {unsure} left unsure"
     )
-    assert kills >= min(KILLS, 5)
 
 
 @pytest.mark.anyio

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from mcp_llm.errors import Conflict, InvalidInput, StoreError
+from mcp_llm.llm.ledger import Ledger, Scope
 from mcp_llm.runs import wait
 from mcp_llm.runs.store import RunStore
 from mcp_llm.store.sqlite import Store
@@ -165,11 +166,12 @@ async def test_a_lease_is_renewed_while_the_run_is_driven_and_free_when_let_go(p
         with pytest.raises(Conflict, match="another process drives"):
             await others.claim(journal.run_id)
         await anyio.sleep(0.05)
-    assert await others.expired() == []
+    assert await others.expired(["agent"]) == []
     await journal.append(Start(prompt="x"))
     journal.note(TextEvent(text="half"))
     await journal.release()
-    assert await others.expired() == [(journal.run_id, "agent")]
+    assert [run.id for run in await others.expired(["agent"])] == [journal.run_id]
+    assert await others.expired(["generate"]) == []
     assert (await others.get(journal.run_id, "me")).status == "interrupted"
     assert [info.id for info in await others.list("me", "interrupted")] == [journal.run_id]
     assert await others.list("me", "running") == []
@@ -215,6 +217,21 @@ async def test_a_stale_write_is_refused_before_the_driver_has_heard_of_the_takeo
     assert await taken.append(Start(prompt="fresh")) == 0
     mine.close()
     theirs.close()
+
+
+async def test_what_a_driver_held_is_spent_when_its_run_is_taken(path: Path) -> None:
+    gone, store = Store.open(path), Store.open(path)
+    ledger = Ledger(gone)
+    journal = await RunStore(gone).create("agent", {}, "local")
+    other = await RunStore(gone).create("agent", {}, "local")
+    for one in (journal, other):
+        await ledger.reserve([Scope("run", one.run_id, tokens=100)], usd=None, tokens=90)
+    await journal.release()
+    await RunStore(store).claim(journal.run_id)
+    found = [await Ledger(store).used("run", one.run_id) for one in (journal, other)]
+    assert [(one.tokens, one.held_tokens) for one in found] == [(90, 0), (0, 90)]
+    await gone.aclose()
+    await store.aclose()
 
 
 async def test_a_cancel_reaches_the_driver_in_this_process_and_in_another(path: Path, soon: Any) -> None:

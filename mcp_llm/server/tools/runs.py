@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from mcp_llm.errors import InvalidInput
 from mcp_llm.runs import wait
 from mcp_llm.runs.detach import Running, run_detachable
-from mcp_llm.runs.resume import drive
+from mcp_llm.runs.resume import GRACE, drive
 from mcp_llm.runs.texts import cut, said
 from mcp_llm.server import result as results
 from mcp_llm.server.rows import row
@@ -80,9 +80,12 @@ async def _list(given: RunsArguments, run: Run) -> CallToolResult:
 
 
 async def _wait(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
+    app = run.service
+    kind = (await app.journals.get(run_id, run.principal)).kind
+    grace = GRACE if app.resumers.automatic(kind) else 0
     with run.beating():
         run.progress.who = f"run {run_id[:8]}"
-        info = await wait.ended(run.service.journals, run_id, run.principal, run.patience(given.wait_s))
+        info = await wait.ended(app.journals, run_id, run.principal, run.patience(given.wait_s), grace_s=grace)
     return await shown(run, info)
 
 
