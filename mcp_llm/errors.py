@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class Error(Exception):
@@ -64,9 +64,13 @@ class UnknownProvider(ConfigError):
 
 
 class UnknownModel(ConfigError):
-    """No provider can be found for this model id; the message lists near misses."""
+    """No provider can be found for this model id; the message lists near misses, `options` holds them."""
 
     kind = "unknown_model"
+
+    def __init__(self, message: str, options: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.options = tuple(options)
 
 
 class Unsupported(ConfigError):

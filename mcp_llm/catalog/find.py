@@ -19,7 +19,7 @@ from . import merge
 from .source import CODE_WIRES, Layer, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .schema import Facts, Model, Provider
     from .source import Index
@@ -175,9 +175,10 @@ class Catalog:
                 f"no provider is called {head!r}.{self._near_providers(head)} If {model!r} is a model's own id, put "
                 f"its provider before it: <provider>:{model}"
             )
+        near = self._near_models(model)
         raise UnknownModel(
-            f"no provider is known for the model {model!r}.{self._near_models(model)} Name its provider, as in "
-            f"<provider>:{model}"
+            f"no provider is known for the model {model!r}.{_meant(near)} Name its provider, as in <provider>:{model}",
+            near,
         )
 
     def _at(self, source: Source, rest: str) -> Target:
@@ -230,9 +231,9 @@ class Catalog:
         spellings = {
             other: source.id for source in self._sources.values() for other in (source.id, *source.index.names)
         }
-        return _near(name, spellings) or f" There are {', '.join(self.ids)}."
+        return _meant(_near(name, spellings)) or f" There are {', '.join(self.ids)}."
 
-    def _near_models(self, model_id: str, only: str | None = None) -> str:
+    def _near_models(self, model_id: str, only: str | None = None) -> list[str]:
         spellings: dict[str, str] = {}
         for name, index in self._indexes():
             if only is None or name == only:
@@ -256,7 +257,7 @@ class Catalog:
         model = provider.models.get(model_id)
         warnings = []
         if model is None and not provider.open and not provider.local:
-            near = self._near_models(model_id, source.id)
+            near = _meant(self._near_models(model_id, source.id))
             warnings.append(f"{model_id!r} is not in the catalog of {source.id}; it is sent as it is.{near}")
         if layers.facts.retired:
             warnings.append(f"{source.id}:{model_id} is retired: {layers.facts.retired}")
@@ -264,10 +265,12 @@ class Catalog:
         return Target(provider, source.id, model_id, model, layers.facts, layers.wire, quirks, tuple(warnings))
 
 
-def _near(name: str, spellings: Mapping[str, str]) -> str:
-    close = dict.fromkeys(
-        spellings[match] for match in get_close_matches(name.lower(), list(spellings), n=3, cutoff=0.7)
-    )
+def _near(name: str, spellings: Mapping[str, str]) -> list[str]:
+    close = get_close_matches(name.lower(), list(spellings), n=3, cutoff=0.7)
+    return list(dict.fromkeys(spellings[match] for match in close))
+
+
+def _meant(close: Sequence[str]) -> str:
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
 

@@ -5,80 +5,30 @@ A call that nobody has detached ends with its client; one that has handed back i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
-from pydantic import BaseModel, Field, ValidationError
+from mcp.types import ElicitResult
+from pydantic import ValidationError
 
 from mcp_llm.agent.bench import TRACE
 from mcp_llm.agent.lines import Lines
 from mcp_llm.agent.operation import run_agent
-from mcp_llm.agent.task import Task, Trace
-from mcp_llm.errors import Denied
+from mcp_llm.agent.task import AgentResult, Task, Trace
+from mcp_llm.errors import Denied, InvalidInput, ToolFailed
+from mcp_llm.runs import wait
 from mcp_llm.runs.detach import Finished, Running, run_detachable
-from mcp_llm.types.events import Approval
+
+from .asking import Asking, approved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcp_llm.agent.task import AgentResult
-    from mcp_llm.types.events import Event
-
     from .run import Run
 
 ALIAS: Final = "mcp_llm/trace"
-
-
-class Answer(BaseModel):
-    """What a host's form asks for."""
-
-    approve: bool = Field(description="May it be called?")
-
-
-@dataclass(slots=True)
-class Asking:
-    """Asks through the host, as long as the call that it belongs to is open; and says when the run asks otherwise."""
-
-    run: Run
-    leave: Callable[[], None] = lambda: None
-    """Ends the call's patience."""
-    detached: bool = False
-    begun: anyio.Event = field(default_factory=anyio.Event)
-    """Set once there is a run, or there will be none."""
-    _open: list[anyio.CancelScope] = field(default_factory=list)
-
-    async def approve(self, question: dict[str, Any]) -> Any:
-        """The person's answer, or None where the host cannot ask."""
-        params = self.run.context.session.client_params
-        if self._over() or params is None or params.capabilities.elicitation is None:
-            return None
-        seconds = self.run.service.config.settings.agents.approval_s
-        with anyio.move_on_after(seconds) as scope:
-            self._open.append(scope)
-            try:
-                found = await self.run.context.elicit(_words(question), Answer)
-            except Exception:  # the host says that it can ask, and cannot: the question stays with the run
-                return None
-            finally:
-                self._open.remove(scope)
-            return found.action == "accept" and found.data.approve
-        return None if self._over() else False
-
-    def _over(self) -> bool:
-        return self.detached
-
-    def emit(self, event: Event) -> None:
-        """There is a run; or it has a question, of which the caller has to know, who can answer it."""
-        self.begun.set()
-        if isinstance(event, Approval) and event.state == "asked":
-            self.leave()
-
-    def close(self) -> None:
-        """The call is over; what it was asking is asked otherwise."""
-        self.detached = True
-        for scope in self._open:
-            scope.cancel()
+ENDING: Final = 2.0
+"""Seconds for asking a run to end."""
 
 
 async def work_lasting(run: Run, task: Task, wait_s: float | None) -> AgentResult | Running:
@@ -117,6 +67,37 @@ async def work_lasting(run: Run, task: Task, wait_s: float | None) -> AgentResul
     return given.value if isinstance(given, Finished) else given
 
 
+async def collect(run: Run, run_id: str, wait_s: float | None) -> AgentResult | Running:
+    """What a run came to, or that it goes on: the call that began it has come again, with answers to its questions.
+
+    Raises InvalidInput for a run that is not the caller's, ToolFailed with what ended it.
+    """
+    runs = run.service.journals
+    for question in await runs.questions(run_id):
+        answer = (run.context.input_responses or {}).get(question.id)
+        if question.open and isinstance(answer, ElicitResult):
+            try:
+                await runs.answer(run_id, run.principal, approved(answer), question.id)
+            except InvalidInput:  # answered elsewhere, or its deadline passed, this moment
+                continue
+    if (journal := runs.driven(run_id)) is not None:
+        journal.listen(Lines(run.progress))
+    try:
+        with run.beating():
+            run.progress.who = f"run {run_id[:8]}"
+            info = await wait.ended(runs, run_id, run.principal, run.patience(wait_s))
+    except anyio.get_cancelled_exc_class():
+        # Nobody was given the run's id: whoever gives up this call gives up the run.
+        with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING):
+            await runs.request_cancel(run_id, run.principal)
+        raise
+    if info.status == "finished":
+        return AgentResult.model_validate(info.result)
+    if info.status in {"failed", "cancelled"}:
+        raise ToolFailed(f"run {run_id} {info.status}: {info.result.get('error', 'no reason is known')}")
+    return Running(run_id, await runs.partial(run_id))
+
+
 def trace(run: Run) -> Trace | None:
     """Where in somebody's tree this call stands, as another server of ours says it. Raises Denied for nonsense."""
     meta = run.context.request_context.meta
@@ -131,12 +112,3 @@ def trace(run: Run) -> Trace | None:
         raise Denied(
             f"`_meta` holds a {TRACE} that is none: leave it out, or give root, run_id, depth, budget"
         ) from None
-
-
-def _words(question: dict[str, Any]) -> str:
-    import json
-
-    args = json.dumps(question["args"], ensure_ascii=False, indent=1)
-    said = f"\nIt says of itself: {question['description']}" if question.get("description") else ""
-    server = f" of the server {question['server']!r}" if question.get("server") else ""
-    return f"An agent wants to call {question['tool']}{server} with\n{args}{said}"

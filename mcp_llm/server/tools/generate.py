@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from mcp.types import ToolAnnotations
+from mcp.types import InputRequiredResult, ToolAnnotations
 from pydantic import Field, ValidationError
 
-from mcp_llm.errors import InvalidInput
+from mcp_llm.errors import InvalidInput, UnknownModel
 from mcp_llm.llm.conversation import messages, parts
 from mcp_llm.llm.generate import Ask, estimate
 from mcp_llm.runs.detach import Running
+from mcp_llm.server import asking
 from mcp_llm.server import result as results
 from mcp_llm.server.lasting import ask_lasting
 from mcp_llm.types.chat import Effort, ToolSpec
@@ -71,7 +72,7 @@ OUTPUT: dict[str, Any] = {
 """The rest - `parsed`, `thinking`, `fallbacks` and so on - is in the answer where there is any."""
 
 
-async def run_generate(given: GenerateArguments, run: Run) -> CallToolResult:
+async def run_generate(given: GenerateArguments, run: Run) -> CallToolResult | InputRequiredResult:
     """Ask, with a heartbeat, as long as the host waits; the same text and structured answer."""
     ask = asked(given, run.principal)
     if given.dry_run:
@@ -80,8 +81,25 @@ async def run_generate(given: GenerateArguments, run: Run) -> CallToolResult:
         text = f"{quote['provider']}:{quote['model']} · ~{quote['input_tokens']:,} tokens in · at most {usd}"
         return results.plain(text, {"response": text, "quote": json.loads(json.dumps(quote, default=str))})
     arguments = given.model_dump(mode="json", exclude_defaults=True, exclude={"wait_s"})
-    answer = await ask_lasting(run, ask, arguments, given.wait_s)
+    try:
+        answer = await ask_lasting(run, ask, arguments, given.wait_s)
+    except UnknownModel as unknown:
+        options = [name for name in unknown.options if _askable(run, name)]
+        if len(options) < 2:  # there is nothing to choose
+            raise
+        picked = await asking.choose(run, "model", f"Which model is meant by {(given.model or '')[:80]!r}?", options)
+        if isinstance(picked, InputRequiredResult):
+            return picked
+        if picked is None:
+            raise
+        given = given.model_copy(update={"model": picked})
+        answer = await ask_lasting(run, asked(given, run.principal), {**arguments, "model": picked}, given.wait_s)
     return results.running(answer) if isinstance(answer, Running) else results.generated(answer, run.host.result_chars)
+
+
+def _askable(run: Run, model: str) -> bool:
+    provider_id = model.partition(":")[0]
+    return run.service.access.reachable(provider_id, run.service.catalog.provider(provider_id))
 
 
 def read(arguments: dict[str, Any], principal: str) -> Ask:

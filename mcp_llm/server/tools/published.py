@@ -20,7 +20,7 @@ from mcp_llm.errors import Error, ProviderError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mcp.types import CallToolResult, ToolAnnotations
+    from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 
     from mcp_llm.server.run import Run
 
@@ -60,7 +60,7 @@ class Published(Tool):
 
 
 def publish(
-    function: Callable[[Any, Run], Awaitable[CallToolResult]],
+    function: Callable[[Any, Run], Awaitable[CallToolResult | InputRequiredResult]],
     arguments: type[Arguments],
     *,
     name: str,

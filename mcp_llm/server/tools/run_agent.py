@@ -9,13 +9,13 @@ from pydantic import Field
 
 from mcp_llm.agent.task import Limits, Task
 from mcp_llm.runs.detach import Running
+from mcp_llm.server import asking, working
 from mcp_llm.server import result as results
-from mcp_llm.server import working
 
 from .published import Arguments, publish
 
 if TYPE_CHECKING:
-    from mcp.types import CallToolResult
+    from mcp.types import CallToolResult, InputRequiredResult
 
     from mcp_llm.server.run import Run
 
@@ -51,9 +51,27 @@ OUTPUT: dict[str, Any] = {
 }
 
 
-async def run_run_agent(given: RunAgentArguments, run: Run) -> CallToolResult:
+async def run_run_agent(given: RunAgentArguments, run: Run) -> CallToolResult | InputRequiredResult:
     """Do it, as long as the host waits; what goes on then is a run."""
-    task = Task(
+    state = asking.returned(run.context)
+    if state is not None and state.run is not None:
+        done = await working.collect(run, state.run, given.wait_s)
+    else:
+        done = await working.work_lasting(run, task(given, run), given.wait_s)
+    if not isinstance(done, Running):
+        return results.generated(done, run.host.result_chars)
+    asked = [one for one in await run.service.journals.questions(done.run_id) if one.open]
+    if not asked:
+        return results.running(done)
+    rounds = state.rounds + 1 if state is not None else 1
+    if asking.way(run.context) == "return" and rounds <= asking.ROUNDS:
+        return asking.hand_back(asking.approvals(asked), asking.State(run=done.run_id, rounds=rounds))
+    return results.waiting(done.run_id, done.partial, {one.id: one.question for one in asked})
+
+
+def task(given: RunAgentArguments, run: Run) -> Task:
+    """The arguments as what the agent is to do."""
+    return Task(
         prompt=given.prompt,
         agent=given.agent,
         model=given.model,
@@ -67,13 +85,6 @@ async def run_run_agent(given: RunAgentArguments, run: Run) -> CallToolResult:
         principal=run.principal,
         trace=working.trace(run),
     )
-    done = await working.work_lasting(run, task, given.wait_s)
-    if not isinstance(done, Running):
-        return results.generated(done, run.host.result_chars)
-    asked = [one for one in await run.service.journals.questions(done.run_id) if one.open]
-    if asked:
-        return results.waiting(done.run_id, done.partial, {one.id: one.question for one in asked})
-    return results.running(done)
 
 
 RUN_AGENT = publish(
