@@ -24,7 +24,7 @@ LAYERS = (
     {"types"},
     {"wires"},
     {"settings", "store", "schemas"},
-    {"catalog", "config", "prompts"},
+    {"catalog", "config", "prompts", "hosts"},
     {"files", "http"},
     {"llm", "toolsets"},
     {"runs", "compare", "batch"},

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from mcp_llm.errors import ToolFailed
+from mcp_llm.hosts import entry
+from mcp_llm.hosts.known import installable
+from mcp_llm.hosts.places import file
 
-from . import hosts, running, terminal
+from . import running, terminal
 from .vocabulary import spoken
+
+if TYPE_CHECKING:
+    from mcp_llm.config import Config
 
 PROMPT: Final = "In one sentence: what is the Model Context Protocol?"
 STEPS: Final = ("starting the server", "listing the tools", "list_models", "generate")
@@ -50,18 +57,28 @@ def command(prompt: str, as_json: bool) -> int:
         failed = spoken(str(exc))
         if not as_json:
             terminal.line(terminal.fold(_failure(len(steps), failed), terminal.width(sys.stdout)))
-    home = config.variable("MCP_LLM_HOME")
-    found = hosts.snippets({"MCP_LLM_HOME": home} if home else {})
+    found = snippets(config)
     if as_json:
         terminal.dump({"steps": steps, **({"error": failed} if failed else {}), "hosts": found})
         return 1 if failed else 0
-    terminal.line("\nTo use it from a host, paste:")
-    for one in found:
-        terminal.line(f"\n# {one['host']}: {one['where']}\n{one['paste']}")
+    terminal.line("\nTo use it from a host: mcp-llm install NAME, or paste what belongs into its file yourself.\n")
+    terminal.line(
+        terminal.table(("NAME", "host", "its file"), [(one["id"], one["host"], one["where"]) for one in found])
+    )
+    usual = min((one for one in found if "mcpServers" in one["paste"]), key=lambda one: len(one["paste"]))
+    terminal.line(f"\n# most take this; mcp-llm install NAME --print shows any\n{usual['paste']}")
     terminal.line(
         "\nKeys go into .env in the config folder (`mcp-llm config path` is beside it), not into these files."
     )
     return 1 if failed else 0
+
+
+def snippets(config: Config) -> list[dict[str, str]]:
+    """What to paste into each host, and where: `{host, id, where, paste}`."""
+    home = config.variable("MCP_LLM_HOME")
+    known = installable()
+    where = {name: str(file(host.config, Path.home(), config.variable)) for name, host in known.items() if host.config}
+    return entry.snippets(known, where, {"MCP_LLM_HOME": home} if home else {})
 
 
 def _failure(done: int, words: str) -> str:

@@ -89,14 +89,15 @@ async def _host(app: App) -> list[Finding]:
     """The eras the server speaks, and the hosts that have called with what they bear."""
     from datetime import UTC, datetime
 
-    from mcp_llm.server import clients, hosts
+    from mcp_llm.hosts import known
+    from mcp_llm.server import clients
     from mcp_llm.server.trial import eras
 
     from .findings import Finding
 
     found = [Finding("host", "ok", f"{era}: {', '.join(versions)}") for era, versions in eras().items()]
     for client in await clients.seen(app.store):
-        bears = hosts.host(client.name)
+        bears = known.host(client.name)
         when = datetime.fromtimestamp(client.seen / 1000, UTC).isoformat(timespec="minutes")
         found.append(
             Finding(

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mcp_llm.hosts.known import host
 from mcp_llm.llm.progress import Progress
 from mcp_llm.runs.store import new_id
 
-from .hosts import host
 from .principal import LOCAL, current
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
 
     from mcp_llm.app import App
+    from mcp_llm.hosts.known import Host
 
-    from .hosts import Host
     from .life import Life
 
 

@@ -19,7 +19,7 @@ from mcp.types import Implementation
 
 from mcp_llm.app import App
 from mcp_llm.errors import Overloaded
-from mcp_llm.server.hosts import host
+from mcp_llm.hosts.known import host
 from mcp_llm.server.tools.generate import OUTPUT
 from mcp_llm.types.chat import Delta, End
 from mcp_llm.types.message import Text
