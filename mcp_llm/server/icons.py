@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Final
-from urllib.parse import quote
 
 from mcp.types import Icon
 
@@ -13,6 +13,10 @@ _DRAWING: Final = (
 )
 """One way in, three ways out."""
 
-SOURCE: Final = f"data:image/svg+xml,{quote(_DRAWING, safe=' =:/')}"
-
-ICONS: Final = (Icon(src=SOURCE, mime_type="image/svg+xml", sizes=["any"]),)
+ICONS: Final = (
+    Icon(
+        src=f"data:image/svg+xml;base64,{b64encode(_DRAWING.encode()).decode()}",
+        mime_type="image/svg+xml",
+        sizes=["any"],
+    ),
+)
