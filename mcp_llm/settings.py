@@ -140,6 +140,34 @@ class Principal(Table):
     """Calls over HTTP in any minute, in each process."""
 
 
+SignedBy: TypeAlias = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+"""Public-key signatures only: with a shared secret whoever can check a token can make one."""
+
+
+class OAuth(Table):
+    """The authorization server whose tokens `serve --http` takes. `resource` is our URL as clients call it.
+
+    Keys are fetched from `jwks_url`, or `key` is the one public key as PEM. `audience` is what `aud` has to hold, the
+    resource unless set; `scopes` what a token has to have.
+    """
+
+    issuer: Annotated[str, Field(pattern=r'^https?://[^\s"]+$')]
+    resource: Annotated[str, Field(pattern=r'^https?://[^\s"]+$')]
+    audience: str | None = None
+    jwks_url: Annotated[str | None, Field(pattern=r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+$")] = (
+        None
+    )
+    key: str | None = None
+    algorithms: Annotated[tuple[SignedBy, ...], Field(min_length=1)] = ("RS256", "ES256", "EdDSA")
+    scopes: tuple[Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")], ...] = ()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> OAuth:
+        if (self.jwks_url is None) == (self.key is None):
+            raise ValueError("needs either `jwks_url` or `key`")
+        return self
+
+
 class Http(Table):
     """`serve --http`: where it listens, and by which names it may be called besides this machine's own."""
 
@@ -152,6 +180,9 @@ class Http(Table):
     sessions: PositiveInt = 2000
     """Sessions of clients older than 2026-07-28 that are kept at a time, about 40 KB each."""
     access_log: bool = True
+    require_token: bool = False
+    """Ask for a token on this machine too; where there are tokens, or there is `oauth`, they are asked for anyway."""
+    oauth: OAuth | None = None
 
 
 class Settings(Table):

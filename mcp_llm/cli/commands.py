@@ -30,6 +30,7 @@ TABLE: Final = {
     "config": "Show, find or begin the config file.",
     "prompts": "The prompts that `ask --prompt` knows.",
     "install": "Put this server into a host's settings: Claude, VS Code, Cursor, Codex, Gemini, Zed, Windsurf.",
+    "token": "Make, list and revoke the tokens that `serve --http` takes.",
     "demo": "Start the server as a host would and show what it says; needs no key.",
 }
 """Command -> its line in the help. The module of that name has it as `command`."""

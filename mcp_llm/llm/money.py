@@ -17,6 +17,7 @@ from mcp_llm.errors import BudgetExceeded, ConfigError, Denied, Error, InvalidIn
 from mcp_llm.types.usage import Usage
 
 from . import parameters
+from . import reservation as rules
 from .answer import Hold
 from .ledger import Entry, Scope
 
@@ -67,7 +68,7 @@ class Purse:
         tokens = tokens_in + (request.max_tokens or target.facts.output or UNKNOWN_OUTPUT)
         entry = self._entry(target, job, target.name, "unknown", time.monotonic())
         reservation = await self.ledger.reserve(scopes, usd=worst, tokens=tokens, entry=entry)
-        if not self.ledger.durable and any(scope.kind == "day" for scope in scopes):
+        if not self.ledger.durable and any(scope.kind in rules.DAILY for scope in scopes):
             raise StoreError(
                 "the state database cannot be used, so a budget for the day cannot be held over calls and processes. "
                 "`mcp-llm doctor` says why; mend it, or take the day's budget out of the settings."
@@ -127,9 +128,13 @@ class Purse:
             caps.append(budget.call_usd)
         if caps and not any((scope.kind, scope.key) == ("run", job.run_id) for scope in scopes):
             scopes.append(Scope("run", job.run_id, usd=min(caps)))  # a scope of its own is held to them already
-        if budget.day_usd is not None or budget.day_calls is not None or budget.day_tokens is not None:
-            day = datetime.now(UTC).date().isoformat()
-            scopes.append(Scope("day", day, usd=budget.day_usd, tokens=budget.day_tokens, calls=budget.day_calls))
+        day = datetime.now(UTC).date().isoformat()
+        principals = self.settings.principals
+        mine = principals.get(job.principal) or principals.get("*")
+        for kind, key, limits in (("day", day, budget), (rules.PRINCIPAL, f"{job.principal} on {day}", mine)):
+            if limits is not None:
+                scope = Scope(kind, key, usd=limits.day_usd, tokens=limits.day_tokens, calls=limits.day_calls)
+                scopes += [scope] if scope.limited else []
         return scopes
 
     async def failed(

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 NANO = 10**9
+PRINCIPAL = "principal"
+DAILY = frozenset({"day", PRINCIPAL})
+"""Kinds that hold over calls and processes."""
 DAY_MS = 86_400_000
 _EPOCH = datetime.date(1970, 1, 1)
 _MOST = 10**15
@@ -62,7 +65,8 @@ class Scope:
     """What a limit holds for: `Scope("day", "2026-11-20", usd=Decimal(5))`, `Scope("run", run_id, calls=50)`.
 
     A limit that is None is not enforced. The kind "day" (UTC) starts with what the ledger already has for that day and
-    also counts the calls that nobody reserved; any other kind counts reserved calls only.
+    also counts the calls that nobody reserved; "principal" (`alice on 2026-11-20`) starts with what the ledger has for
+    that one; any other kind counts reserved calls only.
     """
 
     kind: str
@@ -157,11 +161,16 @@ def _state(connection: sqlite3.Connection, scope: Scope, now: int) -> Row:
 
 def _seed(connection: sqlite3.Connection, kind: str, key: str) -> Row:
     """What the ledger already has for a scope that is limited for the first time."""
-    if kind != "day":
+    if kind not in DAILY:
         return (0, 0, 0)
-    start = (datetime.date.fromisoformat(key) - _EPOCH).days * DAY_MS
+    who, _, date = key.rpartition(" on ")
+    start = (datetime.date.fromisoformat(date) - _EPOCH).days * DAY_MS
     sums = "SELECT coalesce(sum(charged), 0), coalesce(sum(charged_tokens), 0), count(*) FROM ledger"
-    found: Row = connection.execute(sums + " WHERE ts >= ? AND ts < ?", (start, start + DAY_MS)).fetchone()
+    where = " WHERE ts >= ? AND ts < ?"
+    values: list[Any] = [start, start + DAY_MS]
+    if kind == PRINCIPAL:
+        where, values = f"{where} AND principal = ?", [*values, who]
+    found: Row = connection.execute(sums + where, values).fetchone()
     return found
 
 

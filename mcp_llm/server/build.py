@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from mcp.server.caching import CacheableMethod
+    from mcp.server.request_state import RequestStateSecurity
 
     from mcp_llm.config import Config
     from mcp_llm.llm.service import Service
@@ -42,7 +43,11 @@ CACHED: Final[dict[CacheableMethod, CacheHint]] = {
 
 
 def build(
-    config: Config, opened: list[Service] | None = None, heart: Heart | None = None, changes: Changes | None = None
+    config: Config,
+    opened: list[Service] | None = None,
+    heart: Heart | None = None,
+    changes: Changes | None = None,
+    security: RequestStateSecurity | None = None,
 ) -> MCPServer[Life]:
     """The server for this configuration; nothing is opened before it runs. `opened` holds the Service while it does."""
     opened = [] if opened is None else opened
@@ -69,6 +74,7 @@ def build(
         log_level="WARNING",
         cache_hints=CACHED,
         subscriptions=changes.shared,
+        request_state_security=security,
     )
     logging.getLogger("mcp").setLevel(logging.WARNING)
     resources.install(server)

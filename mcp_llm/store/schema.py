@@ -156,7 +156,26 @@ _THIRD = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
+_FOURTH = (
+    # Bearer tokens: `hash` is the SHA-256 of one that was shown once; `tools` a JSON list of globs, NULL for all.
+    """CREATE TABLE tokens (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        hash TEXT NOT NULL,
+        tools TEXT,
+        created INTEGER NOT NULL,
+        expires INTEGER,
+        used INTEGER
+    ) WITHOUT ROWID""",
+    # Secrets that the processes of one home share, made when first needed.
+    """CREATE TABLE secrets (
+        name TEXT PRIMARY KEY,
+        value BLOB NOT NULL,
+        created INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

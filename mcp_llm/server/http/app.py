@@ -12,17 +12,25 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.transport_security import TransportSecuritySettings
 from pydantic_core import from_json
 
-from mcp_llm.errors import StoreError
+from mcp_llm.app import App
+from mcp_llm.errors import ConfigError, StoreError
 from mcp_llm.server import build as building
+from mcp_llm.server.principal import LOCAL
 
 from .body import Bodies, Unread, replay
 from .calls import GRACE, Calls, Exchange, follow
+from .door import Door, Own
 from .guard import Guard
 from .log import AccessLog
+from .rates import Rates
 from .replies import busy, refuse, reply
+from .scopes import narrow
+from .seal import Seal
+from .tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,6 +42,10 @@ if TYPE_CHECKING:
 
     from mcp_llm.config import Config
     from mcp_llm.llm.service import Service
+    from mcp_llm.settings import Principal
+
+    from .door import Caller
+    from .oauth import Issuer
 
 PATH: Final = "/mcp"
 HEADERS: Final = 100
@@ -45,31 +57,65 @@ READY_SECONDS: Final = 1.0
 
 
 class Application:
-    """Serve it while its `lifespan` is entered. `draining` refuses what is new; `calls` are those in flight."""
+    """Serve it while its `lifespan` is entered. `draining` refuses what is new; `calls` are those in flight.
 
-    def __init__(self, config: Config, server: MCPServer[Any], opened: list[Service], calls: Calls) -> None:
+    `asks` says whether nobody comes in without a token.
+    """
+
+    def __init__(self, config: Config, server: MCPServer[Any], opened: list[Service], calls: Calls, seal: Seal) -> None:
         http = config.settings.http
         self.config = config
         self.calls = calls
         self.draining = False
+        self.asks = True
         self._server = server
         self._opened = opened
-        self._bodies = Bodies(http.max_body_bytes)
+        self._seal = seal
+        self._door: Door
         self._tasks: TaskGroup
+        self._bodies = Bodies(http.max_body_bytes)
+        self._rates = Rates()
         self._ready = (0.0, False)
+        self._metadata: dict[str, Any] = {}
         guard = Guard(self._route, hosts=http.allow_hosts, origins=http.allow_origins)
         self._outer = AccessLog(guard) if http.access_log else guard
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
-        """Open the service and the sessions; at the end everything still running is cancelled and the store closed."""
+        """Open the service and the sessions; at the end everything still running is cancelled and the store closed.
+
+        Raises ConfigError where it cannot be known who may call.
+        """
         async with self._server.session_manager.run(), anyio.create_task_group() as tasks:
             self._tasks = tasks
             try:
+                await self._open()
                 yield
             finally:
                 self.calls.close()
                 tasks.cancel_scope.cancel()
+
+    async def _open(self) -> None:
+        http = self.config.settings.http
+        if (app := self._app()) is None:  # a server that is not ours, with no store
+            self._door, self.asks = Door(None, required=http.require_token), http.require_token
+            return
+        tokens = Tokens(app.store)
+        self.asks = http.require_token or http.oauth is not None or bool(await tokens.all())
+        if not app.store.durable:
+            raise ConfigError(
+                "the state database cannot be used, so nobody knows which tokens there are; `mcp-llm doctor` says why"
+            )
+        await self._seal.share(app.store)
+        issuer: Issuer | None = None
+        challenge = ""
+        if http.oauth is not None:
+            from . import oauth
+
+            issuer = oauth.Issuer(http.oauth, app.models.transport)
+            challenge = oauth.challenge(http.oauth)
+            self._metadata = dict.fromkeys(oauth.metadata_paths(http.oauth), oauth.metadata(http.oauth))
+        self._door = Door(Own(tokens), issuer, required=self.asks, challenge=challenge)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -79,10 +125,12 @@ class Application:
         path = scope["path"]
         if path == PATH:
             await self._endpoint(scope, receive, send)
-        elif path not in {"/health", "/ready"}:
+        elif path not in {"/health", "/ready", *self._metadata}:
             await refuse(send, 404, f"there is only {PATH} here")
         elif scope["method"] not in {"GET", "HEAD"}:
             await refuse(send, 405, "only GET", [(b"allow", b"GET, HEAD")])
+        elif path in self._metadata:
+            await reply(send, 200, self._metadata[path])
         elif path == "/health":
             await reply(send, 200, {"status": "ok"})
         elif self.draining:
@@ -92,16 +140,20 @@ class Application:
         else:
             await reply(send, 200, {"status": "ready"})
 
+    def _app(self) -> App | None:
+        app = self._opened[0] if self._opened else None
+        assert app is None or isinstance(app, App)
+        return app
+
     async def _writable(self) -> bool:
         """Whether the store takes a write; asked once a second at most, however often somebody looks."""
         asked, found = self._ready
         if time.monotonic() - asked > READY_SECONDS:
             self._ready = (time.monotonic(), found)
-            store = self._opened[0].store if self._opened else None  # type: ignore[attr-defined]  # an App
             try:
-                if store is not None:
-                    await store.execute("UPDATE ledger SET id = id WHERE id = -1")
-                found = store is None or store.durable
+                if (app := self._app()) is not None:
+                    await app.store.execute("UPDATE ledger SET id = id WHERE id = -1")
+                found = app is None or app.store.durable
             except StoreError:
                 found = False
             self._ready = (time.monotonic(), found)
@@ -115,12 +167,14 @@ class Application:
             await refuse(send, 431, f"more than {HEADERS} headers")
         elif self.draining:
             await busy(send, 503, "this server is ending; try again in a moment", 1)
-        elif method == "POST":
-            await self._post(scope, receive, send)
-        else:
-            await self._carry(Exchange(method, _header(scope, b"mcp-session-id")), scope, receive, send)
+        elif (caller := await self._door.admit(scope, send)) is not None:
+            _say(scope, principal=caller.principal)
+            if method == "POST":
+                await self._post(caller, scope, receive, send)
+            else:
+                await self._carry(Exchange(method, _header(scope, b"mcp-session-id")), caller, scope, receive, send)
 
-    async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _post(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         kind = (_header(scope, b"content-type") or "").partition(";")[0].strip().lower()
         if kind != "application/json":
             await refuse(send, 415, "the body has to be application/json")
@@ -135,18 +189,43 @@ class Application:
             return
         try:
             exchange = Exchange(_method(scope, body), _header(scope, b"mcp-session-id"))
-            scope["mcp_llm.said"]["rpc"] = exchange.method
-            limit = self.config.settings.max_calls
-            if exchange.counted and self.calls.running >= limit:
-                await busy(send, 503, f"{limit} calls are in flight; try again in a second", 1)
-                return
-            await self._carry(exchange, scope, replay(body, receive), send)
+            _say(scope, rpc=exchange.method)
+            if not exchange.counted or await self._room(exchange, caller, send):
+                await self._carry(exchange, caller, scope, replay(body, receive), send)
         finally:
             self._bodies.release(body)
 
-    async def _carry(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _room(self, exchange: Exchange, caller: Caller, send: Send) -> bool:
+        """Whether there is room for one more call, of anybody and of this caller; if not, it has been answered."""
+        most = self.config.settings.max_calls
+        if self.calls.running >= most:
+            await busy(send, 503, f"{most} calls are in flight; try again in a second", 1)
+            return False
+        limit = self._limits(caller.principal)
+        if exchange.method in {"tools/call", "?"} and limit is not None and limit.per_minute is not None:
+            seconds = self._rates.take(caller.principal, limit.per_minute)
+            if seconds:
+                words = f"{caller.principal} may call {limit.per_minute} times a minute; try again in {seconds:.0f} s"
+                await busy(send, 429, words, seconds)
+                return False
+        return True
+
+    def _limits(self, principal: str) -> Principal | None:
+        limits = self.config.settings.principals
+        return limits.get(principal) or limits.get("*")
+
+    async def _carry(self, exchange: Exchange, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         inner = {**scope, "headers": [one for one in scope["headers"] if one[0] not in PRIVATE], "query_string": b""}
-        await self.calls.carry(exchange, self._server.session_manager.handle_request, inner, receive, send, self._tasks)
+        handle = self._server.session_manager.handle_request
+        if caller.principal == LOCAL:
+            await self.calls.carry(exchange, handle, inner, receive, send, self._tasks)
+            return
+        inner["user"] = user = caller.user()
+        before = auth_context_var.set(user)
+        try:
+            await self.calls.carry(exchange, handle, inner, receive, send, self._tasks)
+        finally:
+            auth_context_var.reset(before)
 
 
 def build(
@@ -165,8 +244,9 @@ def build(
     run that goes on is read by its id.
     """
     opened = [] if opened is None else opened
-    server = server or building.build(config, opened)
-    server.middleware.append(follow)
+    seal = Seal()
+    server = server or building.build(config, opened, security=seal.security())
+    server.middleware.extend((follow, narrow))
     server.streamable_http_app(
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the guard's work
         max_request_body_size=config.settings.http.max_body_bytes,
@@ -174,7 +254,12 @@ def build(
         event_store=event_store,
         retry_interval=retry_interval,
     )
-    return Application(config, server, opened, Calls(grace=grace, resumable=event_store is not None))
+    return Application(config, server, opened, Calls(grace=grace, resumable=event_store is not None), seal)
+
+
+def _say(scope: Scope, **words: str) -> None:
+    """For the access log, if there is one."""
+    scope.get("mcp_llm.said", {}).update(words)
 
 
 def _header(scope: Scope, name: bytes) -> str | None:

@@ -43,7 +43,6 @@ def serve_http(config: Config) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP; then return. Raises ConfigError for what may not or cannot be served."""
     http = config.settings.http
     sock = listen(http.host, http.port)
-    check(sock, config)
     # As over stdio: half of a cold start is the collector walking classes that live for ever.
     gc.disable()
     from .app import build
@@ -53,9 +52,6 @@ def serve_http(config: Config) -> None:
     gc.freeze()
     for problem in config.problems:
         sys.stderr.write(f"mcp-llm: {problem}\n")
-    address = sock.getsockname()
-    name = f"[{address[0]}]" if ":" in address[0] else address[0]
-    sys.stderr.write(f"mcp-llm: serving MCP on http://{name}:{address[1]}/mcp\n")
     anyio.run(_main, application, sock, backend_options={"use_uvloop": _has("uvloop")})
 
 
@@ -80,14 +76,28 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-def check(sock: socket.socket, config: Config) -> None:
-    """Raise ConfigError for a server that others than this machine could reach, and that does not ask who they are."""
-    if not ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback:
-        sock.close()
-        raise ConfigError(
-            f"{config.settings.http.host} can be reached from other machines, and nothing says who may call: listen on "
-            "127.0.0.1"
-        )
+def exposed(address: str, application: Application) -> str | None:
+    """Why a server at this address may not be started as it is; None where it may.
+
+    Beyond this machine it has to ask who calls (CVE-2025-49596 was a server that did not), and by which name: a page
+    can make its own name point to any address.
+    """
+    if ip_address(address.partition("%")[0]).is_loopback:
+        return None
+    where = f"{application.config.settings.http.host} can be reached from other machines"
+    if not application.asks:
+        return f"{where}, and nothing says who may call: `mcp-llm token create NAME` makes a token; or set [http.oauth]"
+    if not application.config.settings.http.allow_hosts:
+        return f"{where}: say by which names, with --allow-host NAME (or [http] allow_hosts)"
+    return None
+
+
+def tell(sock: socket.socket) -> None:
+    """Where it can be reached now."""
+    address = sock.getsockname()
+    name = f"[{address[0]}]" if ":" in address[0] else address[0]
+    sys.stderr.write(f"mcp-llm: serving MCP on http://{name}:{address[1]}/mcp\n")
+    sys.stderr.flush()
 
 
 async def _main(application: Application, sock: socket.socket) -> None:
@@ -96,9 +106,13 @@ async def _main(application: Application, sock: socket.socket) -> None:
     async with anyio.create_task_group() as tasks:
         with _signals() as signals:
             async with application.lifespan():
-                tasks.start_soon(_until_signal, signals, application, server)
-                await server.serve(sockets=[sock])
+                if (why := exposed(sock.getsockname()[0], application)) is None:
+                    tell(sock)
+                    tasks.start_soon(_until_signal, signals, application, server)
+                    await server.serve(sockets=[sock])
                 tasks.cancel_scope.cancel()
+    if why is not None:
+        raise ConfigError(why)
 
 
 def server_of(application: Application, **limits: Any) -> Any:

@@ -13,6 +13,7 @@ from mcp_llm.server.http.run import listen, server_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from mcp_llm.app import App
     from mcp_llm.server.http.app import Application
@@ -107,12 +108,28 @@ async def drain(stream: Any) -> bytes:
 @asynccontextmanager
 async def serving(application: Application, opened: Any = None, **limits: Any) -> AsyncIterator[Served]:
     """The application under the real server, in this process."""
-    sock = listen("127.0.0.1", 0)
     server = server_of(application, **limits)
-    async with application.lifespan(), anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: server.serve(sockets=[sock]))  # connections queue until it is up
-        try:
-            yield Served(sock.getsockname()[1], application, opened)
-        finally:
-            application.calls.close()
-            server.should_exit = True
+    with listen("127.0.0.1", 0) as sock:
+        async with application.lifespan(), anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: server.serve(sockets=[sock]))  # connections queue until it is up
+            try:
+                yield Served(sock.getsockname()[1], application, opened)
+            finally:
+                application.calls.close()
+                server.should_exit = True
+
+
+def upstream(home: Path, url: str) -> None:
+    """The provider `gate` of a server that speaks the compatible wire; its model is `gate:m`."""
+    folder = home / "providers"
+    folder.mkdir(exist_ok=True)
+    (folder / "gate.toml").write_text(
+        f'name = "Gate"\nbase_url = "{url}"\nopen = true\n\n[auth]\nrequired = false\nenv = "GATE_API_KEY"\n'
+        'headers = { Authorization = "Bearer {key}" }\n\n[wires]\nchat = "openai"\n'
+    )
+
+
+def said(text: str) -> bytes:
+    """The beginning of a streamed reply: these words, and no end."""
+    data = json.dumps({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
+    return f"data: {data}\n\n".encode()

@@ -1,0 +1,127 @@
+"""Who comes in: the bearer token of a request, asked of whoever can verify it; without one only where none is needed.
+
+A token counts in the Authorization header and nowhere else, and nothing of it goes further: not into a log, not to a
+handler, not to a provider.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import parse_qsl
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+
+from mcp_llm.errors import Error
+from mcp_llm.server.principal import LOCAL
+
+from .replies import busy, refuse
+from .tokens import TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import Scope, Send
+
+    from .oauth import Issuer
+    from .tokens import Tokens
+
+LONGEST: Final = 8192
+"""Characters of a token."""
+IN_QUERY: Final = frozenset({"token", "access_token", "api_key", "apikey", "key", "authorization"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and what may be called: globs of tools, None for all. `issuer` is empty for tokens of our own."""
+
+    principal: str
+    tools: tuple[str, ...] | None = None
+    issuer: str = ""
+    scopes: tuple[str, ...] = ()
+
+    def user(self) -> AuthenticatedUser:
+        """As the SDK wants it: sessions and sealed states are bound to it. The token itself is left out."""
+        claims: dict[str, Any] = {"tools": self.tools, "iss": self.issuer}
+        return AuthenticatedUser(
+            AccessToken(
+                token="", client_id=self.principal, subject=self.principal, scopes=list(self.scopes), claims=claims
+            )
+        )
+
+
+class Verifier(Protocol):
+    """Knows some tokens."""
+
+    async def caller(self, token: str) -> Caller | None:
+        """Whose it is; None for one that is not good. Raises Error when that cannot be found out now."""
+
+
+class Own:
+    """Verifies the tokens that `mcp-llm token create` made."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    async def caller(self, token: str) -> Caller | None:
+        """Whose it is."""
+        owner = await self._tokens.verify(token)
+        return None if owner is None else Caller(owner.name, owner.tools)
+
+
+class Door:
+    """Lets callers in. `required`: nobody without a token; `challenge` is what a 401 says of where to get one."""
+
+    def __init__(
+        self, own: Verifier | None, foreign: Issuer | None = None, *, required: bool, challenge: str = ""
+    ) -> None:
+        self._own = own
+        self._foreign = foreign
+        self._required = required
+        self._challenge = challenge
+
+    async def admit(self, scope: Scope, send: Send) -> Caller | None:
+        """Who calls; None when the request has been answered with a refusal."""
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        if IN_QUERY.intersection(name.lower() for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), True)):
+            words = "a token belongs into the Authorization header; this one is in logs now: revoke it"
+            await self._refuse(send, 400, words, "invalid_request")
+            return None
+        if not given:
+            if not self._required:
+                return Caller(LOCAL)
+            words = "this server wants `Authorization: Bearer TOKEN`; `mcp-llm token create NAME` makes one"
+            await self._refuse(send, 401, words)
+            return None
+        scheme, _, token = given[0].decode("latin-1").partition(" ")
+        token = token.strip()
+        if len(given) > 1 or scheme.lower() != "bearer" or not token or len(token) > LONGEST:
+            await self._refuse(send, 401, "the Authorization header is not one `Bearer TOKEN`", "invalid_request")
+            return None
+        verifier: Verifier | None = self._own if self._foreign is None or TOKEN.fullmatch(token) else self._foreign
+        try:
+            caller = await verifier.caller(token) if verifier is not None else None
+        except Error:  # a store or an issuer that does not answer; its words are not for strangers
+            await busy(send, 503, "whose token this is cannot be found out now; try again in a moment", 5)
+            return None
+        if caller is None:
+            await self._refuse(
+                send, 401, "this token is unknown, revoked, expired or not for this server", "invalid_token"
+            )
+            return None
+        if missing := self._missing(caller):
+            words = f"the token lacks the scope {' '.join(missing)}"
+            await self._refuse(send, 403, words, "insufficient_scope")
+            return None
+        return caller
+
+    def _missing(self, caller: Caller) -> Sequence[str]:
+        wanted = self._foreign.scopes if self._foreign is not None and caller.issuer else ()
+        return [scope for scope in wanted if scope not in caller.scopes]
+
+    async def _refuse(self, send: Send, status: int, words: str, error: str = "") -> None:
+        parts = [f'error="{error}"'] if error else []
+        parts += [self._challenge] if self._challenge else []
+        value = f"Bearer {', '.join(parts)}" if parts else 'Bearer realm="mcp-llm"'
+        await refuse(send, status, words, [(b"www-authenticate", value.encode("latin-1", "replace"))])

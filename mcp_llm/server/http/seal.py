@@ -1,0 +1,49 @@
+"""The key that seals what a client carries back to us between two rounds, shared by all processes of one home.
+
+A round may then be answered by another process than the one that asked. It is kept in the state database, so whoever
+can read that can forge a round; nothing else is derived from it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.request_state import AESGCMRequestStateCodec, RequestStateSecurity
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from mcp_llm.store.sqlite import Store
+
+NAME = "request_state"
+
+
+class Seal:
+    """A codec whose key comes with the store: one of this process alone until then."""
+
+    def __init__(self) -> None:
+        self._codec = AESGCMRequestStateCodec([secrets.token_bytes(32)])
+
+    def security(self) -> RequestStateSecurity:
+        """For the server that is built before there is a store."""
+        return RequestStateSecurity(codec=self)
+
+    async def share(self, store: Store) -> None:
+        """Take the key of this store; the first process makes it."""
+        self._codec = AESGCMRequestStateCodec([await store.write(_key)])
+
+    def seal(self, payload: bytes) -> str:
+        """As the SDK's own codec does."""
+        return self._codec.seal(payload)
+
+    def unseal(self, token: str) -> bytes:
+        """As the SDK's own codec does; raises InvalidRequestState."""
+        return self._codec.unseal(token)
+
+
+def _key(connection: sqlite3.Connection) -> bytes:
+    row: Any = (NAME, secrets.token_bytes(32), time.time_ns() // 1_000_000)
+    connection.execute("INSERT INTO secrets (name, value, created) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING", row)
+    return bytes(connection.execute("SELECT value FROM secrets WHERE name = ?", (NAME,)).fetchone()[0])
