@@ -145,8 +145,7 @@ class Calls:
             result = await self._call(tool, args, key)
             took = round((time.monotonic() - started) * 1000)
         if count >= TOLD:
-            note = Text(f"\n[this was the same call {count} times in a row: do something else, or say what is missing]")
-            result = type(result)(result.id, result.name, (*result.parts, note), result.is_error)
+            result = type(result)(result.id, result.name, (*result.parts, repeated(count)), result.is_error)
         await self._end(call, args, result, key, took)
 
     async def _call(self, tool: Tool, args: dict[str, Any], key: str) -> ToolResult:
@@ -182,6 +181,11 @@ class Calls:
         close = get_close_matches(name, self.tools, n=3)
         hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(self.tools) or 'none'}."
         return f"There is no tool {words.line(name, 100)!r} here. {hint[:2000]}"
+
+
+def repeated(count: int) -> Text:
+    """What is added to the result of a call that was made before."""
+    return Text(f"\n[this was the same call {count} times in a row: do something else, or say what is missing]")
 
 
 def _canonical(arguments: str) -> str:

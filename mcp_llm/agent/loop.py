@@ -7,7 +7,7 @@ is the same loop over the same events.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
 
@@ -23,7 +23,7 @@ from . import compaction
 from .limits import SMALLEST, receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from decimal import Decimal
 
     from mcp_llm.llm.answer import Answer
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from .calls import Calls
     from .limits import Meter
+
+Before: TypeAlias = "Callable[[Loop, tuple[Message, ...]], Awaitable[tuple[Message, ...]]]"
 
 GOOD: Final = 8000
 """Output tokens that are enough for a reply that does not say how many it needs."""
@@ -61,6 +63,8 @@ class Loop:
     history: History
     context: str | None = None
     tell: Callable[[str], None] | None = None
+    before: Before = compaction.fit
+    """What is done before each reply is asked for; gives what is left of what is about to be said."""
     calls: Calls = field(init=False)
     reply: ChatResponse | None = None
     fallbacks: list[Tried] = field(default_factory=list)
@@ -95,7 +99,7 @@ class Loop:
                     return reply
             self.meter.check()
             said = () if self.history.replies or self.history.messages else self.first
-            said = await compaction.fit(self, said)
+            said = await self.before(self, said)
             self.reply = await self.ask(said)
 
     async def ask(self, said: tuple[Message, ...] = (), **changes: Any) -> ChatResponse:

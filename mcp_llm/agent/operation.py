@@ -172,14 +172,15 @@ async def drive(host: Host, journal: Journal, prepared: Prepared, *, begun: bool
         children.ask = loop.calls.approvals.ask
         if not begun:
             await take_up(loop, await host.runs.events(journal.run_id))
-        result = await _answered(loop, prepared, started)
+        result = await answered(loop, prepared.task.json_schema, started)
         # Inside: a server that does not want to end must not keep the answer from anybody.
         event = Finish(result=result.response, usage=result.usage, cost=result.cost, stop_reason=result.stop_reason)
         await journal.finish(event, result=result.model_dump(mode="json", exclude_none=True))
     return result
 
 
-async def _answered(loop: Loop, prepared: Prepared, started: float) -> AgentResult:
+async def answered(loop: Loop, schema: dict[str, Any] | None, started: float) -> AgentResult:
+    """The loop's answer, or what there is when a limit ends it. Raises what else ended it."""
     parsed: Any = None
     reply: ChatResponse | None = None
     reason = "stop"
@@ -187,7 +188,7 @@ async def _answered(loop: Loop, prepared: Prepared, started: float) -> AgentResu
         with anyio.move_on_after(loop.meter.seconds_left) as scope:
             reply = await loop.converse()
             reason = "length" if reply.stop == "length" else "stop"
-            if (schema := prepared.task.json_schema) is not None:
+            if schema is not None:
                 wanted = loop.history.request().model_copy(update={"json_schema": schema})
 
                 async def again(repair: ChatRequest) -> ChatResponse:
@@ -208,12 +209,10 @@ async def _answered(loop: Loop, prepared: Prepared, started: float) -> AgentResu
     except Stuck:
         reason = "repeat"
         loop.warnings.append(f"it was stopped: the model made the same call {STOPPED} times in a row")
-    return _result(loop, prepared, reply if reason in {"stop", "length"} else None, reason, parsed, started)
+    return _result(loop, reply if reason in {"stop", "length"} else None, reason, parsed, started)
 
 
-def _result(
-    loop: Loop, prepared: Prepared, reply: ChatResponse | None, reason: str, parsed: Any, started: float
-) -> AgentResult:
+def _result(loop: Loop, reply: ChatResponse | None, reason: str, parsed: Any, started: float) -> AgentResult:
     target = loop.plan.targets[0]
     last = reply or loop.reply
     words = reply.text if reply is not None else loop.words()

@@ -81,8 +81,7 @@ async def prepare(service: Service, runs: RunStore, task: Task, run_id: str) -> 
     cap = settings.budget.call_usd
     if cap is not None:
         limits = limits.within(Limits(usd=float(cap)))
-    parts = [Text(f"{task.extra_context}\n\n")] if task.extra_context else []
-    first: tuple[Message, ...] = (user(*parts, _clean(task.prompt)),)
+    first: tuple[Message, ...] = (opening(task),)
     readable = {run_id}
     if task.continue_from is not None:
         first = (*await _history(runs, task.continue_from, task.principal), *first)
@@ -108,6 +107,12 @@ async def prepare(service: Service, runs: RunStore, task: Task, run_id: str) -> 
         first=first,
         readable=readable,
     )
+
+
+def opening(task: Task) -> Message:
+    """What is said first."""
+    parts = [Text(f"{task.extra_context}\n\n")] if task.extra_context else []
+    return user(*parts, _clean(task.prompt))
 
 
 def _agent(service: Service, task: Task) -> Prompt | None:

@@ -10,7 +10,7 @@ import click
 from mcp_llm.errors import InvalidInput
 from mcp_llm.runs.texts import MOST, said
 
-from . import running, terminal
+from . import recorded, running, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,7 +26,11 @@ STATES = ("running", "waiting", "interrupted", "finished", "failed", "cancelled"
 
 @click.group()
 def command() -> None:
-    """What is running or has run: list, wait, read, cancel, resume, answer, export."""
+    """What is running or has run: list, wait, read, cancel, resume, answer; record, replay, compare."""
+
+
+for one in recorded.COMMANDS:
+    command.add_command(one)
 
 
 run_id = click.argument("run_id")

@@ -15,6 +15,8 @@ from mcp_llm.catalog import address
 from mcp_llm.errors import AuthError, ConfigError, MissingKey
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mcp_llm.catalog.find import Target
     from mcp_llm.catalog.schema import Provider
     from mcp_llm.config import Config
@@ -64,6 +66,11 @@ class Access:
             longest = sorted(map(re.escape, forms), key=len, reverse=True)
             self._pattern = re.compile("|".join(longest) or r"(?!)", re.I)  # hosts' names come in small letters
         return self._pattern.sub("***", text)
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Values that `redacted` replaces although they were never sent."""
+        self._secrets.update(secrets)
+        self._pattern = None
 
     def told(self, error: ProviderError) -> ProviderError:
         """The error with what the provider said made short, and no key in any of it."""

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_llm.errors import InvalidInput
 from mcp_llm.runs.recover import standing
-from mcp_llm.runs.replay import ReplayBackend, steps
-from mcp_llm.types.chat import ChatRequest, ChatResponse, Fold, ToolSpec
+from mcp_llm.types.chat import ChatRequest, ChatResponse, ToolSpec
 from mcp_llm.types.events import (
     Compacted,
     Event,
@@ -23,7 +21,6 @@ from mcp_llm.types.events import (
     ToolStart,
 )
 from mcp_llm.types.message import Message, Text, Thinking, ToolCall, ToolResult, assistant, user
-from mcp_llm.types.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,64 +106,3 @@ def test_after_a_compaction_the_history_is_what_it_says() -> None:
 def test_an_ended_run_has_nothing_left_to_do() -> None:
     state = standing(numbered([*ASKED, Finish(result="x")]))
     assert (state.ended, state.ask_again) == (True, False)
-
-
-TOOLS = ("read", "write", "read")
-RECORDED: list[Event] = numbered(
-    [
-        *CALLED,
-        *(ToolEnd(tool="t", call_id=name, result=name) for name in "abc"),
-        ModelStart(step=1),
-        Resumed(after=8, attempt=2),
-        ModelStart(step=1, provider="p", model="m"),
-        ModelEnd(
-            step=1,
-            response=ChatResponse(message=assistant("done"), stop="stop", usage=Usage(input=3), id="x"),
-            model="m2",
-        ),
-        Finish(result="done"),
-    ]
-)
-
-
-def test_every_request_of_a_run_is_rebuilt_from_its_events() -> None:
-    found = steps(RECORDED)
-    answers = results(*(ToolResult(name, tool, (Text(name),)) for name, tool in zip("abc", TOOLS, strict=True)))
-    assert [step.request.messages for step in found] == [(user("go"),), (user("go"), CALLS, answers)]
-    assert [step.request.system for step in found] == ["be brief", "be brief"]
-    assert [(step.index, step.provider, step.model, len(step.tools)) for step in found] == [
-        (0, None, None, 3),
-        (1, "p", "m2", 0),
-    ]
-
-
-async def answer(backend: ReplayBackend, request: ChatRequest) -> ChatResponse:
-    fold = Fold()
-    async for chunk in backend.stream(request, "any"):
-        fold.add(chunk)
-    return fold.response()
-
-
-async def test_a_recorded_run_answers_its_own_requests_offline() -> None:
-    found = steps(RECORDED)
-    backend = ReplayBackend(found)
-    for step in found:
-        assert await answer(backend, step.request.model_copy(update={"temperature": 0.3})) == step.response or (
-            step.response is not None and step.response.model is None
-        )
-    with pytest.raises(InvalidInput, match="step 0 of the recorded run has no stored reply, or it was given already"):
-        await answer(backend, found[0].request)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"messages": (user("stop"),)}, "message 1 of this request differs from step 0"),
-        ({"system": "be long"}, "the system text or the tools differ from step 0"),
-        ({"messages": (user("a"), user("b"))}, "made no request of 2 messages"),
-    ],
-)
-async def test_a_request_the_run_never_made_is_named(change: dict[str, object], said: str) -> None:
-    found = steps(RECORDED)
-    with pytest.raises(InvalidInput, match=said):
-        await answer(ReplayBackend(found), found[0].request.model_copy(update=change))

@@ -1,0 +1,48 @@
+"""Takes secrets out of what leaves this machine: the keys that are known here, and whatever has the look of one."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from mcp_llm.errors import ToolFailed
+from mcp_llm.toolsets.variables import fill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mcp_llm.config import Config
+    from mcp_llm.llm.access import Access
+
+_KEYS: Final = re.compile(
+    r"(?i:bearer\s+)[A-Za-z0-9._~+/=-]{16,}"
+    r"|\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}|\b(?:gsk|xai|hf|r8|nvapi|pplx|csk|fw)[-_][A-Za-z0-9_-]{20,}"
+    r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}"
+    r"|\bxox[abeprs]-[A-Za-z0-9-]{10,}|\bA(?:KIA|SIA)[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{35}"
+    r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|(?<=://)[^/@\s:]+:[^/@\s]+(?=@)",
+    re.DOTALL,
+)
+"""What is a key by its look: bearer tokens, the vendors' beginnings, JWTs, private keys, a login in a URL."""
+
+
+_SECRET: Final = re.compile(r"(?i)key|token|secret|passw|auth|credential|cookie|session")
+"""The names of variables and headers whose values are secrets."""
+
+
+def redactor(access: Access) -> Callable[[str], str]:
+    """Puts `***` in the place of every key of this machine, sent or not, and of whatever looks like one."""
+    access.hide([*access.config.secrets(), *_of_servers(access.config)])
+    return lambda text: _KEYS.sub("***", access.redacted(text))
+
+
+def _of_servers(config: Config) -> Iterator[str]:
+    """What the user's MCP servers are given."""
+    for server in config.settings.servers.values():
+        for name, value in (*server.env.items(), *server.headers.items()):
+            if not _SECRET.search(name):
+                continue
+            with suppress(ToolFailed):  # a variable that is not set holds no secret
+                yield from fill(value, config.variable).split()
