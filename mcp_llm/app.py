@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_llm import __version__
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from mcp_llm.config import Config
     from mcp_llm.http.transport import Transport
+    from mcp_llm.llm.backends import Backend
 
 
 @dataclass(slots=True)
@@ -89,11 +91,20 @@ async def open_app(config: Config | None = None) -> AsyncIterator[App]:
             yield app
         finally:
             await app.journals.release()
+            await app.backends.aclose()
     finally:
         await wire.aclose()
         await store.aclose()
         if note := next(iter(store.notes), None):
             config.problems.append(note)
+
+
+def _gguf(config: Config) -> Backend:
+    from mcp_llm.llm.backends.gguf import Gguf
+
+    own = config.settings.gguf.folder
+    folders = [config.home / "models", *([Path(own).expanduser()] if own else [])]
+    return Gguf(folders, config.settings.gguf)
 
 
 def build(config: Config, store: Store, transport: _Wire) -> App:
@@ -103,7 +114,8 @@ def build(config: Config, store: Store, transport: _Wire) -> App:
     config.problems.extend(known.problems)
     access = Access(config)
     backends = Backends()
-    models = Models(known, access, transport)
+    backends.builtin["gguf"] = lambda: _gguf(config)
+    models = Models(known, access, transport, backends)
     purse = Purse(settings, Ledger(store), price.user_rates(settings.prices))
     return App(
         config=config,

@@ -72,6 +72,22 @@ class Files(Table):
     max_files: PositiveInt = 32
 
 
+class Gguf(Table):
+    """Models that run in this process (extra `local`): the file `NAME.gguf` is asked for as `gguf:NAME`.
+
+    `folder` is looked through beside the `models` folder in the data folder. `context` is in tokens, shared by the
+    calls of one model, of which `parallel` run at a time; `keep_s` are seconds after which an idle model's memory is
+    given back. `gpu_layers` -1 is as many as fit; `threads` None is llama.cpp's own choice.
+    """
+
+    folder: str | None = None
+    context: PositiveInt = 8192
+    parallel: Annotated[int, Field(ge=1, le=64)] = 4
+    threads: PositiveInt | None = None
+    gpu_layers: int = -1
+    keep_s: Seconds = 600
+
+
 Approval: TypeAlias = Literal["allow", "ask", "deny"]
 
 
@@ -212,6 +228,7 @@ class Settings(Table):
     servers: dict[str, Server] = Field(default_factory=dict)
     """MCP servers for agents, by the name callers use."""
     agents: Agents = Field(default_factory=Agents)
+    gguf: Gguf = Field(default_factory=Gguf)
     http: Http = Field(default_factory=Http)
     principals: dict[str, Principal] = Field(default_factory=dict)
     """Who calls -> what they may use; `*` is for everybody without a table of their own."""

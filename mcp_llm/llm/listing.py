@@ -102,6 +102,8 @@ async def _default(service: Service) -> tuple[str | None, str]:
 
 def _missing(service: Service, provider_id: str) -> str:
     entry = service.catalog.provider(provider_id)
+    if (words := service.backends.lacking(provider_id)) is not None:
+        return words
     if entry.local:
         return "no server answers on this machine"
     if not service.access.has_key(provider_id, entry):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mcp_llm.wires.base import HttpRequest, ModelInfo
 
     from .access import Access
+    from .backends import Backends
 
 FRESH: Final = 3600.0
 HEALTH_FRESH: Final = 60.0
@@ -37,6 +38,7 @@ class Models:
     catalog: Catalog
     access: Access
     transport: Callable[[], Transport]
+    backends: Backends
     clock: Callable[[], float] = time.monotonic
     _lists: dict[str, tuple[float, list[ModelInfo]]] = field(default_factory=dict)
     _health: dict[str, tuple[float, ProviderHealth]] = field(default_factory=dict)
@@ -58,6 +60,8 @@ class Models:
     async def fetch(self, provider_id: str, *, base_url: str | None = None, patience: float = 15.0) -> list[ModelInfo]:
         """Ask now, page by page; `patience` bounds each page, in seconds."""
         provider = self.catalog.provider(provider_id)
+        if (kept := self.backends.models(provider_id)) is not None:
+            return kept
         name = provider.wires.get("models")
         if name is None:
             raise Unsupported(f"{provider_id} has no model list; name a model yourself")

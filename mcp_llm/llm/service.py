@@ -110,7 +110,7 @@ class Service:
         return bool(new)
 
     async def available(self) -> list[Available]:
-        """Providers that can be asked now, the preferred first: with a key, then on this machine, then the demo."""
+        """Providers that can be asked now, the preferred first: with a key, local servers, files, the demo."""
         settings = self.config.settings
         keyed = [
             Available(provider_id)
@@ -132,7 +132,12 @@ class Service:
                 self.catalog.provider(one.provider_id).rank,
             )
         )
-        return [*everything, Available("demo", local=True)]
+        inside = [
+            Available(provider_id, dict.fromkeys(LOCAL_TIERS, kept[0].id), local=True)
+            for provider_id in self.backends.builtin
+            if provider_id not in settings.disabled and (kept := self.backends.models(provider_id))
+        ]
+        return [*everything, *inside, Available("demo", local=True)]
 
     async def _of_own(self) -> list[Available]:
         """Providers of the user's own files: they name no tiers, so the first model of their list stands for all."""

@@ -15,9 +15,10 @@ from mcp_llm.types.chat import Delta, End
 from mcp_llm.types.message import Text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from mcp_llm.types.chat import ChatRequest, Chunk
+    from mcp_llm.wires.base import ModelInfo
 
 GROUP: Final = "mcp_llm.providers"
 """The entry-point group in which a plugin names its provider: `name = "package.module:Class"`."""
@@ -33,10 +34,25 @@ class Backend(Protocol):
     def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]: ...
 
 
+@runtime_checkable
+class Keeper(Protocol):
+    """A backend that keeps models of its own."""
+
+    def models(self) -> list[ModelInfo]: ...
+
+    def lacking(self) -> str: ...
+
+    async def aclose(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Backends:
-    """Backends by provider id; plugins are loaded when one of them is first asked for."""
+    """Backends by provider id; plugins are loaded when one of them is first asked for.
 
+    `builtin` makes those that come with the package, each when it is first asked for.
+    """
+
+    builtin: dict[str, Callable[[], Backend]] = field(default_factory=lambda: {"demo": _demo})
     _objects: dict[str, Any] = field(default_factory=dict)
     _adapted: dict[str, Backend] = field(default_factory=dict)
 
@@ -59,16 +75,43 @@ class Backends:
         if (backend := self._adapted.get(name)) is not None:
             return backend
         provider = self._objects.get(name)
-        if provider is None and name == "demo":
-            from .demo import Demo
-
-            provider = Demo()
+        if provider is None and (make := self.builtin.get(name)) is not None:
+            provider = make()
         if provider is None and (entry := _plugins().get(name)) is not None:
             provider = _loaded(entry)
         if provider is None:
             return None
         self._adapted[name] = backend = adapt(provider() if inspect.isclass(provider) else provider)
         return backend
+
+    def models(self, name: str) -> list[ModelInfo] | None:
+        """What a built-in backend that keeps models itself can be asked for; None for any other."""
+        keeper = self._keeper(name)
+        return None if keeper is None else keeper.models()
+
+    def lacking(self, name: str) -> str | None:
+        """What has to be done before a built-in one that keeps models has any."""
+        keeper = self._keeper(name)
+        return None if keeper is None else keeper.lacking()
+
+    def _keeper(self, name: str) -> Keeper | None:
+        if name not in self.builtin or name in self._objects:
+            return None
+        backend: object = self.get(name)
+        return backend if isinstance(backend, Keeper) else None
+
+    async def aclose(self) -> None:
+        """Let the built-in ones give back what they hold."""
+        for name in self.builtin.keys() & self._adapted.keys():
+            keeper = self._keeper(name)
+            if keeper is not None:
+                await keeper.aclose()
+
+
+def _demo() -> Backend:
+    from .demo import Demo
+
+    return Demo()
 
 
 def _plugins() -> dict[str, Any]:
