@@ -159,6 +159,21 @@ def load(
     )
 
 
+def own(folder: Path) -> Settings:
+    """What the user's config file alone says. Raises ConfigError for a broken one."""
+    path = folder / FILE
+    return _validate(_read_toml(path, "the user's config file") if path.is_file() else {}, "settings")
+
+
+def check(text: str, what: str) -> None:
+    """Raise ConfigError, naming place and fix, unless this may stand in a user's config file."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{what} would not be valid TOML: {exc}") from None
+    _validate(data, what, text)
+
+
 def placeholder(value: str) -> bool:
     """Whether a value is what samples and manuals have in a key's place: `...`, `sk-...`, `<key>`, `YOUR_KEY`."""
     return _PLACEHOLDER.fullmatch(value) is not None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mcp_llm.llm.service import Service
     from mcp_llm.prompts import Prompt
     from mcp_llm.runs.store import RunStore
+    from mcp_llm.settings import Settings
     from mcp_llm.types.message import Message
 
 MOST: Final = 4 * 1024 * 1024
@@ -71,16 +72,8 @@ async def prepare(service: Service, runs: RunStore, task: Task, run_id: str) -> 
     named = task.servers if task.servers is not None else front.servers if front else None
     globs = task.tools if task.tools is not None else front.tools if front else None
     servers = offer.servers(named, task.server_fence, settings)
-    budget = task.budget
-    if front is not None:
-        budget = _over(budget, Limits.model_validate(front.budget.model_dump()))
-    limits = budget.filled(settings.agents)
+    budget = _budget(task, agent)
     trace = _trace(task, agent, run_id, settings.agents.depth)
-    if task.trace is not None and not task.shared:  # it comes from another server: it can only shrink
-        limits = limits.within(task.trace.budget).within(Limits(depth=settings.agents.depth - task.trace.depth))
-    cap = settings.budget.call_usd
-    if cap is not None:
-        limits = limits.within(Limits(usd=float(cap)))
     first: tuple[Message, ...] = (opening(task),)
     readable = {run_id}
     if task.continue_from is not None:
@@ -100,7 +93,7 @@ async def prepare(service: Service, runs: RunStore, task: Task, run_id: str) -> 
         server_fence=tuple(servers) if named is not None else task.server_fence,
         tool_fence=(*task.tool_fence, *([tuple(globs)] if globs is not None else [])),
         delegates={name: agents.find(service.prompts, name) for name in (front.delegates if front else ())},
-        limits=limits,
+        limits=_limits(budget, task, settings),
         said=budget.usd is not None,
         trace=trace,
         plan=await service.plan(model, context, frozenset({"tools"} if servers else ())),
@@ -113,6 +106,24 @@ def opening(task: Task) -> Message:
     """What is said first."""
     parts = [Text(f"{task.extra_context}\n\n")] if task.extra_context else []
     return user(*parts, _clean(task.prompt))
+
+
+def limits(service: Service, task: Task) -> Limits:
+    """What a run of this task may use, for whoever shows it. Raises InvalidInput where its agent's file is gone."""
+    return _limits(_budget(task, _agent(service, task)), task, service.config.settings)
+
+
+def _budget(task: Task, agent: Prompt | None) -> Limits:
+    """What somebody asked for: the caller, else the agent's file."""
+    return task.budget if agent is None else _over(task.budget, Limits.model_validate(agent.front.budget.model_dump()))
+
+
+def _limits(budget: Limits, task: Task, settings: Settings) -> Limits:
+    found = budget.filled(settings.agents)
+    if task.trace is not None and not task.shared:  # it comes from another server: it can only shrink
+        found = found.within(task.trace.budget).within(Limits(depth=settings.agents.depth - task.trace.depth))
+    cap = settings.budget.call_usd
+    return found if cap is None else found.within(Limits(usd=float(cap)))
 
 
 def _agent(service: Service, task: Task) -> Prompt | None:

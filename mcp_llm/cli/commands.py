@@ -25,6 +25,7 @@ TABLE: Final = {
     "models": "What can be asked: models, capabilities, context, prices.",
     "health": "Ask each configured provider whether it answers.",
     "usage": "What was spent, by model, provider, context, day, hour or run.",
+    "ui": "Runs, usage and settings as pages in the browser, on this machine only.",
     "runs": "What is running or has run: wait for it, read, cancel, resume, answer, export it.",
     "doctor": "What was found where, what is wrong, and how to mend it.",
     "config": "Show, find or begin the config file.",

@@ -26,6 +26,8 @@ MODELS: Final = (2, 16)
 MAX_PROMPTS: Final = 500
 MAX_SAMPLES: Final = 50
 MAX_CALLS: Final = 4000
+KEPT: Final = 4000
+"""Characters of each prompt that are kept with the result."""
 """Calls of one comparison, judges' included; more is a benchmark, which wants a plan of its own."""
 
 

@@ -124,7 +124,8 @@ async def compare(
     compared = compared.model_copy(update={"response": table.summary(compared)})
     whole = compared.model_copy(update={"response": table.whole(compared)})
     data = whole.model_dump_json(exclude_none=True)
-    service.runs.kept(run_id, KIND, ask.principal, started, ", ".join(ask.models), data)
+    prompts = [one.text[: asked.KEPT] for one in questions]
+    service.runs.kept(run_id, KIND, ask.principal, started, ", ".join(ask.models), data, {"prompts": prompts})
     return compared
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mcp_llm.types.result import Generated
 
 _INSERT = (
-    "INSERT INTO runs (id, kind, principal, status, created, updated, model, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+    "INSERT INTO runs (id, kind, principal, status, created, updated, model, result, request) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (id) DO UPDATE SET status = excluded.status, updated = excluded.updated, result = excluded.result "
     "WHERE fence = 0"  # a run with a journal is ended by whoever holds its lease
 )
@@ -40,9 +41,22 @@ class Runs:
         data = result.model_dump_json(exclude_none=True)
         self.kept(result.run_id, kind, principal, started_ms, result.model, data)
 
-    def kept(self, run_id: str, kind: str, principal: str, started_ms: int, model: str | None, data: str) -> None:
-        """Keep the result of another operation, as JSON; its `response` is what `runs://` gives page by page."""
-        self._post(run_id, kind, principal, "finished", started_ms, model, data)
+    def kept(
+        self,
+        run_id: str,
+        kind: str,
+        principal: str,
+        started_ms: int,
+        model: str | None,
+        data: str,
+        request: dict[str, Any] | None = None,
+    ) -> None:
+        """Keep the result of another operation, as JSON; its `response` is what `runs://` gives page by page.
+
+        `request` is what was asked, for whoever looks at the run later.
+        """
+        asked = None if request is None else json.dumps(request)
+        self._post(run_id, kind, principal, "finished", started_ms, model, data, asked)
 
     def failed(
         self,
@@ -62,10 +76,18 @@ class Runs:
         self._post(run_id, kind, principal, status, started_ms, model, json.dumps(data, ensure_ascii=False))
 
     def _post(
-        self, run_id: str, kind: str, principal: str, status: str, started: int, model: str | None, data: str
+        self,
+        run_id: str,
+        kind: str,
+        principal: str,
+        status: str,
+        started: int,
+        model: str | None,
+        data: str,
+        request: str | None = None,
     ) -> None:
         now = time.time_ns() // 1_000_000
-        self.store.post(_apply, (run_id, kind, principal, status, started, now, model, data))
+        self.store.post(_apply, (run_id, kind, principal, status, started, now, model, data, request))
 
     async def result(self, run_id: str, principal: str) -> dict[str, Any] | None:
         """A kept run as `{id, kind, status, created, updated, model, result}`, or None."""

@@ -71,6 +71,7 @@ class RunInfo:
 Infos: TypeAlias = list[RunInfo]
 Events: TypeAlias = "list[Event]"
 Questions: TypeAlias = "list[Question]"
+Members: TypeAlias = "list[tuple[RunInfo, int]]"
 
 
 def new_id() -> str:
@@ -223,6 +224,22 @@ class RunStore:
             if status in lease.LIVE:
                 where += f" AND NOT {_STALE}"
         return await self._infos(where, values, limit)
+
+    async def family(self, run_id: str, principal: str) -> Members:
+        """The run and every run below it, the oldest first, each with the number of its last event (-1: none).
+
+        Raises InvalidInput for an unknown run.
+        """
+        sql = (
+            "WITH RECURSIVE below (id) AS "
+            "(SELECT ?1 UNION SELECT runs.id FROM runs JOIN below ON runs.parent = below.id) "
+            f"SELECT {_COLUMNS}, {_STALE}, (SELECT max(seq) FROM run_events WHERE run = id) FROM runs "
+            "WHERE id IN (SELECT id FROM below) AND principal = ?2 ORDER BY id <> ?1, created, id"
+        )
+        rows = await self.store.query(sql, (run_id, principal))
+        if not rows or rows[0][0] != run_id:
+            raise unknown(run_id)
+        return [(_info(row[:-1]), -1 if row[-1] is None else row[-1]) for row in rows]
 
     async def _infos(self, where: str, values: Sequence[Any], limit: int) -> Infos:
         sql = f"SELECT {_COLUMNS}, {_STALE} FROM runs WHERE {where} ORDER BY updated DESC LIMIT ?"

@@ -15,6 +15,7 @@ from . import completing, prompts
 from .changes import Changes
 from .icons import ICONS
 from .life import Heart, Life, live
+from .pages import apps as pages
 from .resources import serve as resources
 from .tools import tools
 
@@ -70,7 +71,8 @@ def build(
         icons=list(ICONS),
         tools=list(tools(config.settings.packs)),
         lifespan=lifespan,
-        middleware=[_spellings],
+        middleware=[_spellings, pages.fitting],
+        extensions=[pages.apps()],
         log_level="WARNING",
         cache_hints=CACHED,
         subscriptions=changes.shared,
@@ -81,6 +83,7 @@ def build(
     prompts.install(server)
     completing.install(server)
     changes.install(server)
+    pages.install(server)
     return server
 
 

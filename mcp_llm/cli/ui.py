@@ -1,0 +1,46 @@
+"""`mcp-llm ui`: runs, usage and settings as pages in a browser on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from . import running, terminal
+
+if TYPE_CHECKING:
+    from mcp_llm.app import App
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="On 127.0.0.1; a free one without it.")
+@click.option("--no-open", is_flag=True, help="Only print the address; the browser stays as it is.")
+def command(port: int, no_open: bool) -> int:
+    """Show what runs and has run, what was spent, and the settings, in the browser, until Ctrl-C.
+
+    Nothing leaves this machine: the pages are served to its own browser only. The address works once; the next one is
+    printed when it was used.
+    """
+    opened: list[str] = []
+
+    def tell(address: str) -> None:
+        terminal.line(address)
+        if opened or no_open:
+            return
+        import webbrowser
+
+        if not webbrowser.open(address):
+            terminal.note("no browser could be started here: open the address above in one on this machine")
+        opened.append(address)
+
+    async def work(app: App) -> None:
+        from mcp_llm.server.pages.serve import serve
+
+        terminal.note("Ctrl-C ends it", dim=True)
+        await serve(app, port, tell)
+
+    try:
+        running.run(work)
+    except running.Interrupted as exc:
+        return 0 if exc.code == terminal.INTERRUPTED else exc.code
+    return 0
