@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 Tier: TypeAlias = Literal["pro", "balanced", "lite"]
 USD: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Operation: TypeAlias = Literal["embed", "image", "speech", "transcribe", "video"]
 Pack: TypeAlias = Literal["core", "media", "ops", "workflow"]
 
 
@@ -208,6 +209,8 @@ class Settings(Table):
     """The model used where nothing else decides: a model, alias, tier or `auto`."""
     prefer: tuple[str, ...] = ()
     """Providers in the order in which `auto` and bare tiers try them; the rest follow in the built-in order."""
+    operations: dict[Operation, str] = Field(default_factory=dict)
+    """The model that `embed`, `image`, `speech`, `transcribe` or `video` asks where none is named."""
     aliases: dict[str, str] = Field(default_factory=dict)
     tiers: dict[Tier, str] = Field(default_factory=dict)
     """What a bare tier means, instead of the first configured provider's."""

@@ -68,8 +68,8 @@ class Catalog:
         self.problems = problems
         """What was wrong with the user's files, one sentence each."""
         self._sources = dict(sources)
-        self._found: dict[str, Target] = {}
-        self._targets: dict[tuple[str, str], Target] = {}
+        self._found: dict[tuple[str, str], Target] = {}
+        self._targets: dict[tuple[str, str, str], Target] = {}
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -126,18 +126,19 @@ class Catalog:
         self._targets.clear()
         self.__dict__.pop("providers", None)
 
-    def find(self, model: str) -> Target:
+    def find(self, model: str, operation: str = "chat") -> Target:
         """The target of `provider:model`, `provider:tier` or a bare id (the provider that is nearest to it).
 
         Raises InvalidInput for what can be no name, UnknownProvider, UnknownModel, and Unsupported for a provider that
-        is no more.
+        is no more or does not do this operation.
         """
-        found = self._found.get(model)
+        key = (operation, model)
+        found = self._found.get(key)
         if found is None:
-            found = self._find(model)
+            found = self._find(model, operation)
             if len(self._found) >= MAX_CACHED:
                 self._found.clear()
-            self._found[model] = found
+            self._found[key] = found
         return found
 
     def offers(self, model_id: str) -> tuple[Target, ...]:
@@ -145,30 +146,33 @@ class Catalog:
         _check(model_id)
         return tuple(self.target(name, known) for name, known in self._places(model_id))
 
-    def target(self, provider_id: str, model_id: str) -> Target:
+    def target(self, provider_id: str, model_id: str, operation: str = "chat") -> Target:
         """The target of an exact id at a provider; an id that is in no list passes, with a warning."""
-        key = (provider_id, model_id)
+        key = (provider_id, model_id, operation)
         if (found := self._targets.get(key)) is None:
-            found = self._target(self._source(provider_id), model_id)
+            found = self._target(self._source(provider_id), model_id, operation)
             if len(self._targets) >= MAX_CACHED:
                 self._targets.clear()
             self._targets[key] = found
         return found
 
-    def _find(self, model: str) -> Target:
+    def default(self, provider_id: str, operation: str) -> str | None:
+        """The model that a provider is asked for this operation where none is named."""
+        return next((name for kind, name in self.provider(provider_id).defaults.items() if kind == operation), None)
+
+    def _find(self, model: str, operation: str) -> Target:
         _check(model)
         head, colon, rest = model.partition(":")
         if colon and (source := self._known(head)) is not None:
-            return self._at(source, rest)
+            return self._at(source, rest, operation)
         places = self._places(model)
         if places:
-            return self.target(*places[0])
+            return self.target(*places[0], operation)
         if (source := self._known(model)) is not None:
             # A provider alone means its balanced model, or the nearest it has.
             for tier in ("balanced", "pro", "lite"):
-                for name, model_id in source.provider.tiers.items():
-                    if name == tier:
-                        return self.target(source.id, model_id)
+                if (model_id := self._of_tier(source, tier, operation)) is not None:
+                    return self.target(source.id, model_id, operation)
             raise UnknownModel(f"{source.id} is a provider; name one of its models: {source.id}:<model>")
         if colon and _PROVIDER_ID.fullmatch(head):
             raise UnknownProvider(
@@ -181,20 +185,25 @@ class Catalog:
             near,
         )
 
-    def _at(self, source: Source, rest: str) -> Target:
+    def _at(self, source: Source, rest: str, operation: str) -> Target:
         provider = source.provider
         if not rest.strip():
             raise InvalidInput(f"{source.id}: names no model; write {source.id}:<model> or {source.id}:pro")
         if rest in provider.models:
-            return self.target(source.id, rest)
+            return self.target(source.id, rest, operation)
         if (tier := TIERS.get(rest)) is not None:
-            for name, model_id in provider.tiers.items():
-                if name == tier:
-                    return self.target(source.id, model_id)
+            if (model_id := self._of_tier(source, tier, operation)) is not None:
+                return self.target(source.id, model_id, operation)
             offered = ", ".join(provider.tiers)
             more = f"; it has {offered}" if offered else "; what it serves is known only when it is asked"
             raise UnknownModel(f"{source.id} has no {tier!r} model{more}. Name one: {source.id}:<model>")
-        return self.target(source.id, source.index.aliases.get(rest, rest))
+        return self.target(source.id, source.index.aliases.get(rest, rest), operation)
+
+    def _of_tier(self, source: Source, tier: str, operation: str) -> str | None:
+        """Tiers are of chat models; for another operation a provider has one model that is meant."""
+        if operation != "chat":
+            return self.default(source.id, operation)
+        return next((model_id for name, model_id in source.provider.tiers.items() if name == tier), None)
 
     def _places(self, model_id: str) -> list[tuple[str, str]]:
         """(provider, exact id) for a bare id, nearest first: longest prefix, then the catalog's order."""
@@ -241,28 +250,41 @@ class Catalog:
                 spellings |= {alias.lower(): f"{name}:{known}" for alias, known in index.aliases.items()}
         return _near(model_id, spellings)
 
-    def _merged(self, source: Source, model_id: str) -> merge.Merged:
+    def _merged(self, source: Source, model_id: str, operation: str = "chat") -> merge.Merged:
         provider = source.provider
         lenders = [self._source(name).provider for name in provider.rules_from]
-        return merge.merged(provider, lenders, model_id)
+        return merge.merged(provider, lenders, model_id, operation)
 
-    def _target(self, source: Source, model_id: str) -> Target:
+    def _target(self, source: Source, model_id: str, operation: str) -> Target:
         _check(model_id)
         provider = source.provider
         if provider.retired:
             raise Unsupported(f"{source.id} cannot be asked any more: {provider.retired}")
-        layers = self._merged(source, model_id)
-        if not layers.wire:
-            raise Unsupported(f"{source.id} has no chat wire, so {model_id!r} cannot be asked; set `wires.chat`")
+        layers = self._merged(source, model_id, operation)
         model = provider.models.get(model_id)
+        if not layers.wire:
+            raise Unsupported(self._wireless(source, model_id, operation))
+        if operation != "chat" and model is not None and model.kind not in {operation, "chat"}:
+            others = self._meant(source, operation)
+            raise Unsupported(f"{source.id}:{model_id} is a model for {model.kind}, not for {operation}.{others}")
         warnings = []
         if model is None and not provider.open and not provider.local:
             near = _meant(self._near_models(model_id, source.id))
             warnings.append(f"{model_id!r} is not in the catalog of {source.id}; it is sent as it is.{near}")
         if layers.facts.retired:
             warnings.append(f"{source.id}:{model_id} is retired: {layers.facts.retired}")
-        quirks = check(layers.wire, layers.quirks, f"{source.id}:{model_id}")
+        quirks = check(layers.wire, layers.quirks, f"{source.id}:{model_id}", operation)
         return Target(provider, source.id, model_id, model, layers.facts, layers.wire, quirks, tuple(warnings))
+
+    def _wireless(self, source: Source, model_id: str, operation: str) -> str:
+        if operation == "chat":
+            return f"{source.id} has no chat wire, so {model_id!r} cannot be asked; set `wires.chat`"
+        able = [name for name, provider in self.providers.items() if operation in provider.wires]
+        return f"{source.id} does not do {operation}; of the known providers these do: {', '.join(able)}"
+
+    def _meant(self, source: Source, operation: str) -> str:
+        names = [f"{source.id}:{name}" for name, model in source.provider.models.items() if model.kind == operation]
+        return f" Ask {' or '.join(names)}." if names else ""
 
 
 def _near(name: str, spellings: Mapping[str, str]) -> list[str]:
@@ -303,11 +325,8 @@ def check(wire: str, quirks: Mapping[str, Any], who: str, operation: str = "chat
 
 def check_quirks(provider: Provider, origin: str) -> None:
     """Try every set of quirks that a provider's file states. Raises ConfigError for the first wrong one."""
-    for wire, quirks, where in merge.stated(provider):
-        check(wire, quirks, f"{origin}: {where}")
-    for operation, table in provider.quirks.items():
-        if operation != "chat":
-            check(provider.wires.get(operation, ""), table, f"{origin}: [quirks.{operation}]", operation)
+    for operation, wire, quirks, where in merge.stated(provider):
+        check(wire, quirks, f"{origin}: {where}", operation)
 
 
 def _check(model: str) -> None:

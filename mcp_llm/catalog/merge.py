@@ -25,27 +25,36 @@ class Merged:
     quirks: dict[str, Any] = field(default_factory=dict)
 
 
-def merged(provider: Provider, lenders: Sequence[Provider], model_id: str) -> Merged:
+def merged(provider: Provider, lenders: Sequence[Provider], model_id: str, operation: str = "chat") -> Merged:
     """Later wins: the lenders' rules, the provider's rules, the model's own table.
 
     A quirk counts only where the wire it was stated for is the one that holds in the end: a provider with a second
     wire for one family (`wire` in a rule) keeps the quirks of the two apart, and borrowed rules bring theirs along. A
     rule's quirks are for the wire it names, else for its provider's own; a model's are for the wire that holds.
+
+    Wires, quirks and base URLs in rules are chat's. For another operation there are the provider's and the model's.
     """
-    running = provider.wires.get("chat", "")
+    running = provider.wires.get(operation, "")
     values: dict[str, Any] = {}
-    stated: list[tuple[str, dict[str, Any]]] = [(running, provider.quirks.get("chat", {}))]
+    stated: list[tuple[str, dict[str, Any]]] = [(running, provider.quirks.get(operation, {}))]
     for owner, facts in _layers(provider, lenders, model_id):
-        running = facts.wire or running
-        wire = running if isinstance(facts, Model) else facts.wire or owner.wires.get("chat", "")
-        if facts.quirks:
-            stated.append((wire, facts.quirks))
+        spoken = (facts.kind if isinstance(facts, Model) else "chat") == operation
+        if spoken:
+            running = facts.wire or running
+            wire = running if isinstance(facts, Model) else facts.wire or owner.wires.get(operation, "")
+            if facts.quirks:
+                stated.append((wire, facts.quirks))
         for name in NAMES:
             value = getattr(facts, name)
             # Borrowed rules say what a family is like; when it ends is up to each provider.
-            if value is not None and (owner is provider or name not in {"retires", "retired"}):
-                old = values.get(name)
-                values[name] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+            if value is None or (owner is not provider and name in {"retires", "retired"}):
+                continue
+            if name == "base_url" and not spoken:
+                continue
+            old = values.get(name)
+            values[name] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+    if (own := provider.base_urls.get(operation)) is not None:
+        values.setdefault("base_url", own)
     quirks: dict[str, Any] = {}
     for wire, table in stated:
         if wire == running:
@@ -62,13 +71,14 @@ def _layers(provider: Provider, lenders: Sequence[Provider], model_id: str) -> I
         yield provider, model
 
 
-def stated(provider: Provider) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """(wire, quirks, where) of every table of quirks in a provider's file."""
-    chat = provider.wires.get("chat", "")
-    yield chat, provider.quirks.get("chat", {}), "[quirks.chat]"
+def stated(provider: Provider) -> Iterator[tuple[str, str, dict[str, Any], str]]:
+    """(operation, wire, quirks, where) of every table of quirks in a provider's file."""
+    for operation, table in provider.quirks.items():
+        yield operation, provider.wires.get(operation, ""), table, f"[quirks.{operation}]"
     for number, rule in enumerate(provider.rules, 1):
         if rule.quirks:
-            yield rule.wire or chat, rule.quirks, f"[[rules]] {number} ({rule.match[0] if rule.match else 'no glob'})"
+            wire = rule.wire or provider.wires.get("chat", "")
+            yield "chat", wire, rule.quirks, f"[[rules]] {number} ({rule.match[0] if rule.match else 'no glob'})"
     for name, model in provider.models.items():
         if model.quirks:
-            yield merged(provider, (), name).wire, model.quirks, f"[models.{name}]"
+            yield model.kind, merged(provider, (), name, model.kind).wire, model.quirks, f"[models.{name}]"

@@ -60,7 +60,7 @@ def quote(target: Target, usage: Usage, *, at: datetime, overrides: Mapping[str,
         return Cost(tariffs.ZERO, "local")
     usd = offer.tariff.cost(usage)
     if usd is None:
-        return Cost(None, note="the provider did not report how many tokens it counted")
+        return Cost(None, note="the provider did not report what it counted, so the price is not known")
     return Cost(usd, offer.source, offer.priced_at, "from tokens that were counted here" if usage.estimated else None)
 
 
@@ -89,6 +89,12 @@ def worst_case(
             continue
         costs.append(cost)
     return max(costs)
+
+
+def most(target: Target, worst: Usage, at: datetime, *, overrides: Mapping[str, Rates] = NONE) -> Decimal | None:
+    """The most that a call of this usage can cost, to be reserved before it; None when the price is unknown."""
+    quotes = [quote(target, worst, at=when, overrides=overrides).usd for when in (at, at + HORIZON)]
+    return None if quotes[0] is None else max(usd for usd in quotes if usd is not None)
 
 
 def rates(
@@ -123,9 +129,10 @@ def user_rates(prices: Mapping[str, Mapping[str, Any]]) -> dict[str, Rates]:
             checked[name] = Rates.model_validate(dict(table))
         except ValidationError as exc:
             first = exc.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(item) for item in first["loc"])
+            place = "".join(f"`{item}`: " for item in first["loc"])
             raise ConfigError(
-                f"prices.{name}: `{place}`: {first['msg']}. Give `input` and `output` in dollars per million tokens."
+                f"prices.{name}: {place}{first['msg'].removeprefix('Value error, ')}. Give `input` and `output` in "
+                "dollars per million tokens, or a unit such as `image` or `hour`."
             ) from None
     return checked
 
@@ -141,7 +148,7 @@ def _offer(target: Target, at: datetime, overrides: Mapping[str, Rates]) -> _Off
         reference = model.price_ref if model is not None and model.price_ref is not None else target.model_id
         if (listing := tariffs.listing(provider.prices, reference)) is not None:
             found, since = listing.at(at)
-            if found.input is not None and not found.free:
+            if not found.free and (found.input or found.second or found.character):
                 return _Offer(found, "genai-prices", since)
     for price in (model.price, model.price_later) if model is not None else ():
         if price is not None and (price.expires is None or _day(at) <= price.expires):

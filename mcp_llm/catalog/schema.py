@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 
 from mcp_llm.types.chat import Effort
 
@@ -19,6 +19,8 @@ Capability: TypeAlias = Literal["streaming", "tools", "json", "reasoning", "batc
 """What a model can do besides text: call tools, obey a JSON Schema, reason, be batched, search the web by itself."""
 
 Modality: TypeAlias = Literal["image", "pdf", "audio", "video"]
+Kind: TypeAlias = Literal["chat", "embed", "image", "speech", "transcribe", "video", "realtime"]
+"""What a model is for: the operation that asks it."""
 Tier: TypeAlias = Literal["pro", "balanced", "lite"]
 Parameter: TypeAlias = Literal[
     "temperature",
@@ -48,6 +50,10 @@ Names: TypeAlias = Annotated[
 """Strings; a single one needs no brackets."""
 
 
+UNITS: Final = ("image", "second", "hour", "characters")
+"""What is paid by the piece."""
+
+
 class Strict(BaseModel):
     """Frozen; unknown keys refused. Built when first used, since a start that asks nobody needs none of it."""
 
@@ -55,10 +61,14 @@ class Strict(BaseModel):
 
 
 class Rates(Strict):
-    """Dollars per million tokens. A kind of input without a rate of its own costs what plain input costs."""
+    """Dollars per million tokens, or per piece. A kind of input without a rate of its own costs what plain input costs.
 
-    input: USD
-    output: USD
+    A price has `input` and `output`, or a unit: `image` dollars each, `second` or `hour` of sound or film, `characters`
+    dollars per million that are spoken.
+    """
+
+    input: USD | None = None
+    output: USD | None = None
     cached: USD | None = None
     cache_write: USD | None = None
     above: PositiveInt | None = None
@@ -66,6 +76,23 @@ class Rates(Strict):
     input_above: USD | None = None
     output_above: USD | None = None
     cached_above: USD | None = None
+    input_audio: USD | None = None
+    input_image: USD | None = None
+    output_audio: USD | None = None
+    output_image: USD | None = None
+    output_video: USD | None = None
+    image: USD | None = None
+    second: USD | None = None
+    hour: USD | None = None
+    characters: USD | None = None
+
+    @model_validator(mode="after")
+    def _priced(self) -> Rates:
+        if all(getattr(self, name) is None for name in UNITS):
+            for name in ("input", "output"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"`{name}` is missing")
+        return self
 
 
 class Price(Rates):
@@ -99,7 +126,7 @@ class Facts(Strict):
     extra: dict[str, Any] | None = None
     """Merged into the provider's request body, under the caller's own `options`."""
     wire: str | None = None
-    """Another chat wire than the provider's."""
+    """Another wire than the provider's, of the model's kind."""
     base_url: str | None = None
     """Another place than the provider's, with the same placeholders (a second wire often lives under another path)."""
     quirks: dict[str, Any] | None = None
@@ -127,7 +154,7 @@ class Model(Facts):
     """An announced change: the price from the day after `price.expires`."""
     price_ref: str | None = None
     """The id under which genai-prices knows it, where that differs."""
-    kind: Literal["chat", "embed", "image", "speech", "transcribe", "video", "realtime"] = "chat"
+    kind: Kind = "chat"
 
 
 class Auth(Strict):
@@ -170,6 +197,8 @@ class Provider(Strict):
     insecure: bool = False
     """Plain `http://` to another machine is meant: keys and prompts may be read on the way."""
     base_url_env: Names = ()
+    base_urls: dict[str, str] = Field(default_factory=dict)
+    """Operation -> another base URL than `base_url`, with the same placeholders."""
     variables: dict[str, str] = Field(default_factory=dict)
     """Defaults of the placeholders in `base_url`."""
     auth: Auth = Auth()
@@ -196,6 +225,8 @@ class Provider(Strict):
     error_codes: dict[str, str] = Field(default_factory=dict)
     """The provider's own code -> an error kind of `wires/failures.py`."""
     tiers: dict[Tier, str] = Field(default_factory=dict)
+    defaults: dict[Kind, str] = Field(default_factory=dict)
+    """Operation -> the model that it is given where none is named: `embed = "text-embedding-3-small"`."""
     aliases: dict[str, str] = Field(default_factory=dict)
     rules_from: Names = ()
     """Other providers whose `[[rules]]` hold here too (the same families under other ids)."""

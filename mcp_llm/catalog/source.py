@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 CODE_WIRES: Final = frozenset({"demo", "code"})
 """Wires of providers that are code: they have no module, no quirks and no bytes."""
 
+OPERATIONS: Final = ("embed",)
+"""What an endpoint in OpenAI's dialect may also do, under the paths that OpenAI has for it."""
+
 COMPATIBLE: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "max_tokens_field": "max_tokens",
@@ -172,7 +175,8 @@ def _complete(provider_id: str, data: Mapping[str, Any]) -> dict[str, Any]:
     given = data.get("wires")
     chat = given.get("chat", "openai") if isinstance(given, dict) else "openai"
     if given is None or isinstance(given, dict):
-        data["wires"] = {"chat": chat, **({"models": "openai"} if chat == "openai" else {}), **(given or {})}
+        rest = dict.fromkeys(("models", *OPERATIONS), "openai") if chat == "openai" else {}
+        data["wires"] = {"chat": chat, **rest, **(given or {})}
     auth = data.get("auth", {})
     if isinstance(auth, dict):
         variable = f"{re.sub(r'[^A-Z0-9]', '_', provider_id.upper())}_API_KEY"
@@ -196,10 +200,13 @@ def _wrong(provider: Provider) -> tuple[tuple[str, ...], str] | None:
 
     if wrong := address.problem(provider.base_url, insecure=provider.insecure):
         return ("base_url",), f"base_url {wrong}"
+    for url in provider.base_urls.values():
+        if wrong := address.problem(url, insecure=provider.insecure):
+            return ("base_urls",), f"base URL {wrong}"
     for facts in (*provider.rules, *provider.models.values()):
         if facts.base_url is not None and (wrong := address.problem(facts.base_url, insecure=provider.insecure)):
             return ("base_url",), f"base_url {wrong}"
-        if facts.wire is not None and facts.wire not in chat.WIRES:
+        if facts.wire is not None and getattr(facts, "kind", "chat") == "chat" and facts.wire not in chat.WIRES:
             return ("wire",), f"wire {facts.wire!r} does not exist; chat wires are {', '.join(chat.WIRES)}"
     name = provider.wires.get("chat")
     if name is not None and name not in chat.WIRES and name not in CODE_WIRES:

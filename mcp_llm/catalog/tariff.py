@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ZERO: Final = Decimal(0)
 _MILLION: Final = -6
 _THOUSAND: Final = -3
+_HOUR: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,30 @@ class Tariff:
     cache_write_1h: Rate | None = None
     reasoning: Rate | None = None
     request: Decimal = ZERO
+    input_audio: Rate | None = None
+    input_image: Rate | None = None
+    output_audio: Rate | None = None
+    output_image: Rate | None = None
+    output_video: Rate | None = None
+    image: Decimal | None = None
+    second: Decimal | None = None
+    character: Decimal | None = None
 
     def cost(self, usage: Usage) -> Decimal | None:
         """Dollars for this usage; None when a count or rate it takes is unknown; impossible ones never pay back."""
+        pieces = ((self.image, usage.images), (self.second, usage.seconds), (self.character, usage.characters))
+        paid = [(rate, count) for rate, count in pieces if rate is not None]
+        if not paid:
+            return self._tokens(usage)
+        if any(count is None for _, count in paid):
+            return None
+        total = sum((rate * Decimal(str(count)) for rate, count in paid), start=self.request)
+        if self.input is None:
+            return total
+        tokens = self._tokens(usage)
+        return None if tokens is None else total + tokens - self.request
+
+    def _tokens(self, usage: Usage) -> Decimal | None:
         if usage.input is None or self.input is None:
             return None
         size = plain = usage.input
@@ -71,6 +93,10 @@ class Tariff:
         if self.cache_write is not None and write > 0:
             total += self.cache_write.at(size) * write
             plain -= write
+        for rate, count in ((self.input_audio, usage.input_audio), (self.input_image, usage.input_image)):
+            if rate is not None and count:
+                total += rate.at(size) * count
+                plain -= count
         if plain > 0:
             total += self.input.at(size) * plain
         if self.output is None:
@@ -81,6 +107,14 @@ class Tariff:
         if self.reasoning is not None and usage.reasoning:
             total += self.reasoning.at(size) * usage.reasoning
             output -= usage.reasoning
+        for rate, count in (
+            (self.output_audio, usage.output_audio),
+            (self.output_image, usage.output_image),
+            (self.output_video, usage.output_video),
+        ):
+            if rate is not None and count:
+                total += rate.at(size) * count
+                output -= count
         return total + self.output.at(size) * output if output > 0 else total
 
     def worst(self, input_tokens: int, max_output: int) -> Decimal | None:
@@ -95,7 +129,8 @@ class Tariff:
     def free(self) -> bool:
         """Whether everything in it is zero, which price lists also write where they do not know."""
         rates = (self.input, self.output, self.cached, self.cache_write, self.cache_write_1h, self.reasoning)
-        return not self.request and all(rate is None or not rate.most() for rate in rates)
+        pieces = (self.request, self.image, self.second, self.character)
+        return not any(pieces) and all(rate is None or not rate.most() for rate in rates)
 
 
 def from_rates(rates: Rates) -> Tariff:
@@ -112,6 +147,14 @@ def from_rates(rates: Rates) -> Tariff:
         output=rate(rates.output, rates.output_above),
         cached=rate(rates.cached, rates.cached_above),
         cache_write=rate(rates.cache_write, None),
+        input_audio=rate(rates.input_audio, None),
+        input_image=rate(rates.input_image, None),
+        output_audio=rate(rates.output_audio, None),
+        output_image=rate(rates.output_image, None),
+        output_video=rate(rates.output_video, None),
+        image=rates.image,
+        second=rates.second if rates.hour is None else rates.hour / _HOUR,
+        character=None if rates.characters is None else rates.characters.scaleb(_MILLION),
     )
 
 
@@ -162,6 +205,8 @@ def _tariff(price: Any) -> Tariff:
         return Rate(value.base.scaleb(_MILLION), cliffs)
 
     fee = price.requests_kcount
+    hours = price.input_audio_hours if price.audio_hours is None else price.audio_hours
+    characters = price.input_mchars
     return Tariff(
         input=rate("input_mtok"),
         output=rate("output_mtok"),
@@ -170,4 +215,11 @@ def _tariff(price: Any) -> Tariff:
         cache_write_1h=rate("cache_write_1h_mtok"),
         reasoning=rate("output_reasoning_mtok"),
         request=fee.scaleb(_THOUSAND) if isinstance(fee, Decimal) else ZERO,
+        input_audio=rate("input_audio_mtok"),
+        input_image=rate("input_image_mtok"),
+        output_audio=rate("output_audio_mtok"),
+        output_image=rate("output_image_mtok"),
+        output_video=rate("output_video_mtok"),
+        second=hours / _HOUR if isinstance(hours, Decimal) else None,
+        character=characters.scaleb(_MILLION) if isinstance(characters, Decimal) else None,
     )

@@ -24,6 +24,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from mcp_llm.errors import ConfigError, Disconnected, Error, Garbled, InvalidInput, ProviderError, TooLarge
 
+from . import multipart
 from .connection_errors import broken, unreachable
 from .deadlines import MIB, Caps, Clock, Deadlines
 from .inflate import Inflater
@@ -83,8 +84,11 @@ class Transport:
             target += f"{'&' if '?' in target else '?'}{words}"
         if not _TARGET.fullmatch(target):
             raise InvalidInput("the model's name or the base URL holds characters that no URL path may have")
-        body = None if request.json is None else encode(request.json)
-        kind = {} if body is None else {"content-type": "application/json"}
+        body, kind = None if request.json is None else encode(request.json), {"content-type": "application/json"}
+        if request.form is not None:
+            body, kind["content-type"] = multipart.encode(request.form)
+        if body is None:
+            kind = {}
         given = {**self._defaults, **kind, **_lower(headers), **_lower(request.headers)}
         fields = [(b"host", origin.authority), *origin.encoded(given)]
         if request.method == "POST" or body is not None:
@@ -201,14 +205,14 @@ class Exchange:
     ) -> None:
         await self._close()
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The decoded body as it arrives. Raises Timeout, Disconnected, Garbled; TooLarge over the stream's cap."""
-        self._limit(self._caps.stream)
+    def chunks(self, cap: int | None = None) -> AsyncIterator[bytes]:
+        """The decoded body as it arrives. Raises Timeout, Disconnected, Garbled; TooLarge over the (stream's) cap."""
+        self._limit(self._caps.stream if cap is None else cap)
         return self
 
-    async def body(self) -> bytes:
-        """The whole decoded body. Raises as `chunks` does; TooLarge over the body's cap."""
-        self._limit(self._caps.body)
+    async def body(self, cap: int | None = None) -> bytes:
+        """The whole decoded body. Raises as `chunks` does; TooLarge over the cap, the body's where none is given."""
+        self._limit(self._caps.body if cap is None else cap)
         return b"".join([data async for data in self])
 
     async def drain(self, seconds: float = DRAIN_SECONDS) -> None:

@@ -20,14 +20,17 @@ from . import learning, parameters
 from .answer import Answer
 from .attempts import Attempts
 from .exchange import encode, over_backend, over_http
+from .operation import Called, Q, R, Whole, filled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Collection
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 
     from mcp_llm.catalog.find import Target
     from mcp_llm.types.chat import ChatRequest, Chunk
 
+    from .access import Access
     from .answer import Hold, Job
+    from .operation import Operation
     from .routing import Plan
 
 
@@ -66,6 +69,30 @@ class LLM(Attempts):
                 # Only now: the socket is closed first, however long the disk takes.
                 if answer is not None:
                     await self._settle(answer, job)
+
+    async def call(
+        self,
+        operation: Operation[Q, R],
+        request: Q,
+        plan: Plan,
+        job: Job,
+        *,
+        on_data: Callable[[bytes], Awaitable[None]] | None = None,
+    ) -> Called[Q, R]:
+        """One operation, answered whole by the first target that does. Raises as `stream` does.
+
+        `on_data` gets the reply's bytes as they come; once it has, nobody is asked again.
+        """
+        with self.calls:
+            async with AsyncExitStack() as stack:
+                begun = await self.first(stack, Whole(self, operation, on_data), request, plan, job)
+            self.breakers.record(begun.target.provider_id, None)
+            given = begun.opening
+            usage = filled(given.usage, operation.counted(begun.request))
+            names = (_redacted(self.access, given.model), _redacted(self.access, given.id))
+            with anyio.CancelScope(shield=True):
+                cost = await self.purse.paid(begun, usage, names, job, plan.asked)
+            return Called(begun, usage, cost)
 
     async def _settle(self, answer: Answer, job: Job) -> None:
         error = answer.error
@@ -124,6 +151,10 @@ class _Chat:
             return *_quieter(request, target, {field_}), []
         words = f"`{field_}` was refused by {target.name}; asked again without it"
         return parameters.without(request, field_), target, [words]
+
+
+def _redacted(access: Access, name: str | None) -> str | None:
+    return name and access.redacted(name)
 
 
 async def _first_batch(source: AsyncGenerator[list[Chunk]]) -> list[Chunk]:

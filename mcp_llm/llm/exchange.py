@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 from mcp_llm.catalog import address
@@ -12,19 +12,23 @@ from mcp_llm.errors import Disconnected, Error, ProviderError, Unsupported
 from mcp_llm.types.chat import End
 from mcp_llm.types.message import Origin
 from mcp_llm.wires import chat, handoff
-from mcp_llm.wires.failures import failure
+from mcp_llm.wires.base import HttpReply
+from mcp_llm.wires.failures import failure, request_id
 from mcp_llm.wires.reply import Reply
+from mcp_llm.wires.whole import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from mcp_llm.catalog.find import Target
-    from mcp_llm.http.transport import Deadlines, Transport
+    from mcp_llm.http.transport import Deadlines, Exchange, Transport
     from mcp_llm.types.chat import ChatRequest, Chunk
     from mcp_llm.wires.base import HttpRequest
 
     from .access import Access
     from .backends import Backend
+
+T = TypeVar("T")
 
 LINGER: Final = 0.1
 """Seconds given to a provider to end its reply after the marker that says it is over."""
@@ -44,13 +48,12 @@ def encode(request: ChatRequest, target: Target) -> HttpRequest:
 
 
 @asynccontextmanager
-async def over_http(
+async def sent(
     http: HttpRequest, target: Target, access: Access, transport: Transport, deadlines: Deadlines
-) -> AsyncIterator[AsyncGenerator[list[Chunk]]]:
-    """Send it and give the decoded chunks. Raises the error the reply stands for; who raised it is filled in."""
+) -> AsyncIterator[Exchange]:
+    """Send it; a reply with a good status. Raises the error any other stands for; who raised it is filled in."""
     headers = access.headers(target.provider_id, target.provider)
     base_url = access.target_url(target)
-    reply = Reply(chat.wire(target.wire), target.quirks)
     async with AsyncExitStack() as stack:
         try:
             exchange = await stack.enter_async_context(transport.stream(base_url, http, headers, deadlines))
@@ -60,6 +63,44 @@ async def over_http(
         except ProviderError as exc:
             access.blamed(_away(exc, target, base_url), target.provider_id, target.provider)
             raise
+        yield exchange
+
+
+async def whole(
+    http: HttpRequest,
+    target: Target,
+    access: Access,
+    transport: Transport,
+    deadlines: Deadlines,
+    *,
+    cap: int,
+    decode: Callable[[HttpReply], T],
+    on_data: Callable[[bytes], Awaitable[None]] | None = None,
+) -> T:
+    """Send it, read all of the reply, at most `cap` bytes, and decode it; `on_data` gets the bytes as they come."""
+    async with sent(http, target, access, transport, deadlines) as exchange:
+        try:
+            pieces = []
+            async for data in exchange.chunks(cap):
+                pieces.append(data)
+                if on_data is not None:
+                    await on_data(data)
+            reply = HttpReply(exchange.status, exchange.headers, b"".join(pieces))
+            pieces.clear()
+            return decoded(lambda: decode(reply))
+        except ProviderError as exc:
+            exc.request_id = exc.request_id or request_id(exchange.headers)
+            access.blamed(exc, target.provider_id, target.provider)
+            raise
+
+
+@asynccontextmanager
+async def over_http(
+    http: HttpRequest, target: Target, access: Access, transport: Transport, deadlines: Deadlines
+) -> AsyncIterator[AsyncGenerator[list[Chunk]]]:
+    """Send it and give the decoded chunks. Raises as `sent` does."""
+    reply = Reply(chat.wire(target.wire), target.quirks)
+    async with sent(http, target, access, transport, deadlines) as exchange:
 
         async def batches() -> AsyncGenerator[list[Chunk]]:
             try:

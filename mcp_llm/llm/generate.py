@@ -168,13 +168,7 @@ async def _request(service: Service, ask: Ask, history: Sequence[Message]) -> tu
 
         check_schema(ask.json_schema)
     _check_numbers(ask)
-    if taken := sorted({"model", "stream"} & ask.options.keys()):
-        raise InvalidInput(f"`options` may not set {', '.join(taken)}: prices and budgets go by the `model` argument")
-    if taken := sorted(NOT_SENT & ask.options.keys()):
-        raise InvalidInput(
-            f"{', '.join(taken)} cannot be given with a call and was not sent: keys come from the environment or .env, "
-            "addresses and headers from a provider file in the config folder"
-        )
+    check_options(ask.options)
     try:
         made = ChatRequest(
             messages=tuple(messages),
@@ -206,16 +200,29 @@ def _check_words(ask: Ask) -> None:
 
 
 def _check_numbers(ask: Ask) -> None:
-    for name, value, low in (
-        ("max_tokens", ask.max_tokens, 1),
-        ("timeout_s", ask.timeout_s, 0),
-        ("budget_usd", ask.budget_usd, 0),
-    ):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (number and low <= value < float("inf")):
-            raise InvalidInput(f"`{name}` is {str(value)[:60]}; it has to be a number of at least {low}")
-    if ask.timeout_s == 0:
+    positive("max_tokens", ask.max_tokens, low=1)
+    positive("timeout_s", ask.timeout_s)
+    positive("budget_usd", ask.budget_usd)
+
+
+def positive(name: str, value: float | None, *, low: float = 0) -> None:
+    """Raise InvalidInput for what is no number of at least `low`; a time limit of 0 is none either."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (number and low <= value < float("inf")):
+        raise InvalidInput(f"`{name}` is {str(value)[:60]}; it has to be a number of at least {low}")
+    if value == 0 and name == "timeout_s":
         raise InvalidInput("`timeout_s` is 0; give it at least a second or leave it out")
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """Raise InvalidInput for options that would set what has an argument of its own, or what is never sent."""
+    if taken := sorted({"model", "stream"} & options.keys()):
+        raise InvalidInput(f"`options` may not set {', '.join(taken)}: prices and budgets go by the `model` argument")
+    if taken := sorted(NOT_SENT & options.keys()):
+        raise InvalidInput(
+            f"{', '.join(taken)} cannot be given with a call and was not sent: keys come from the environment or .env, "
+            "addresses and headers from a provider file in the config folder"
+        )
 
 
 async def _once(

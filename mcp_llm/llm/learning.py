@@ -13,6 +13,8 @@ from mcp_llm.errors import BadRequest, ContextTooLong, Refused
 from .parameters import is_set
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcp_llm.errors import Error
     from mcp_llm.types.chat import ChatRequest
 
@@ -69,6 +71,11 @@ _SCHEMA: Final = re.compile(r"invalid schema|schema .{0,80}(is not valid|invalid
 
 def culprit(error: Error, request: ChatRequest) -> str | None:
     """The field of the request that this error refuses, if it was set and can be left out; else None."""
+    return named(error, lambda word: _known(word, request))
+
+
+def named(error: Error, known: Callable[[str], str | None]) -> str | None:
+    """The same for any request: `known` gives the field for a word of the provider's, None where it may not go."""
     if (
         not isinstance(error, BadRequest)
         or isinstance(error, ContextTooLong | Refused)
@@ -77,12 +84,12 @@ def culprit(error: Error, request: ChatRequest) -> str | None:
         return None
     if _RANGE.search(f"{error.message} {error.code}"):
         return None
-    if error.param and (field := _known(error.param, request)):
+    if error.param and (field := known(error.param)):
         return field
     if not _REFUSAL.search(error.message):
         return None
     for word in _WORD.findall(error.message):
-        if field := _known(word, request):
+        if field := known(word):
             return field
     return None
 

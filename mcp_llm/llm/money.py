@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mcp_llm.types.chat import ChatRequest
 
     from .answer import Answer, Job
+    from .attempts import Begun
     from .ledger import Ledger
 
 SMALLEST: Final = 16
@@ -54,11 +55,7 @@ class Purse:
         scopes = self._scopes(job)
         if not scopes:
             return request, None, []
-        if loose := parameters.uncounted(request.options, target.facts.extra or {}):
-            raise InvalidInput(
-                f"under a budget `options` may not set {', '.join(loose)}: what the call can cost would not be known. "
-                "Use the arguments (`max_tokens`, `tools`, ...) where there are some, or leave it out."
-            )
+        _counted(request.options, target)
         words: list[str] = []
         ceiling = await self._left(scopes)
         tokens_in = parameters.estimate_tokens(request)
@@ -66,14 +63,46 @@ class Purse:
         if ceiling is not None:
             request, worst, words = self._fit(request, target, tokens_in, ceiling)
         tokens = tokens_in + (request.max_tokens or target.facts.output or UNKNOWN_OUTPUT)
+        return request, await self._hold(scopes, worst, tokens, target, job), words
+
+    async def set_aside(self, worst: Usage | None, options: Mapping[str, Any], target: Target, job: Job) -> Hold | None:
+        """The same for an operation whose cost cannot be lowered. Raises BudgetExceeded; `worst` None is not known."""
+        scopes = self._scopes(job)
+        if not scopes:
+            return None
+        _counted(options, target)
+        usd: Decimal | None = None
+        if (ceiling := await self._left(scopes)) is not None:
+            now = datetime.now(UTC)
+            usd = None if worst is None else price.most(target, worst, now, overrides=self.overrides)
+            usd = self._unknown(target, ceiling) if usd is None else usd
+            if usd > ceiling:
+                raise BudgetExceeded(
+                    f"this may cost ${usd:.4f} on {target.name}, the budget has ${_plain(ceiling)} left. Ask for less, "
+                    "raise the budget, or ask a cheaper model.",
+                    limit="usd",
+                )
+        return await self._hold(scopes, usd, (worst.total or 0) if worst else 0, target, job)
+
+    async def _hold(self, scopes: list[Scope], usd: Decimal | None, tokens: int, target: Target, job: Job) -> Hold:
         entry = self._entry(target, job, target.name, "unknown", time.monotonic())
-        reservation = await self.ledger.reserve(scopes, usd=worst, tokens=tokens, entry=entry)
+        reservation = await self.ledger.reserve(scopes, usd=usd, tokens=tokens, entry=entry)
         if not self.ledger.durable and any(scope.kind in rules.DAILY for scope in scopes):
             raise StoreError(
                 "the state database cannot be used, so a budget for the day cannot be held over calls and processes. "
                 "`mcp-llm doctor` says why; mend it, or take the day's budget out of the settings."
             )
-        return request, Hold(reservation, worst, tokens), words
+        return Hold(reservation, usd, tokens)
+
+    def _unknown(self, target: Target, ceiling: Decimal) -> Decimal:
+        """What a call of unknown price is taken to cost. Raises BudgetExceeded where nobody has said."""
+        if (unknown := self.settings.budget.unknown_usd) is None:
+            raise BudgetExceeded(
+                f"the price of {target.name} is not known, so it cannot be held to ${_plain(ceiling)}. Set its "
+                "price under [prices], or [budget] unknown_usd to what such a call may cost, or drop the budget.",
+                limit="usd",
+            )
+        return unknown
 
     async def _left(self, scopes: list[Scope]) -> Decimal | None:
         """Dollars that the tightest scope still has, calls in flight counted; None where none is limited in dollars."""
@@ -97,13 +126,7 @@ class Purse:
         if most is None and asked is None:
             most = worst(target.facts.output or UNKNOWN_OUTPUT)
         if most is None:
-            if (unknown := self.settings.budget.unknown_usd) is None:
-                raise BudgetExceeded(
-                    f"the price of {target.name} is not known, so it cannot be held to ${_plain(ceiling)}. Set its "
-                    "price under [prices], or [budget] unknown_usd to what such a call may cost, or drop the budget.",
-                    limit="usd",
-                )
-            return request, unknown, []
+            return request, self._unknown(target, ceiling), []
         if most <= ceiling:
             return request, most, []
         base = worst(0) or Decimal(0)
@@ -174,18 +197,33 @@ class Purse:
         kind = "ok" if error is None else error.kind if isinstance(error, Error) else "cancelled"
         entry = self._entry(answer.target, job, answer.asked_for, kind, answer.asked)
         end = answer.fold.end
-        entry.model_used = (end.model if end else None) or answer.target.model_id
+        entry.first_token_ms = round((answer.first_chunk - answer.asked) * 1000)
+        entry.total_ms = round(((answer.finished or time.monotonic()) - answer.asked) * 1000)
+        await self._enter(entry, usage, cost, (end.model if end else None, end.id if end else None), answer.hold)
+        return usage, cost
+
+    async def paid(
+        self, begun: Begun[Any, Any], usage: Usage, names: tuple[str | None, str | None], job: Job, asked_for: str
+    ) -> Cost:
+        """The row of an operation that came whole; `names` are the vendor's for the model and the reply."""
+        cost = price.quote(begun.target, usage, at=datetime.now(UTC), overrides=self.overrides)
+        entry = self._entry(begun.target, job, asked_for, "ok", begun.asked)
+        entry.total_ms = round((begun.answered - begun.asked) * 1000)
+        await self._enter(entry, usage, cost, names, begun.hold)
+        return cost
+
+    async def _enter(
+        self, entry: Entry, usage: Usage, cost: Cost, names: tuple[str | None, str | None], hold: Hold | None
+    ) -> None:
+        entry.model_used = names[0] or entry.model_used
+        entry.request_id = names[1]
         entry.input, entry.output, entry.cached = usage.input, usage.output, usage.cached
         entry.cache_write, entry.reasoning = usage.cache_write, usage.reasoning
         entry.usd, entry.cost_source = cost.usd, cost.source
-        entry.first_token_ms = round((answer.first_chunk - answer.asked) * 1000)
-        entry.total_ms = round(((answer.finished or time.monotonic()) - answer.asked) * 1000)
-        entry.request_id = end.id if end else None
-        if answer.hold is None:
+        if hold is None:
             self._post(entry)
         else:
-            await self.ledger.commit(answer.hold.reservation, entry)
-        return usage, cost
+            await self.ledger.commit(hold.reservation, entry)
 
     def count(self, answer: Answer) -> tuple[Usage, Cost]:
         """What an answer used and cost; counted here, and marked so, where the provider did not say."""
@@ -235,6 +273,15 @@ class Purse:
             principal=job.principal,
             total_ms=round((time.monotonic() - asked) * 1000),
             outcome=outcome,
+        )
+
+
+def _counted(options: Mapping[str, Any], target: Target) -> None:
+    """Refuse, under a budget, options that change what the call can cost."""
+    if loose := parameters.uncounted(options, target.facts.extra or {}):
+        raise InvalidInput(
+            f"under a budget `options` may not set {', '.join(loose)}: what the call can cost would not be known. "
+            "Use the arguments (`max_tokens`, `tools`, ...) where there are some, or leave it out."
         )
 
 

@@ -10,6 +10,8 @@ from mcp_llm.types.result import Call, Cost, Generated, Tokens, Tried
 from .structured import strict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mcp_llm.catalog.price import Cost as Price
     from mcp_llm.types.chat import ChatResponse
 
@@ -58,7 +60,7 @@ def result(
             reasoning=usage.reasoning,
             estimated=usage.estimated,
         ),
-        cost=_cost([turn.cost for turn in turns]),
+        cost=priced([turn.cost for turn in turns]),
         latency_ms=round((finished - turns[0].started) * 1000),
         first_token_ms=round((turns[0].first_chunk - turns[0].started) * 1000),
         request_id=response.id[:NAME_SHOWN] if response.id else response.id,
@@ -87,7 +89,8 @@ def _notes(response: ChatResponse) -> list[str]:
     return notes
 
 
-def _cost(costs: list[Price | None]) -> Cost:
+def priced(costs: Sequence[Price | None]) -> Cost:
+    """The sum; unknown where one is."""
     known = [cost for cost in costs if cost is not None]
     if not known or any(cost.usd is None for cost in known):
         return Cost(usd=None, source=known[0].source if known else None)

@@ -109,8 +109,11 @@ class Service:
             self._add_code(name)
         return bool(new)
 
-    async def available(self) -> list[Available]:
-        """Providers that can be asked now, the preferred first: with a key, local servers, files, the demo."""
+    async def available(self, operation: str = "chat") -> list[Available]:
+        """Providers that can be asked now, the preferred first: with a key, local servers, files, the demo.
+
+        For another operation than chat: those that have a model which is meant by it.
+        """
         settings = self.config.settings
         keyed = [
             Available(provider_id)
@@ -118,11 +121,13 @@ class Service:
             if not provider.local
             and not provider.retired
             and provider_id not in settings.disabled
-            and provider.tiers
+            and (provider.tiers if operation == "chat" else operation in provider.defaults)
             and self.access.reachable(provider_id, provider)
         ]
-        keyed += [one for one in await self._of_own() if one.provider_id not in settings.disabled]
-        found = await self.local.found() if settings.discover else []
+        found: list[Available] = []
+        if operation == "chat":  # what a server on this machine can do besides, it does not say
+            keyed += [one for one in await self._of_own() if one.provider_id not in settings.disabled]
+            found = await self.local.found() if settings.discover else []
         everything = [*keyed, *(one for one in found if one.provider_id not in settings.disabled)]
         mine = {provider_id: index for index, provider_id in enumerate(settings.prefer)}
         everything.sort(
@@ -135,7 +140,9 @@ class Service:
         inside = [
             Available(provider_id, dict.fromkeys(LOCAL_TIERS, kept[0].id), local=True)
             for provider_id in self.backends.builtin
-            if provider_id not in settings.disabled and (kept := self.backends.models(provider_id))
+            if operation == "chat"
+            and provider_id not in settings.disabled
+            and (kept := self.backends.models(provider_id))
         ]
         return [*everything, *inside, Available("demo", local=True)]
 

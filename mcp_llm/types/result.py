@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Tokens(Value):
-    """Token counts; `input` includes cached ones, `output` includes reasoning."""
+    """What was counted; `input` includes cached tokens, `output` reasoning. Pieces only where they are paid."""
 
     input: int | None = None
     output: int | None = None
@@ -22,6 +22,9 @@ class Tokens(Value):
     cached: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    images: int | None = None
+    seconds: float | None = None
+    characters: int | None = None
     estimated: bool = False
 
 
@@ -77,22 +80,30 @@ class Generated(Value):
     @property
     def receipt(self) -> str:
         """One line: model, tokens, cost, seconds, run id."""
-        words = [f"{self.provider}:{self.model_used}" if self.provider else self.model]
-        usage = self.usage
-        mark = "~" if usage.estimated else ""
-        if usage.input is not None or usage.output is not None:
-            words.append(f"{mark}{_count(usage.input)} in / {_count(usage.output)} out")
-        words.append(
-            "cost unknown" if self.cost.usd is None else "free" if not self.cost.usd else dollars(self.cost.usd)
-        )
-        if self.latency_ms is not None:
-            words.append(f"{self.latency_ms / 1000:.1f} s")
-        if self.finish_reason not in {"stop", "tool_calls"}:
-            words.append(f"stopped: {self.finish_reason}")
-        words.append(f"run {self.run_id}")
-        if self.thread:
-            words.append(f"thread {self.thread}")
-        return " · ".join(words)
+        ended = "" if self.finish_reason in {"stop", "tool_calls"} else f"stopped: {self.finish_reason}"
+        return line(self, ended, thread=self.thread)
+
+
+def line(result: Any, *more: str, thread: str | None = None) -> str:
+    """The receipt of any result: who answered, what was counted, cost, seconds, run id."""
+    words = [f"{result.provider}:{result.model_used}" if result.provider else result.model]
+    usage = result.usage
+    mark = "~" if usage.estimated else ""
+    if usage.input is not None or usage.output is not None:
+        words.append(f"{mark}{_count(usage.input)} in / {_count(usage.output)} out")
+    if usage.seconds is not None:
+        words.append(f"{usage.seconds:g} s long")
+    if usage.characters is not None:
+        words.append(f"{usage.characters:,} characters")
+    usd = result.cost.usd
+    words.append("cost unknown" if usd is None else "free" if not usd else dollars(usd))
+    if result.latency_ms is not None:
+        words.append(f"{result.latency_ms / 1000:.1f} s")
+    words += [one for one in more if one]
+    words.append(f"run {result.run_id}")
+    if thread:
+        words.append(f"thread {thread}")
+    return " · ".join(words)
 
 
 def _count(tokens: int | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from mcp_llm.types.chat import ChatRequest, Chunk
     from mcp_llm.types.message import Json
+
+Q_contra = TypeVar("Q_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 Framing: TypeAlias = Literal["sse", "lines"]
 """How a stream is cut into payloads: server-sent events, or one JSON value a line."""
@@ -27,8 +30,18 @@ class Quirks(BaseModel):
 
 
 @dataclass(slots=True)
+class Field:
+    """One field of a form; a file where it has a `filename`."""
+
+    name: str
+    value: str | bytes
+    filename: str | None = None
+    mime: str | None = None
+
+
+@dataclass(slots=True)
 class HttpRequest:
-    """One HTTP request without host or key. `path` is appended to the provider's base URL; `json` is the body.
+    """One HTTP request without host or key. `path` is appended to the provider's base URL; the body is JSON or a form.
 
     `warnings` tells what the wire could not spell and left out, in sentences for the caller.
     """
@@ -36,6 +49,7 @@ class HttpRequest:
     method: Literal["GET", "POST", "DELETE"]
     path: str
     json: dict[str, Any] | None = None
+    form: list[Field] | None = None
     query: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     stream: bool = False
@@ -131,3 +145,25 @@ class TokensWire(Protocol):
     def encode(self, request: ChatRequest, model: str, quirks: Any) -> HttpRequest: ...
 
     def decode(self, body: Json) -> int: ...
+
+
+class WholeWire(Protocol[Q_contra, R_co]):
+    """An operation whose answer comes whole (`wires/embed/` and its like); satisfied by a module.
+
+    `decode` is written straight: a wrong type or a missing key becomes `Garbled` in `reply.decoded`. `SPELLINGS` are
+    the dialect's names of request fields that may be left out where a model refuses them, and ours.
+    """
+
+    @property
+    def Quirks(self) -> type[Any]: ...  # noqa: N802 - the name of a class in the module
+
+    @property
+    def SPELLINGS(self) -> Mapping[str, str]: ...  # noqa: N802 - a constant of the module
+
+    def encode(self, request: Q_contra, model: str, quirks: Any) -> HttpRequest:
+        """The request as this dialect spells it; raises `Unsupported` for what it cannot say."""
+        ...
+
+    def decode(self, reply: HttpReply, request: Q_contra, quirks: Any) -> R_co:
+        """The answer. Raises the error that a reply with a good status carries all the same."""
+        ...

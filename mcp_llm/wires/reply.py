@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .base import ChatDecoder, ChatWire
 
-_STUMBLES: Final = (TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError)
+STUMBLES: Final = (TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError)
 """What a decoder written straight raises on a shape that its wire does not have."""
 _DEPTH: Final = 200
 
@@ -98,7 +98,7 @@ class Reply:
             def words(data: bytes) -> str | None:
                 try:
                     found: str | None = quick(from_json(data))
-                except (ValueError, *_STUMBLES):
+                except (ValueError, *STUMBLES):
                     return None  # the long way says what is wrong with it
                 return found
 
@@ -135,7 +135,7 @@ class Reply:
             for chunk in self._decoder.close():
                 self._check(chunk)
                 last.append(chunk)
-        except _STUMBLES as exc:
+        except STUMBLES as exc:
             raise Garbled(f"the reply ends in a way the wire does not have ({type(exc).__name__})") from exc
         chunks.extend(self._mend(last))
         chunks[-1:-1] = self._left()
@@ -210,7 +210,7 @@ class Reply:
                     ):
                         self._check(chunk)
                     chunks.append(chunk)
-            except _STUMBLES as exc:
+            except STUMBLES as exc:
                 raise Garbled(
                     f"the reply has a shape the wire does not have ({type(exc).__name__}): {excerpt(data)!r}"
                 ) from exc

@@ -58,9 +58,10 @@ def test_a_spelling_finds_its_model(catalog: Catalog, written: str, found: str) 
 def test_every_target_is_found_again_by_its_name(catalog: Catalog) -> None:
     for name, provider in catalog.providers.items():
         if not provider.retired:
-            for model_id in provider.models:
-                target = catalog.target(name, model_id)
-                assert catalog.find(target.name) is target
+            for model_id, model in provider.models.items():
+                operation = model.kind if model.kind in provider.wires else "chat"
+                target = catalog.target(name, model_id, operation)
+                assert catalog.find(target.name, operation) is target
 
 
 def test_an_unknown_id_at_a_known_provider_passes_with_a_warning_and_near_misses(catalog: Catalog) -> None:

@@ -14,7 +14,7 @@ from mcp_llm.catalog.find import check, check_quirks
 from mcp_llm.catalog.price import quote
 from mcp_llm.catalog.source import CODE_WIRES, Source, scan
 from mcp_llm.types.usage import Usage
-from mcp_llm.wires import chat, failures
+from mcp_llm.wires import failures
 
 if TYPE_CHECKING:
     from mcp_llm.catalog.find import Catalog
@@ -35,10 +35,9 @@ def test_at_least_28_providers_come_with_the_package() -> None:
 @each_provider
 def test_its_wires_exist(catalog: Catalog, provider_id: str) -> None:
     provider = catalog.provider(provider_id)
-    assert provider.wires["chat"] in {*chat.WIRES, *CODE_WIRES}
-    for operation in provider.wires:
-        if operation != "chat":
-            assert provider.wires[operation] in import_module(f"mcp_llm.wires.{operation}").WIRES
+    for operation, wire in provider.wires.items():
+        known = CODE_WIRES if provider_id == "demo" else import_module(f"mcp_llm.wires.{operation}").WIRES
+        assert wire in known
 
 
 @each_provider
@@ -52,7 +51,7 @@ def test_every_model_it_names_can_be_found(catalog: Catalog, provider_id: str) -
     if provider.retired:
         return
     for model_id, model in provider.models.items():
-        target = catalog.find(f"{provider_id}:{model_id}")
+        target = catalog.find(f"{provider_id}:{model_id}", model.kind if model.kind in provider.wires else "chat")
         assert (target.provider_id, target.model_id, target.model) == (provider_id, model_id, model)
         assert target.warnings == ()
         assert target.facts.can is not None, f"{target.name} can do what?"
@@ -64,6 +63,14 @@ def test_its_tiers_and_aliases_name_models_of_its_own(catalog: Catalog, provider
     assert set(provider.tiers.values()) <= set(provider.models)
     assert set(provider.aliases.values()) <= set(provider.models)
     assert not set(provider.aliases) & set(provider.models)
+
+
+@each_provider
+def test_its_defaults_are_models_of_that_operation_with_a_wire_for_it(catalog: Catalog, provider_id: str) -> None:
+    provider = catalog.provider(provider_id)
+    for operation, model_id in provider.defaults.items():
+        assert provider.models[model_id].kind == operation or provider_id == "demo"
+        assert catalog.find(provider_id, operation).model_id == model_id
 
 
 @each_provider

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from mcp_llm.errors import ConfigError
@@ -15,7 +16,7 @@ from mcp_llm.types.chat import Delta, End
 from mcp_llm.types.message import Text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from mcp_llm.types.chat import ChatRequest, Chunk
     from mcp_llm.wires.base import ModelInfo
@@ -106,6 +107,14 @@ class Backends:
             keeper = self._keeper(name)
             if keeper is not None:
                 await keeper.aclose()
+
+    def doing(self, name: str, operation: str) -> Callable[[Any, str], Awaitable[Any]] | None:
+        """What a provider in code does for an operation: its async method of that name, or None."""
+        provider = self._objects.get(name)
+        if provider is None and name == "demo":
+            provider = import_module(f"{__name__}.demo_media")
+        found = getattr(provider, operation, None)
+        return found if callable(found) else None
 
 
 def _demo() -> Backend:

@@ -10,13 +10,18 @@ from mcp_llm.types.chat import Effort
 from mcp_llm.wires import base
 
 
-class Quirks(base.Quirks):
-    """What the models and front doors of this dialect disagree on."""
+class Place(base.Quirks):
+    """Where the methods of a model are, for every operation alike."""
 
     version: str = "v1beta"
     """API version in the path; previews and `*-latest` aliases exist only on `v1beta`."""
     path: str = "/{version}/models/{model}:{method}"
     """Template under the base URL. Vertex: `/publishers/google/models/{model}:{method}`, the rest in `base_url`."""
+
+
+class Quirks(Place):
+    """What the models and front doors of this dialect disagree on."""
+
     thinking: Literal["level", "budget", "none"] = "level"
     """How reasoning is steered: `thinkingLevel` (3 and later), `thinkingBudget` (2.5), or the model does not think."""
     levels: tuple[Effort, ...] = Field(default=("minimal", "low", "medium", "high"), min_length=1)

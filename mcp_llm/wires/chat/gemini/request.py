@@ -20,7 +20,7 @@ from .parts import contents
 if TYPE_CHECKING:
     from mcp_llm.types.chat import ChatRequest, ToolSpec
 
-    from .quirks import Quirks
+    from .quirks import Place, Quirks
 
 MAX_STOPS: Final = 5
 _BUDGETS: Final = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576}
@@ -49,7 +49,7 @@ def encode(request: ChatRequest, model: str, quirks: Quirks) -> base.HttpRequest
     )
 
 
-def request_path(model: str, method: str, quirks: Quirks) -> str:
+def request_path(model: str, method: str, quirks: Place) -> str:
     """The path of a method of a model; `models/` in front of the id is taken off."""
     return quirks.path.format(
         version=quirks.version, model=quote(model.removeprefix("models/"), safe=""), method=method

@@ -1,0 +1,165 @@
+"""A caller's call of an operation, around its upstream calls: who is asked, the run that is kept of it, its receipt."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
+from uuid import uuid4
+
+from mcp_llm.errors import Error, InvalidInput
+from mcp_llm.settings import Route
+from mcp_llm.types.result import Tokens, Tried
+
+from .answer import Job
+from .generate import check_options, positive
+from .progress import Progress
+from .receipt import NAME_SHOWN, priced
+from .routing import Router
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from pydantic import ValidationError
+
+    from mcp_llm.types.media import Made
+
+    from .operation import Called
+    from .routing import Plan
+    from .service import Service
+
+DEMO: str = "the built-in demo made this, no model: set a provider's key for a real one (`mcp-llm doctor`)"
+
+
+class Call(TypedDict, total=False):
+    """What every operation takes besides its own arguments; the words are those of `generate`."""
+
+    model: str | None
+    context: str | None
+    budget_usd: float | None
+    timeout_s: float | None
+    options: dict[str, Any] | None
+    """Into the provider's request body as they are."""
+    principal: str
+    run_id: str
+    progress: Progress
+
+
+@dataclass(slots=True)
+class Doing:
+    """One call under way."""
+
+    service: Service
+    kind: str
+    plan: Plan
+    job: Job
+    options: dict[str, Any]
+    progress: Progress
+    started_ms: int
+
+    def fields(self, calls: Sequence[Called[Any, Any]], *notes: str) -> dict[str, Any]:
+        """The fields of `Made` for its upstream calls."""
+        return receipt(calls, self.plan.asked, self.job.run_id, *notes)
+
+    def finish(self, made: Made) -> None:
+        """Keep the result as the call's run."""
+        data = json.dumps(made.lean(), ensure_ascii=False)
+        self.service.runs.kept(self.job.run_id, self.kind, self.job.principal, self.started_ms, self.plan.asked, data)
+
+
+@asynccontextmanager
+async def doing(service: Service, kind: str, call: Call) -> AsyncIterator[Doing]:
+    """Check what every operation takes and decide who is asked; a failure inside is kept as the run's."""
+    options = call.get("options") or {}
+    check_options(options)
+    positive("timeout_s", call.get("timeout_s"))
+    positive("budget_usd", call.get("budget_usd"))
+    progress = call.get("progress") or Progress()
+    job = Job(
+        call.get("run_id") or uuid4().hex,
+        call.get("context"),
+        operation=kind,
+        principal=call.get("principal", "local"),
+        budget_usd=call.get("budget_usd"),
+        timeout_s=call.get("timeout_s"),
+        tell=progress.tell,
+    )
+    started = time.time_ns() // 1_000_000
+    chosen = await plan(service, kind, call.get("model"), job.context)
+    progress.who = chosen.targets[0].name
+    try:
+        yield Doing(service, kind, chosen, job, options, progress, started)
+    except BaseException as exc:
+        service.runs.failed(job.run_id, kind, job.principal, started, chosen.asked, exc)
+        raise
+
+
+def unusable(exc: ValidationError) -> InvalidInput:
+    """The first fault of a request, without repeating its value."""
+    first = exc.errors(include_url=False, include_input=False)[0]
+    return InvalidInput(f"`{'.'.join(str(item) for item in first['loc'])}`: {first['msg']}")
+
+
+async def plan(service: Service, operation: str, model: str | None, context: str | None) -> Plan:
+    """Who will be asked: the model named, else the setting's, else that of the first provider which has one.
+
+    Of a context only `local_only` holds here: its model is one for chat.
+    """
+    if model is not None and not isinstance(model, str):
+        raise InvalidInput(f"`model` is a {type(model).__name__}; it has to be text")
+    settings, catalog = service.config.settings, service.catalog
+    routes = {name: Route(local_only=route.local_only) for name, route in settings.contexts.items()}
+    own = settings.operations.get(operation)  # type: ignore[call-overload]  # a name of ours
+    changes = {"contexts": routes, "default": own or "auto", "fallbacks": (), "tiers": {}}
+    router = Router(
+        settings.model_copy(update=changes),
+        lambda name: catalog.find(name, operation),
+        lambda provider_id, _: catalog.default(provider_id, operation),
+    )
+    available = await service.available(operation) if router.needs_available(model, context, None) else ()
+    try:
+        return router.plan(model, context, None, available)
+    except Error:
+        if not service.adopt():
+            raise
+        return router.plan(model, context, None, available)
+
+
+def receipt(calls: Sequence[Called[Any, Any]], asked: str, run_id: str, *notes: str) -> dict[str, Any]:
+    """The fields of `Made` for the upstream calls of one operation."""
+    first, last = calls[0], calls[-1]
+    usage = first.usage
+    for one in calls[1:]:
+        usage += one.usage
+    said = [words for one in calls for words in one.begun.warnings]
+    if last.begun.target.wire == "demo":
+        notes = (*notes, DEMO)
+    unpriced = next((one.cost.note for one in calls if one.cost.usd is None and one.cost.note), None)
+    return {
+        "model": asked,
+        "model_used": (last.given.model or last.begun.target.model_id)[:NAME_SHOWN],
+        "provider": last.begun.target.provider_id,
+        "usage": Tokens(
+            input=usage.input,
+            output=usage.output,
+            total=usage.total,
+            cached=usage.cached,
+            reasoning=usage.reasoning,
+            images=usage.images,
+            seconds=usage.seconds,
+            characters=usage.characters,
+            estimated=usage.estimated,
+        ),
+        "cost": priced([one.cost for one in calls]),
+        "latency_ms": round((max(one.begun.answered for one in calls) - first.begun.started) * 1000),
+        "request_id": last.given.id[:NAME_SHOWN] if last.given.id else None,
+        "run_id": run_id,
+        "fallbacks": tuple(
+            Tried(provider=one.provider, model=one.model, error=one.kind, message=one.message, status=one.status)
+            for call in calls
+            for one in call.begun.tried
+        ),
+        "warnings": tuple(dict.fromkeys([*said, *notes, *([unpriced] if unpriced else [])])),
+    }

@@ -1,0 +1,54 @@
+"""What every operation but chat gives: an answer in words and its receipt; the media are told apart from their bytes.
+
+Requests and answers of one operation are in the file of its name (`embed.py`, `image.py`, ...).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pydantic import Field
+
+from .message import Value
+from .result import Cost, Tokens, Tried, line
+from .usage import Usage  # noqa: TC001 - the annotations of a protocol
+
+
+class Given(Protocol):
+    """What a wire makes of a reply: beside the thing itself, what it used and what the vendor calls it."""
+
+    @property
+    def usage(self) -> Usage: ...
+
+    @property
+    def model(self) -> str | None: ...
+
+    @property
+    def id(self) -> str | None: ...
+
+
+class Made(Value):
+    """The result of an operation: `response` says in words what was made, so that text alone has lost nothing."""
+
+    response: str
+    model: str = Field(description="what was asked for")
+    model_used: str | None = None
+    provider: str | None = None
+    usage: Tokens = Field(default_factory=Tokens)
+    cost: Cost = Field(default_factory=Cost)
+    latency_ms: int | None = None
+    request_id: str | None = None
+    run_id: str
+    fallbacks: tuple[Tried, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def receipt(self) -> str:
+        """One line: model, what was counted, cost, seconds, run id."""
+        return line(self)
+
+    def lean(self) -> dict[str, Any]:
+        """The result as JSON, without what no language model should have to read, what is unknown and what is empty."""
+        data = self.model_dump(mode="json", exclude_none=True)
+        data["cost"].setdefault("usd", None)
+        return {key: value for key, value in data.items() if value not in ([], {})}
