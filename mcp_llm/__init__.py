@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mcp_llm.batching import BatchRequest as BatchRequest
     from mcp_llm.compare.result import Compared as Compared
     from mcp_llm.errors import Error as Error
+    from mcp_llm.media import aembed as aembed
+    from mcp_llm.media import embed as embed
     from mcp_llm.provider import get_provider as get_provider
     from mcp_llm.types.chat import ToolSpec as ToolSpec
     from mcp_llm.types.message import Media as Media
@@ -45,9 +47,11 @@ _HOMES = {
     "ToolSpec": "mcp_llm.types.chat",
     "acompare_models": "mcp_llm.api",
     "acount_tokens": "mcp_llm.api",
+    "aembed": "mcp_llm.media",
     "agenerate": "mcp_llm.api",
     "agenerate_result": "mcp_llm.api",
     "count_tokens": "mcp_llm.api",
+    "embed": "mcp_llm.media",
     "generate": "mcp_llm.api",
     "generate_result": "mcp_llm.api",
     "compare_models": "mcp_llm.api",

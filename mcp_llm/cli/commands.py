@@ -22,6 +22,7 @@ TABLE: Final = {
     "compare": "Ask several models the same; checks, judges, a tested verdict.",
     "agent": "Hand a task to an agent that uses tools of MCP servers.",
     "batch": "Ask many at once, from JSON lines or a folder; goes on after a kill.",
+    "embed": "Turn texts into vectors.",
     "models": "What can be asked: models, capabilities, context, prices.",
     "health": "Ask each configured provider whether it answers.",
     "usage": "What was spent, by model, provider, context, day, hour or run.",

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 from uuid import uuid4
 
+import anyio.to_thread
+
 from mcp_llm.errors import Error, InvalidInput
 from mcp_llm.settings import Route
+from mcp_llm.store.artifacts import LOCAL
+from mcp_llm.types.media import File
 from mcp_llm.types.result import Tokens, Tried
 
 from .answer import Job
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
 
+    from mcp_llm.store.artifacts import Artifact
     from mcp_llm.types.media import Made
 
     from .operation import Called
@@ -62,6 +67,17 @@ class Doing:
     def fields(self, calls: Sequence[Called[Any, Any]], *notes: str) -> dict[str, Any]:
         """The fields of `Made` for its upstream calls."""
         return receipt(calls, self.plan.asked, self.job.run_id, *notes)
+
+    async def file(self, data: bytes, mime: str, name: str | None = None) -> File:
+        """Keep the bytes as an artifact of the caller's."""
+        service, principal = self.service, self.job.principal
+
+        def work() -> tuple[Artifact, str | None]:
+            made = service.artifacts.put(data, mime, name=name, principal=principal)
+            return made, str(service.artifacts.path(made)) if principal == LOCAL else None
+
+        made, path = await anyio.to_thread.run_sync(work)
+        return File(**asdict(made), uri=made.uri, path=path, data=data)
 
     def finish(self, made: Made) -> None:
         """Keep the result as the call's run."""

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import anyio
+import anyio.to_thread
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from mcp_llm.errors import Error, InvalidInput, ProviderError, TooLarge
 from mcp_llm.types.embed import Embedded, EmbedRequest
@@ -57,13 +59,14 @@ async def embed(
     input_type: InputType | None = None,
     truncate: bool | None = None,
     continue_from: str | None = None,
+    keep: bool = False,
     **call: Unpack[Call],
 ) -> Embedded:
     """Vectors of the texts, in their order. Raises the errors of `mcp_llm.errors`.
 
     `dimensions` is how long they shall be where the model leaves the choice; `input_type` is what the texts are for;
     `truncate` False refuses texts that are too long instead of cutting them. `continue_from` is what the error of a
-    call with the same arguments named, when it failed on the way.
+    call with the same arguments named, when it failed on the way. `keep` writes the vectors to a file of JSON, too.
     """
     try:
         request = EmbedRequest(
@@ -87,6 +90,7 @@ async def embed(
             embeddings=ordered,
             count=many,
             dimensions=size,
+            files=(await this.file(await _json(ordered), "application/json", "embeddings.json"),) if keep else (),
             **this.fields(work.calls),
         )
         this.finish(made)
@@ -151,6 +155,13 @@ class _Work:
         return error
 
 
+async def _json(vectors: list[Vector]) -> bytes:
+    def work() -> bytes:
+        return to_json({"embeddings": [vector.tolist() for vector in vectors]})
+
+    return await anyio.to_thread.run_sync(work)
+
+
 def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
     texts: tuple[Any, ...] = (given,) if isinstance(given, str) else tuple(given)
     if not texts:
@@ -167,7 +178,7 @@ def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
 
 def _batches(texts: Sequence[str], done: dict[int, Vector], quirks: Any) -> Iterator[list[int]]:
     """Indexes of the texts that go into one request each, in order, within the vendor's limits."""
-    most = getattr(quirks, "max_inputs", len(texts))
+    most = getattr(quirks, "max_inputs", 1000)
     characters = getattr(quirks, "max_characters", None)
     batch: list[int] = []
     size = 0

@@ -27,6 +27,18 @@ class Given(Protocol):
     def id(self) -> str | None: ...
 
 
+class File(Value):
+    """One made file. `data` are its bytes, never part of the JSON; `path` is where it lies, for whose machine it is."""
+
+    uri: str
+    sha256: str
+    mime: str
+    size: int
+    name: str
+    path: str | None = None
+    data: bytes = Field(default=b"", exclude=True, repr=False)
+
+
 class Made(Value):
     """The result of an operation: `response` says in words what was made, so that text alone has lost nothing."""
 
@@ -41,6 +53,7 @@ class Made(Value):
     run_id: str
     fallbacks: tuple[Tried, ...] = ()
     warnings: tuple[str, ...] = ()
+    files: tuple[File, ...] = ()
 
     @property
     def receipt(self) -> str:

@@ -210,6 +210,10 @@ class Sdk:
         """Sentences, none for a body as the vendor's SDK would have sent it."""
         return min((self._walk(body, root, "$") for root in self.roots(wire)), key=len)
 
+    def walk(self, body: Any, kind: Any) -> list[str]:
+        """What in a body is not of this type."""
+        return self._walk(body, kind, "$")
+
     def _walk(self, value: Any, kind: Any, path: str) -> list[str]:
         kind = _bare(kind)
         origin = get_origin(kind)

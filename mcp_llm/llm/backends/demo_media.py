@@ -20,7 +20,7 @@ DIMENSIONS: Final = 64
 
 
 async def embed(request: EmbedRequest, model: str) -> Vectors:
-    """Unit vectors, each word pushing one number."""
+    """Unit vectors, each word adding to one number."""
     words = sum(len(text.split()) for text in request.texts)
     size = request.dimensions or DIMENSIONS
     return Vectors([_vector(text, size) for text in request.texts], Usage(input=words, output=0, estimated=True), model)
@@ -30,6 +30,6 @@ def _vector(text: str, size: int) -> Vector:
     sums = [0.0] * size
     for word in re.findall(r"\w+", text.lower()) or [""]:
         digest = hashlib.sha256(word.encode("utf-8", "replace")).digest()
-        sums[int.from_bytes(digest[:4], "big") % size] += 1.0 if digest[4] & 1 else -1.0
-    length = sum(value * value for value in sums) ** 0.5 or 1.0
+        sums[int.from_bytes(digest[:4], "big") % size] += 1.0
+    length = sum(value * value for value in sums) ** 0.5
     return array("d", (round(value / length, 6) for value in sums))

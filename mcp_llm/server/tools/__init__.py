@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .compare_models import COMPARE_MODELS
+from .embed import EMBED
 from .generate import GENERATE
 from .list_models import LIST_MODELS
 from .run_agent import RUN_AGENT
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PACKS: Final[dict[str, tuple[Published, ...]]] = {
     "core": (GENERATE, COMPARE_MODELS, RUN_AGENT, RUNS, LIST_MODELS),
+    "media": (EMBED,),
 }
 
 

@@ -1,0 +1,84 @@
+"""The pack `media` through a real MCP client: off unless it is asked for, files as links, never megabytes of words."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mcp import Client
+from server.test_tools import tokens
+
+from mcp_llm import config as configuration
+from mcp_llm.server.build import build, definitions
+from mcp_llm.server.life import Heart
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcp_llm.config import Config
+
+pytestmark = pytest.mark.anyio
+
+PACK = {"embed"}
+
+
+@pytest.fixture
+def media(home: Path) -> Config:
+    return configuration.load(overrides={"discover": False, "packs": ("core", "media")})
+
+
+@pytest.fixture
+def server(media: Config) -> Any:
+    return build(media, [], Heart(first=0.01, beat=0.01))
+
+
+async def call(server: Any, name: str, **arguments: Any) -> Any:
+    async with Client(server) as client:
+        result: Any = await client.call_tool(name, arguments)
+    assert not result.is_error, result.content
+    return result
+
+
+async def refused(server: Any, name: str, **arguments: Any) -> str:
+    async with Client(server) as client:
+        result: Any = await client.call_tool(name, arguments)
+    assert result.is_error
+    return str(result.content[0].text)
+
+
+def test_the_pack_is_off_by_default_and_cheap_when_it_is_on(config: Config, media: Config, report: list[str]) -> None:
+    usual = {tool["name"] for tool in definitions(config)}
+    assert not usual & PACK
+    counted = {tool["name"]: tokens(tool) for tool in definitions(media) if tool["name"] not in usual}
+    report.append(f"pack media, tokens at most: {counted}, together {sum(counted.values())}")
+    assert set(counted) == PACK
+    assert sum(counted.values()) <= 2500
+
+
+async def test_vectors_are_a_file_and_the_reply_says_how_many(server: Any) -> None:
+    async with Client(server) as client:
+        result: Any = await client.call_tool("embed", {"input": ["red fish", "tax return"]})
+        words, link = result.content
+        assert words.text.startswith("2 vectors of 64 dimensions\n\nembeddings.json (application/json, ")
+        assert "[demo:demo · " in words.text
+        assert (link.type, link.mime_type, link.name) == ("resource_link", "application/json", "embeddings.json")
+        assert result.structured_content["files"][0]["uri"] == link.uri
+        assert "embeddings" not in result.structured_content
+        read: Any = (await client.read_resource(link.uri)).contents[0]
+    vectors = json.loads(read.text)["embeddings"]
+    assert [len(vector) for vector in vectors] == [64, 64]
+    assert link.size == len(read.text.encode())
+
+
+async def test_a_few_numbers_are_in_the_reply_where_they_are_asked_for(server: Any) -> None:
+    result = await call(server, "embed", input="red", dimensions=4, inline=True)
+    (vector,) = result.structured_content["embeddings"]
+    assert len(vector) == 4
+    assert json.loads(result.content[1].text) == {"embeddings": [vector]}
+    told = await refused(server, "embed", input=["red"] * 100, inline=True)
+    assert "100 x 64 numbers are too many for a reply" in told
+
+
+async def test_nothing_to_embed_is_an_error(server: Any) -> None:
+    assert "nothing to embed" in await refused(server, "embed", input=[])
