@@ -73,9 +73,11 @@ def url(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Our server with the suite's fixtures, while the session lasts."""
     home = tmp_path_factory.mktemp("server")
     command = [sys.executable, str(HERE / "server.py")]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(home, suite), text=True
-    ) as server:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with (
+        (home / "log").open("w") as log,
+        subprocess.Popen(command, **pipes, stderr=log, env=_environment(home, suite), text=True) as server,
+    ):
         assert server.stdin is not None
         assert server.stdout is not None
         yield server.stdout.readline().strip()

@@ -6,20 +6,22 @@ Prints its URL as the only line. `localhost` and not a number: the suite tests w
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-import uvicorn
 from conformance import asking, fixtures
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 
 from mcp_llm import config as configuration
 from mcp_llm.server.build import build
+from mcp_llm.server.http import app
+from mcp_llm.server.http.run import drain, listen, server_of
 
 if TYPE_CHECKING:
     import mcp_types as types
-    from starlette.applications import Starlette
+
+    from mcp_llm.server.http.app import Application
 
 RETRY_MS = 300
 
@@ -43,31 +45,29 @@ class Events(EventStore):
         return stream
 
 
-def app() -> Starlette:
-    """The ASGI app."""
-    server = build(configuration.load(overrides={"discover": False}))
+def application() -> Application:
+    """What `mcp-llm serve --http` serves, with the fixtures on its server and events kept for resuming."""
+    config = configuration.load(overrides={"discover": False})
+    opened: list[Any] = []
+    server = build(config, opened)
     fixtures.add(server)
     asking.add(server)
-    return server.streamable_http_app(event_store=Events(), retry_interval=RETRY_MS)
+    return app.build(config, server, opened, event_store=Events(), retry_interval=RETRY_MS)
 
 
 async def main() -> None:
-    http = uvicorn.Server(uvicorn.Config(app(), port=0, log_level="warning"))
+    served = application()
+    http = server_of(served)
+    sock = listen("127.0.0.1", 0)
 
-    async def until_left(scope: anyio.CancelScope) -> None:
+    async def until_left() -> None:
         await anyio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
-        http.should_exit = True
-        with anyio.move_on_after(3):
-            await anyio.sleep_forever()
-        scope.cancel()
+        await drain(served, http)
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(http.serve)
-        while not http.started:  # noqa: ASYNC110 - nothing tells
-            await anyio.sleep(0.01)
-        port = http.servers[0].sockets[0].getsockname()[1]
-        print(f"http://localhost:{port}/mcp", flush=True)
-        await until_left(tasks.cancel_scope)
+    async with served.lifespan(), anyio.create_task_group() as tasks:
+        tasks.start_soon(until_left)
+        print(f"http://localhost:{sock.getsockname()[1]}/mcp", flush=True)
+        await http.serve(sockets=[sock])
 
 
 if __name__ == "__main__":
