@@ -50,7 +50,8 @@ def runners(pythons: dict[str, Path]) -> dict[str, Runner]:
     }
     if "anthropic" in pythons:
         everybody["floor, Messages"] = Runner(here, "floor", {"MESSAGES": "1"})
-    return everybody | {name: Runner(python, PEERS[name].driver) for name, python in pythons.items()}
+    peers = {name: Runner(python, driver) for name, python in pythons.items() if (driver := PEERS[name].driver)}
+    return everybody | peers
 
 
 def drive(runner: Runner, base: str, cases: list[str], share: float) -> dict[str, float] | None:

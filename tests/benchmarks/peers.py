@@ -13,20 +13,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`driver` is a file of drivers/, `floor` the column it is divided by, `imports` what its users import."""
+    """`driver` is a file of drivers/, `floor` the column it is divided by, `imports` what its users import.
 
-    driver: str
+    `agent` is the driver of its agent, where it has one; a `driver` that is None leaves it out of the single calls.
+    """
+
+    driver: str | None
     packages: tuple[str, ...]
     imports: str
     floor: str = "floor"
+    agent: str | None = None
 
 
 PEERS = {
     "openai": Peer("openai_sdk", ("openai>=3.52,<4",), "openai"),
     "anthropic": Peer("anthropic_sdk", ("anthropic>=2.11,<3",), "anthropic", floor="floor, Messages"),
     "litellm": Peer("litellm_library", ("litellm",), "litellm"),
-    "pydantic-ai": Peer("pydantic_ai_direct", ("pydantic-ai-slim[openai]",), "pydantic_ai.direct"),
+    "pydantic-ai": Peer(
+        "pydantic_ai_direct", ("pydantic-ai-slim[openai,mcp]",), "pydantic_ai.direct", agent="work_pydantic_ai"
+    ),
     "any-llm": Peer("any_llm_instance", ("any-llm-sdk[openai]",), "any_llm"),
+    "openai-agents": Peer(None, ("openai-agents",), "agents", agent="work_openai_agents"),
 }
 
 

@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import agents
 import clients
+import fanout
 import servers_under_test as served
 import state
 from peers import PEERS, environment, version
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from table import Row
 
 HERE = Path(__file__).resolve().parent
-KINDS = [*clients.CASES, "server", "start", "durable"]
+KINDS = [*clients.CASES, "server", "start", "agent", "fanout", "durable"]
 
 
 @contextmanager
@@ -68,6 +70,10 @@ def main() -> None:
             rows += served.calls(f"{base}/n20/g0/v1", rounds, share)
         if "start" in chosen.only:
             rows += served.starts(f"{base}/n20/g0/v1", rounds, pythons)
+        if "agent" in chosen.only:
+            rows += agents.rows(base, rounds, share, pythons)
+        if "fanout" in chosen.only:
+            rows += fanout.rows(base, rounds, share)
         if "durable" in chosen.only:
             rows += state.rows(rounds)
     show(rows, list(pythons))

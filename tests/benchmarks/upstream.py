@@ -1,7 +1,9 @@
 """A fake provider that costs next to nothing: prebuilt Chat Completions and Messages bytes, a bare asyncio protocol.
 
 The path says how it answers: `/n<deltas>/g<microseconds between them>/v1/chat/completions` or `/messages`; a gap of 0
-sends the whole stream at once. Prints its port. Run as a process of its own, on another CPU than what is measured.
+sends the whole stream at once. `/t<turns>/v1/...` asks for the tool named `add` so often before it answers,
+`/w<milliseconds>/v1/...` waits first. Prints its port. Run as a process of its own, on another CPU than what is
+measured.
 """
 
 from __future__ import annotations
@@ -73,6 +75,31 @@ def _events(deltas: int) -> list[bytes]:
     return events
 
 
+def _calls() -> tuple[bytes, bytes]:
+    """A reply that asks for a tool, whole and as a stream; NAME, CALL and 7777 are what is different each time."""
+    function = {"name": "NAME", "arguments": '{"a": 7777, "b": 3}'}
+    call = {"id": "CALL", "type": "function", "function": function}
+    message = {"role": "assistant", "content": None, "refusal": None, "tool_calls": [call]}
+    choices = [{"index": 0, "message": message, "finish_reason": "tool_calls", "logprobs": None}]
+    whole = {**HEAD, "object": "chat.completion", "choices": choices, "usage": USAGE}
+    started = {**call, "index": 0, "function": {"name": "NAME", "arguments": ""}}
+    deltas: list[tuple[object, str | None]] = [
+        ({"role": "assistant", "content": None, "tool_calls": [started]}, None),
+        *(
+            ({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}, None)
+            for piece in ('{"a"', ": 7777, ", '"b": 3}')
+        ),
+        ({}, "tool_calls"),
+    ]
+    events = [
+        {**HEAD, "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+        for delta, finish in deltas
+    ]
+    events.append({**HEAD, "object": "chat.completion.chunk", "choices": [], "usage": USAGE})
+    lines = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in events]
+    return json.dumps(whole).encode(), b"".join(lines) + b"data: [DONE]\n\n"
+
+
 def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
@@ -81,6 +108,10 @@ SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding:
 WHOLE = {False: _reply(messages=False), True: _reply(messages=True)}
 STREAMS: dict[tuple[int, bool], list[bytes]] = {}
 PATH = re.compile(rb"POST /n(\d+)/g(\d+)/v1/(chat/completions|messages|v1/messages)")
+TURNS = re.compile(rb"POST /t(\d+)/v1/chat/completions")
+WAIT = re.compile(rb"POST /w(\d+)/v1/chat/completions")
+CALLS = _calls()
+TOOL = re.compile(rb'"name": ?"([a-z_]*add)"')
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 STREAMED = re.compile(rb'"stream": ?true')
 
@@ -113,11 +144,20 @@ class Upstream(asyncio.Protocol):
 
     def answer(self, request: bytes) -> None:
         assert self.transport is not None
+        if turns := TURNS.match(request):
+            self.turn(request, int(turns[1]))
+            return
+        if wait := WAIT.match(request):
+            asyncio.get_running_loop().call_later(int(wait[1]) / 1e3, self.say, 20, False, request)
+            return
         found = PATH.match(request)
         if found is None:
             self.transport.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
             return
-        deltas, gap, messages = int(found[1]), int(found[2]), found[3].endswith(b"messages")
+        self.say(int(found[1]), found[3].endswith(b"messages"), request, int(found[2]))
+
+    def say(self, deltas: int, messages: bool, request: bytes, gap: int = 0) -> None:
+        assert self.transport is not None
         if not STREAMED.search(request):
             self.transport.write(WHOLE[messages])
             return
@@ -127,6 +167,25 @@ class Upstream(asyncio.Protocol):
             self.task = asyncio.create_task(self.paced(events, gap / 1e6))
         else:
             self.transport.write(SSE + _chunk(b"".join(events)) + b"0\r\n\r\n")
+
+    def turn(self, request: bytes, turns: int) -> None:
+        """The next call of an agent that has had so many results, or the answer."""
+        assert self.transport is not None
+        done = request.count(b'"tool_call_id"')
+        if done >= turns:
+            self.say(20, False, request)
+            return
+        tools = TOOL.findall(request)
+        assert tools, "the agent offers no tool to add with"
+        whole, stream = (
+            part.replace(b"NAME", tools[-1]).replace(b"CALL", b"call_%d" % done).replace(b"7777", b"%d" % done)
+            for part in CALLS
+        )
+        if STREAMED.search(request):
+            self.transport.write(SSE + _chunk(stream) + b"0\r\n\r\n")
+        else:
+            head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+            self.transport.write(head % len(whole) + whole)
 
     async def paced(self, events: list[bytes], gap: float) -> None:
         assert self.transport is not None
