@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from mcp_llm.media import aembed as aembed
     from mcp_llm.media import embed as embed
     from mcp_llm.provider import get_provider as get_provider
+    from mcp_llm.recorded import diff_runs as diff_runs
+    from mcp_llm.recorded import record_run as record_run
+    from mcp_llm.recorded import replay_run as replay_run
+    from mcp_llm.recorded import rerun_agent as rerun_agent
     from mcp_llm.types.chat import ToolSpec as ToolSpec
     from mcp_llm.types.message import Media as Media
     from mcp_llm.types.message import Message as Message
@@ -51,12 +55,16 @@ _HOMES = {
     "agenerate": "mcp_llm.api",
     "agenerate_result": "mcp_llm.api",
     "count_tokens": "mcp_llm.api",
+    "diff_runs": "mcp_llm.recorded",
     "embed": "mcp_llm.media",
     "generate": "mcp_llm.api",
     "generate_result": "mcp_llm.api",
     "compare_models": "mcp_llm.api",
     "get_provider": "mcp_llm.provider",
+    "record_run": "mcp_llm.recorded",
     "register_provider": "mcp_llm.api",
+    "replay_run": "mcp_llm.recorded",
+    "rerun_agent": "mcp_llm.recorded",
     "run_agent": "mcp_llm.api",
     "stream": "mcp_llm.api",
 }

@@ -30,7 +30,7 @@ LAYERS = (
     {"runs", "compare", "batch"},
     {"agent", "workflow"},
     {"app"},
-    {"server", "cli", "api", "background", "batching", "media", "provider", "streaming"},
+    {"server", "cli", "api", "background", "batching", "media", "provider", "recorded", "streaming"},
     {"__main__", "__init__"},
 )
 BESIDE = {("catalog", "config"), ("config", "catalog")}

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mcp_llm.runs.store import RunStore
     from mcp_llm.toolsets.base import Toolset
     from mcp_llm.types.chat import ChatRequest, ChatResponse
-    from mcp_llm.types.events import EventSink
+    from mcp_llm.types.events import Event, EventSink
 
     from .approval import Approver, Ask
     from .loop import Loop
@@ -89,9 +89,15 @@ async def run_agent(
 
 
 async def begin(
-    host: Host, task: Task, run_id: str, kind: str, sinks: Sequence[EventSink] = (), parent: str | None = None
+    host: Host,
+    task: Task,
+    run_id: str,
+    kind: str,
+    sinks: Sequence[EventSink] = (),
+    parent: str | None = None,
+    taken: Sequence[Event] = (),
 ) -> AgentResult:
-    """Make the run and drive it."""
+    """Make the run and drive it; `taken` are events of another run that it begins with."""
     prepared = await prepare(host.service, host.runs, task, run_id)
     journal = await host.runs.create(
         kind,
@@ -112,19 +118,21 @@ async def begin(
         kind=KIND,
         parent_run=parent,
         continued=task.continue_from,
+        rerun_of=task.rerun.run_id if task.rerun else None,
+        rerun_step=task.rerun.step if task.rerun else None,
     )
-    return await guarded(host, journal, prepared, start)
+    return await guarded(host, journal, prepared, (start, *taken))
 
 
-async def guarded(host: Host, journal: Journal, prepared: Prepared, start: Start | None) -> AgentResult:
-    """Drive the run and see to it that it ends, or is left for others to go on with."""
+async def guarded(host: Host, journal: Journal, prepared: Prepared, begun: Sequence[Event]) -> AgentResult:
+    """Drive the run and see to it that it ends, or is left for others to go on with. `begun`: how it begins, if now."""
     scope = anyio.CancelScope()
     journal.on_stop = scope.cancel
     try:
         with scope:
-            if start is not None:
-                await journal.append(start)
-            return await drive(host, journal, prepared, begun=start is not None)
+            if begun:
+                await journal.append(*begun)
+            return await drive(host, journal, prepared, begun=begun)
     except Exception as exc:
         await fail(journal, exc)
         raise
@@ -151,8 +159,8 @@ async def _let_go(journal: Journal, *, keep: bool) -> None:
         return
 
 
-async def drive(host: Host, journal: Journal, prepared: Prepared, *, begun: bool) -> AgentResult:
-    """From where the run stands (`begun`: it has just begun) to its last event. Raises what ended it."""
+async def drive(host: Host, journal: Journal, prepared: Prepared, *, begun: Sequence[Event] = ()) -> AgentResult:
+    """From where the run stands (`begun`: it has just begun, so) to its last event. Raises what ended it."""
     started = time.monotonic()
     recorder = Recorder(journal)
     children = Children(host, journal)
@@ -170,7 +178,9 @@ async def drive(host: Host, journal: Journal, prepared: Prepared, *, begun: bool
         tell=host.tell,
     ) as loop:
         children.ask = loop.calls.approvals.ask
-        if not begun:
+        if begun:
+            loop.replay(begun)
+        else:
             await take_up(loop, await host.runs.events(journal.run_id))
         result = await answered(loop, prepared.task.json_schema, started)
         # Inside: a server that does not want to end must not keep the answer from anybody.
@@ -271,4 +281,4 @@ class Children:
             except Conflict:
                 continue
             task = Task.model_validate(journal.request)
-            return await guarded(own, journal, await prepare(host.service, host.runs, task, run_id), None)
+            return await guarded(own, journal, await prepare(host.service, host.runs, task, run_id), ())

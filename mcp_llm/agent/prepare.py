@@ -77,8 +77,11 @@ async def prepare(service: Service, runs: RunStore, task: Task, run_id: str) -> 
     first: tuple[Message, ...] = (opening(task),)
     readable = {run_id}
     if task.continue_from is not None:
-        first = (*await _history(runs, task.continue_from, task.principal), *first)
+        if task.rerun is None or not task.rerun.step:  # else it is in the steps that were taken over
+            first = (*await _history(runs, task.continue_from, task.principal), *first)
         readable.add(task.continue_from)
+    if task.rerun is not None:
+        readable.add(task.rerun.run_id)
     if task.model is None and front is not None and front.context is None:
         model = front.model or front.tier
     else:

@@ -104,7 +104,7 @@ async def _replay(service: Service, recording: Recording) -> Replayed:
     async with _bench(service, recording, found, backend) as (loop, runs):
         outcome: AgentResult | Error
         try:
-            outcome = await operation.answered(loop, _task(recording).json_schema, time.monotonic())
+            outcome = await operation.answered(loop, task_of(recording).json_schema, time.monotonic())
         except Error as exc:
             outcome = exc
         again = steps(await runs.events(loop.journal.run_id))
@@ -125,7 +125,8 @@ async def _replay(service: Service, recording: Recording) -> Replayed:
     )
 
 
-def _task(recording: Recording) -> Task:
+def task_of(recording: Recording) -> Task:
+    """What was to be done. Raises InvalidInput where the file says no such thing."""
     try:
         return Task.model_validate(recording.header.request)
     except ValidationError as exc:
@@ -148,7 +149,7 @@ async def _bench(
         purse = Purse(settings, Ledger(store))
         llm = LLM(settings, service.access, backends, purse, Learned(store), _no_transport)
         offline = replace(service, llm=llm, purse=purse, backends=backends)
-        task = _task(recording)
+        task = task_of(recording)
         journal = await runs.create(KIND, {}, task.principal)
         await journal.append(Start(prompt=task.prompt, kind=KIND))
         yield _loop(offline, runs, journal, recording, found, task), runs
@@ -254,8 +255,9 @@ def _ends(recording: Recording, outcome: AgentResult | Error, meter: Meter) -> l
         for name in _COMPARED
         if name in stored and stored[name] != now.get(name)
     ]
-    # Summaries of old history are paid for outside the steps, and a resumed run lost what it had counted so.
-    exact = not any(isinstance(event, Compacted | Resumed) for event in recording.events)
+    # Summaries of old history are paid for outside the steps, a resumed run lost what it had counted so, and steps that
+    # were taken from another run count for nothing.
+    exact = not task_of(recording).rerun and not any(isinstance(e, Compacted | Resumed) for e in recording.events)
     used = meter.usage.model_dump(mode="json", exclude_none=True)
     if exact and isinstance(stored.get("usage"), dict) and stored["usage"] != used:
         differs.append(Difference(step=None, where="usage", recorded=shown(stored["usage"]), found=shown(used)))

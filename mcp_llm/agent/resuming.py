@@ -48,5 +48,5 @@ class Agents:
         prepared = await prepare(self.service, self.runs, task, journal.run_id)
         # Whoever drives us ends the run when it is cancelled, and otherwise leaves it to be gone on with.
         host = Host(self.service, self.runs, self.toolsets, keep=lambda: not journal.cancel_requested)
-        result = await drive(host, journal, prepared, begun=False)
+        result = await drive(host, journal, prepared)
         return result.model_dump(mode="json", exclude_none=True)

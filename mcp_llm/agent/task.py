@@ -77,6 +77,13 @@ class Trace(Value):
     budget: Limits = Limits()
 
 
+class Rerun(Value):
+    """The steps of another run that a run begins with: those before `step`, as they were."""
+
+    run_id: str = Field(max_length=64)
+    step: Annotated[int, Field(ge=0)]
+
+
 class Task(Value):
     """What is to be done, by whom, with what. None is: not said; an agent's file, then the settings decide.
 
@@ -96,6 +103,7 @@ class Task(Value):
     extra_context: str | None = None
     arguments: dict[str, str] = Field(default_factory=dict)
     continue_from: str | None = None
+    rerun: Rerun | None = None
     json_schema: dict[str, Any] | None = None
     effort: Effort | None = None
     max_tokens: _Count | None = None

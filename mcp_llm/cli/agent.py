@@ -14,6 +14,7 @@ from .ask import EFFORTS
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from mcp_llm.agent.approval import Approver
     from mcp_llm.agent.task import AgentResult, Task
     from mcp_llm.app import App
     from mcp_llm.llm.service import Service
@@ -107,7 +108,7 @@ async def _run(app: App, task: Task, given: dict[str, Any]) -> AgentResult:
             app.journals,
             task,
             run_id=run_id,
-            approver=_yes if given["yes"] else _asked,
+            approver=approver(yes=given["yes"]),
             sinks=(shown,),
             bound=bool(given["brought"]),
         )
@@ -164,6 +165,11 @@ class Shown:
             said = event.model_dump(mode="json", exclude_none=True, include={"error", "kind", "provider", "partial"})
             terminal.dump({"error": said, "run_id": self._run_id})
             error.add_note(terminal.TOLD)
+
+
+def approver(*, yes: bool) -> Approver:
+    """Who is asked about a tool: nobody (everything is allowed), or the person at the terminal."""
+    return _yes if yes else _asked
 
 
 async def _yes(_: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""`mcp-llm runs record|import|replay|diff|schema`: runs as files, made again without cost, and beside one another."""
+"""`mcp-llm runs record|import|replay|rerun|diff|schema`: runs as files, made again, and beside one another."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ME = "local"
+EXAMPLES = """\b
+Examples:
+  mcp-llm runs rerun RUN --model demo
+  mcp-llm runs rerun run.jsonl --step 2 --model anthropic:balanced
+"""
 source = click.argument("run", metavar="RUN|FILE")
 as_json = click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 
@@ -117,6 +122,56 @@ def _parted(one: Difference, names: tuple[str, str] = ("recorded", "now")) -> It
     yield f"  {names[1]:<{width}}  {_short(one.found, 300)}"
 
 
+@click.command(epilog=EXAMPLES)
+@source
+@click.option("-s", "--step", type=click.IntRange(min=0), default=0, show_default=True, help="The first one made live.")
+@click.option("-m", "--model", help="Who answers from there on; the same as before without it.")
+@click.option("--budget-usd", type=click.FloatRange(min=0), help="Dollars it may spend, delegates included.")
+@click.option("--max-turns", type=click.IntRange(min=1), help="Model calls at most, recorded ones counted.")
+@click.option("--yes", is_flag=True, help="Allow every tool call that would ask.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the answer.")
+@click.option("--json", "as_json", is_flag=True, help="The whole result as JSON.")
+@click.option("--jsonl", "as_events", is_flag=True, help="Every event as a line of JSON.")
+def rerun(run: str, **given: Any) -> int:
+    """Go on from a step of a recorded run, live: another model, the same words and results before it.
+
+    The steps before are taken from the record: they cost nothing, and what their tools did is not done again.
+    """
+
+    async def work(app: App) -> int:
+        from mcp_llm.agent import rerun as again
+        from mcp_llm.agent.task import Limits
+        from mcp_llm.runs import recording
+        from mcp_llm.runs.store import new_id
+
+        from .agent import Shown, approver
+
+        found = await recording.find(app.journals, run, ME)
+        await recording.keep(app.journals, found, ME)
+        run_id = new_id()
+        shown = Shown(run_id, given)
+        try:
+            result = await again.rerun(
+                app,
+                app.journals,
+                found,
+                step=given["step"],
+                model=given["model"],
+                budget=Limits(usd=given["budget_usd"], turns=given["max_turns"]),
+                run_id=run_id,
+                approver=approver(yes=given["yes"]),
+                sinks=(shown,),
+            )
+        except Exception as exc:
+            shown.fail(exc)
+            raise
+        shown.finish(result)
+        terminal.note(f"compare: mcp-llm runs diff {found.id} {run_id}", dim=True)
+        return 4 if result.stop_reason == "budget" else 0
+
+    return _do(work)
+
+
 @click.command("diff")
 @click.argument("a", metavar="RUN|FILE")
 @click.argument("b", metavar="RUN|FILE")
@@ -207,4 +262,4 @@ def _do(work: Callable[[App], Awaitable[T]]) -> T:
         raise SystemExit(exc.code) from None
 
 
-COMMANDS = (record, imported, replay, compared, schema)
+COMMANDS = (record, imported, replay, rerun, compared, schema)

@@ -96,13 +96,13 @@ class Journal:
         """Hand every event from now on to this sink too, after it is written."""
         self.listeners.add(sink)
 
-    async def append(self, event: Event) -> int:
-        """Write the event, and what was noted before it; its number, once it is on disk.
+    async def append(self, *events: Event) -> int:
+        """Write the events, all or none, and what was noted before them; the last one's number, once it is on disk.
 
         Raises Conflict when another process has taken the run or it has ended, StoreError when the disk fails: after
         either, nothing more can be appended, and the run must not go on.
         """
-        return await self._write(event)
+        return await self._write(events)
 
     async def finish(self, event: Finish | ErrorEvent, *, status: str | None = None, result: Any = None) -> int:
         """The last event, the run's status (`finished`, `failed`, `cancelled`) and its result, and the lease is let go.
@@ -116,7 +116,7 @@ class Journal:
         text = dumps(result)
         self._closing = True  # from here on a lease that is gone was let go by us
         try:
-            seq = await self._write(event, lambda connection: _close(connection, self.run_id, status, text))
+            seq = await self._write((event,), lambda connection: _close(connection, self.run_id, status, text))
         except BaseException:
             self._closing = False
             raise
@@ -126,7 +126,7 @@ class Journal:
 
     async def mark(self, event: Event, *, status: Literal["running", "waiting"]) -> int:
         """Append, and set the run's status in the same transaction."""
-        return await self._write(event, lambda connection: _set(connection, self.run_id, status))
+        return await self._write((event,), lambda connection: _set(connection, self.run_id, status))
 
     async def ask(self, event: Event, question_id: str, question: dict[str, Any], deadline: int | None = None) -> int:
         """Append, store a question for a person, and let the run be `waiting`; `deadline` is epoch milliseconds."""
@@ -136,7 +136,7 @@ class Journal:
             questions.put(connection, row)
             _set(connection, self.run_id, "waiting")
 
-        return await self._write(event, also)
+        return await self._write((event,), also)
 
     async def release(self) -> None:
         """Let go of a run that has not ended, for another process or a later claim; what was noted is written first."""
@@ -192,16 +192,16 @@ class Journal:
         self.seq += len(rows)
         self._tell(stamped)
 
-    async def _write(self, event: Event, also: Callable[[sqlite3.Connection], None] | None = None) -> int:
+    async def _write(self, events: Sequence[Event], also: Callable[[sqlite3.Connection], None] | None = None) -> int:
         async with self._lock:
             if self._broken is not None:
                 raise StoreError(self._broken)
             if self.lost or self.ended:
                 raise Conflict(f"run {self.run_id} is no longer driven here")
-            if isinstance(event, ModelStart):
+            if isinstance(events[-1], ModelStart):
                 self._said.clear()
             pending = self._take()
-            rows, stamped = self._stamped([*pending, event])
+            rows, stamped = self._stamped([*pending, *events])
 
             def work(connection: sqlite3.Connection) -> bool:
                 cancel = lease.check(connection, self.run_id, self.owner, self.fence)

@@ -33,7 +33,10 @@ class Head(Value):
 
 
 class Start(Head):
-    """A run begins. `persona` is the agent's name; `continued` the run whose history it goes on with."""
+    """A run begins. `persona` is the agent's name; `continued` the run whose history it goes on with.
+
+    `rerun_of` is the run whose steps before `rerun_step` follow here as its own, unpaid.
+    """
 
     event: Literal["start"] = "start"
     prompt: str
@@ -43,6 +46,8 @@ class Start(Head):
     kind: str | None = None
     parent_run: str | None = None
     continued: str | None = None
+    rerun_of: str | None = None
+    rerun_step: int | None = None
 
 
 class Resumed(Head):
