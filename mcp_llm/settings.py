@@ -78,7 +78,8 @@ class Gguf(Table):
 
     `folder` is looked through beside the `models` folder in the data folder. `context` is in tokens, shared by the
     calls of one model, of which `parallel` run at a time; `keep_s` are seconds after which an idle model's memory is
-    given back. `gpu_layers` -1 is as many as fit; `threads` None is llama.cpp's own choice.
+    given back. `gpu_layers` -1 is as many as fit; `threads` None is llama.cpp's own choice. `hub` is where
+    `mcp-llm models pull` finds repositories.
     """
 
     folder: str | None = None
@@ -87,6 +88,7 @@ class Gguf(Table):
     threads: PositiveInt | None = None
     gpu_layers: int = -1
     keep_s: Seconds = 600
+    hub: str = "https://huggingface.co"
 
 
 Approval: TypeAlias = Literal["allow", "ask", "deny"]

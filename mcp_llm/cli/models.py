@@ -1,27 +1,44 @@
-"""`mcp-llm models`: the listing of `list_models` as a table or as JSON."""
+"""`mcp-llm models`: what can be asked, as a table or as JSON, and fetching files for models in the process."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import sys
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from . import running, terminal
 
 if TYPE_CHECKING:
+    from mcp_llm.files.download import Downloaded
     from mcp_llm.llm.listing import Listing, ModelRow
     from mcp_llm.llm.service import Service
 
 HEADERS: Final = ("", "model", "tier", "context", "$ in", "$ out", "can", "reads")
 
 
-@click.command()
+class Searching(click.Group):
+    """A group in which whatever is no command is what to search for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`gpt` and nothing at all mean `list gpt` and `list`."""
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=Searching)
+def command() -> None:
+    """What can be asked; `mcp-llm models WORDS` is `mcp-llm models list WORDS`."""
+
+
+@command.command("list")
 @click.argument("search", required=False)
 @click.option("--provider", metavar="NAME", help="Only this provider's, with or without a key.")
 @click.option("--live", is_flag=True, help="Also ask the providers for their own lists.")
 @click.option("--all", "everything", is_flag=True, help="Also those of providers that lack a key.")
 @click.option("--json", "as_json", is_flag=True)
-def command(search: str | None, provider: str | None, live: bool, everything: bool, as_json: bool) -> int:
+def listed(search: str | None, provider: str | None, live: bool, everything: bool, as_json: bool) -> int:
     """What can be asked; SEARCH are words that a model's name has to hold. `*` marks the model in force.
 
     Prices are dollars for a million tokens; `?` is unknown.
@@ -53,6 +70,89 @@ def command(search: str | None, provider: str | None, live: bool, everything: bo
     for name, words in found.missing.items() if provider else ():
         terminal.note(f"{name}: {words}")
     return 0
+
+
+@command.command("pull")
+@click.argument("what", metavar="REPOSITORY/FILE.gguf|URL")
+@click.option("--sha256", metavar="HEX", help="Refuse the file if its hash is another.")
+@click.option("--as", "name", metavar="NAME", help="The model's name here; else the file's.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def pull(what: str, sha256: str | None, name: str | None, quiet: bool) -> int:
+    """Fetch a GGUF file from the hub (or any https URL) into the models folder; then ask `gguf:NAME`.
+
+    What an interrupted fetch has left is gone on with. HF_TOKEN is used where it is set, for the hub alone.
+    """
+    from pathlib import PurePosixPath
+    from urllib.parse import quote, urlsplit
+
+    from mcp_llm.errors import InvalidInput
+
+    config = running.load()
+    hub = config.settings.gguf.hub.rstrip("/")
+    if "://" in what:
+        url, last = what, PurePosixPath(urlsplit(what).path).name
+    else:
+        owner, _, rest = what.partition("/")
+        repository, _, file = rest.partition("/")
+        if not file:
+            raise click.BadParameter(f"{what!r} is no OWNER/REPOSITORY/FILE.gguf")
+        url = f"{hub}/{quote(owner)}/{quote(repository)}/resolve/main/{quote(file)}"
+        last = PurePosixPath(file).name
+    stem = name or last.removesuffix(".gguf")
+    if not last.endswith(".gguf") or not stem or any(char in stem for char in "/\\:\0") or stem.startswith("."):
+        raise InvalidInput(f"{last[:80]!r} names no .gguf file: give the whole name of one file of the repository")
+    path = config.home / "models" / f"{stem}.gguf"
+    bar = _Bytes(shown=not quiet and sys.stderr.isatty())
+
+    async def work(service: Service) -> Downloaded:
+        from mcp_llm.files.download import download
+        from mcp_llm.store.home import make_folder
+
+        make_folder(config.home)
+        make_folder(path.parent)
+        token = config.find_key(["HF_TOKEN", "HUGGINGFACE_API_KEY"])
+        return await download(
+            service.models.transport(),
+            url,
+            path,
+            sha256=sha256,
+            trusted=hub,
+            token=token[1].get_secret_value() if token else None,
+            progress=bar.step,
+        )
+
+    try:
+        got = running.run(work, config)
+    except running.Interrupted as exc:
+        terminal.problem("interrupted; the same command goes on where it was")
+        return exc.code
+    finally:
+        bar.close()
+    words = "its hash was checked" if got.checked else f"the server names no hash to check it by; it is {got.sha256}"
+    terminal.note(f"{got.size:,} bytes; {words}")
+    terminal.line(f"gguf:{stem}")
+    return 0
+
+
+class _Bytes:
+    """How much has come, on a terminal."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._bar: Any = None
+
+    def step(self, done: int, total: int | None) -> None:
+        """So far."""
+        if not self._shown or not total:
+            return
+        if self._bar is None:
+            self._bar = click.progressbar(length=total, file=sys.stderr, width=0)
+        self._bar.update(max(0, done - self._bar.pos))
+
+    def close(self) -> None:
+        """Leave the line."""
+        if self._bar is not None:
+            self._bar.render_finish()
 
 
 def _cells(row: ModelRow, default: str | None) -> list[str]:

@@ -6,11 +6,12 @@ import errno
 import socket
 import ssl
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from mcp_llm.errors import Disconnected, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mcp_llm.errors import Error
 
@@ -41,6 +42,20 @@ _ERRNO: Final[dict[int, str]] = {
     errno.EMFILE: "cannot be reached: this process has too many open files",
     errno.ENFILE: "cannot be reached: the system has too many open files",
 }
+
+
+class Redirected(Disconnected):
+    """A reply that points elsewhere. Nobody follows it but `fetch.py`, which asks for things that carry no secret."""
+
+    def __init__(self, name: str, headers: Mapping[str, str], status: int) -> None:
+        self.location = headers.get("location", "")
+        self.headers = headers
+        to = urlsplit(self.location).hostname or name
+        super().__init__(
+            f"{name} redirects to {to[:253]!r}, which is never followed; correct the base URL",
+            status=status,
+            retry=False,
+        )
 
 
 def unreachable(exc: BaseException, host: str, *, port: int | None = None, tls: bool = False) -> Error:

@@ -25,7 +25,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from mcp_llm.errors import ConfigError, Disconnected, Error, Garbled, InvalidInput, ProviderError, TooLarge
 
 from . import multipart
-from .connection_errors import broken, unreachable
+from .connection_errors import Redirected, broken, unreachable
 from .deadlines import MIB, Caps, Clock, Deadlines
 from .inflate import Inflater
 from .origins import Link, Origin
@@ -288,12 +288,7 @@ class Exchange:
     def _check(self) -> None:
         headers = self.headers
         if 300 <= self.status < 400:
-            to = urlsplit(headers.get("location", "")).hostname or self._origin.name
-            raise Disconnected(
-                f"{self._origin.name} redirects to {to[:253]!r}, which is never followed; correct the base URL",
-                status=self.status,
-                retry=False,
-            )
+            raise Redirected(self._origin.name, headers, self.status)
         if self.status < 200:
             raise Garbled(f"{self._origin.name} answered with HTTP {self.status}, which is no reply")
         coding = headers.get("content-encoding", "identity").strip().lower()

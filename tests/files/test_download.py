@@ -1,0 +1,145 @@
+"""A big file fetched over real sockets: gone on with, checked, never with a token for whoever the hub points to."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from faults.certificates import Certificates
+from faults.server import FaultServer, Reply
+
+from mcp_llm.errors import Conflict, Denied, Disconnected, Garbled, NotFound, TooLarge
+from mcp_llm.files.download import Downloaded, download
+from mcp_llm.http.fetch import whole
+from mcp_llm.http.transport import Transport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+DATA = bytes(range(256)) * 5000
+HASH = hashlib.sha256(DATA).hexdigest()
+KIND = {"content-type": "application/octet-stream"}
+
+
+def rest(start: int) -> Reply:
+    spoken = {**KIND, "content-range": f"bytes {start}-{len(DATA) - 1}/{len(DATA)}"}
+    return Reply(status=206, headers=spoken, body=DATA[start:])
+
+
+def names(folder: Path) -> list[str]:
+    return [one.name for one in folder.iterdir()]
+
+
+async def fetch(server: FaultServer, path: Path, **how: Any) -> Downloaded:
+    async with Transport() as transport:
+        return await download(transport, f"{server.url}/o/r/file.gguf", path, trusted=server.url, **how)
+
+
+async def test_a_file_comes_whole_with_its_hash(tmp_path: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    with FaultServer([Reply(headers={**KIND, "x-linked-etag": f'"{HASH}"'}, body=DATA)]) as server:
+        got = await fetch(server, tmp_path / "file.gguf", token="hf_token", progress=lambda *now: seen.append(now))
+    assert got == Downloaded(tmp_path / "file.gguf", len(DATA), HASH, checked=True)
+    assert (tmp_path / "file.gguf").read_bytes() == DATA
+    assert names(tmp_path) == ["file.gguf"]
+    assert server.requests[0].headers["authorization"] == "Bearer hf_token"
+    assert seen[-1] == (len(DATA), len(DATA))
+
+
+async def test_what_broke_off_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "file.gguf"
+    with FaultServer([Reply(headers=KIND, body=DATA, reset=600_000)]) as server, pytest.raises(Disconnected):
+        await fetch(server, path)
+    part = tmp_path / ".file.gguf.part"
+    here = part.stat().st_size
+    assert 0 < here <= 600_000
+    with FaultServer([rest(here)]) as server:
+        got = await fetch(server, path, sha256=HASH)
+        assert server.requests[0].headers["range"] == f"bytes={here}-"
+    assert (got.checked, got.sha256, path.read_bytes() == DATA, part.exists()) == (True, HASH, True, False)
+
+
+async def test_a_server_that_knows_no_ranges_gives_all_of_it(tmp_path: Path) -> None:
+    (tmp_path / ".file.gguf.part").write_bytes(b"old")
+    with FaultServer([Reply(headers=KIND, body=DATA)]) as server:
+        got = await fetch(server, tmp_path / "file.gguf")
+    assert (got.sha256, got.checked) == (HASH, False)
+
+
+async def test_a_part_that_is_already_the_whole_is_taken(tmp_path: Path) -> None:
+    (tmp_path / ".file.gguf.part").write_bytes(DATA)
+    over = Reply(status=416, headers={"content-range": f"bytes */{len(DATA)}", "x-linked-etag": HASH})
+    with FaultServer([over]) as server:
+        got = await fetch(server, tmp_path / "file.gguf")
+    assert (got.sha256, got.checked, len(server.requests)) == (HASH, True, 1)
+
+
+async def test_another_hash_and_another_part_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file.gguf"
+    with (
+        FaultServer([Reply(headers={**KIND, "x-linked-etag": "0" * 64}, body=DATA)]) as server,
+        pytest.raises(Garbled, match="not the file that was announced"),
+    ):
+        await fetch(server, path)
+    assert names(tmp_path) == []
+    (tmp_path / ".file.gguf.part").write_bytes(DATA[:10])
+    with FaultServer([rest(11)]) as server, pytest.raises(Garbled, match="another part"):
+        await fetch(server, path)
+    assert (tmp_path / ".file.gguf.part").read_bytes() == DATA[:10]
+
+
+async def test_what_is_there_is_not_fetched_again_and_what_is_missing_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "file.gguf"
+    with FaultServer([Reply(status=404)]) as server:
+        with pytest.raises(NotFound, match=r"127\.0\.0\.1 has no such file"):
+            await fetch(server, path)
+        path.write_bytes(b"x")
+        with pytest.raises(Conflict, match="there already"):
+            await fetch(server, path)
+    assert len(server.requests) == 1
+
+
+async def test_a_redirect_leads_to_public_https_only_and_takes_no_token_along(tmp_path: Path) -> None:
+    with FaultServer([Reply(body=DATA)]) as inner:
+        for place in (f"{inner.url}/secret", "http://example.com/x", "https://127.0.0.1/x", "file:///etc/passwd"):
+            with FaultServer([Reply(status=302, headers={"location": place})]) as server, pytest.raises(Denied):
+                await fetch(server, tmp_path / "file.gguf", token="hf_token")
+    assert inner.requests == []
+
+
+async def test_redirects_within_the_hub_end(tmp_path: Path) -> None:
+    with (
+        FaultServer([Reply(status=302, headers={"location": "/again"})]) as server,
+        pytest.raises(Disconnected, match="redirects more than 3 times"),
+    ):
+        await fetch(server, tmp_path / "file.gguf")
+    assert [request.target for request in server.requests] == ["/o/r/file.gguf", "/again", "/again", "/again"]
+
+
+async def test_headers_of_the_redirect_count(tmp_path: Path) -> None:
+    moved = Reply(status=302, headers={"location": "/cdn?sig=1", "x-linked-etag": f'"{HASH}"'})
+    with FaultServer([moved, Reply(headers={**KIND, "etag": '"abc"'}, body=DATA)]) as server:
+        got = await fetch(server, tmp_path / "file.gguf")
+    assert (got.checked, server.requests[1].target) == (True, "/cdn?sig=1")
+
+
+async def test_a_url_in_memory_is_capped_and_checked(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    picture = Reply(headers={"content-type": "image/png; x=1"}, body=b"PNG")
+    with FaultServer([picture], tls=certificates.server()) as server:
+        async with Transport(ca_file=certificates.ca_file) as transport:
+            assert await whole(transport, f"{server.url}/a.png", most=3, trusted=server.url) == (b"PNG", "image/png")
+            with pytest.raises(TooLarge):
+                await whole(transport, f"{server.url}/a.png", most=2, trusted=server.url)
+            for wrong in (
+                f"{server.url}/a.png",
+                "http://example.com/",
+                "https://u:p@example.com/",
+                "https://[::1",
+                "x",
+            ):
+                with pytest.raises(Denied):
+                    await whole(transport, wrong, most=3)
+    assert len(server.requests) == 2
