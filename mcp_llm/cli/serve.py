@@ -40,7 +40,11 @@ def command(
     if over_http:
         from mcp_llm.server.http.run import serve_http
 
-        serve_http(running.load(**overrides, http=given))
+        config = running.load(**overrides, http=given)
+        try:
+            serve_http(config)
+        except BaseExceptionGroup as group:
+            raise running.only(group) from None
         return
     from mcp_llm.server.serve import serve
 

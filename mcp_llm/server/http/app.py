@@ -73,12 +73,13 @@ class Application:
         self._seal = seal
         self._door: Door
         self._tasks: TaskGroup
-        self._bodies = Bodies(http.max_body_bytes)
+        self.bodies = Bodies(http.max_body_bytes)
         self._rates = Rates()
         self._ready = (0.0, False)
         self._metadata: dict[str, Any] = {}
         guard = Guard(self._route, hosts=http.allow_hosts, origins=http.allow_origins)
-        self._outer = AccessLog(guard) if http.access_log else guard
+        self._log = AccessLog(guard) if http.access_log else None
+        self._outer = self._log or guard
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
@@ -90,6 +91,8 @@ class Application:
             self._tasks = tasks
             try:
                 await self._open()
+                if self._log is not None:
+                    tasks.start_soon(self._log.run)
                 yield
             finally:
                 self.calls.close()
@@ -180,7 +183,7 @@ class Application:
             await refuse(send, 415, "the body has to be application/json")
             return
         try:
-            body = await self._bodies.read(scope, receive)
+            body = await self.bodies.read(scope, receive)
         except Unread as exc:
             if exc.status == 503:
                 await busy(send, 503, str(exc), 1)
@@ -193,7 +196,7 @@ class Application:
             if not exchange.counted or await self._room(exchange, caller, send):
                 await self._carry(exchange, caller, scope, replay(body, receive), send)
         finally:
-            self._bodies.release(body)
+            self.bodies.release(body)
 
     async def _room(self, exchange: Exchange, caller: Caller, send: Send) -> bool:
         """Whether there is room for one more call, of anybody and of this caller; if not, it has been answered."""

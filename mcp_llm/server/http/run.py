@@ -6,6 +6,7 @@ while a stream is open.
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -13,11 +14,13 @@ import signal
 import socket
 import sys
 import threading
+import time
 from contextlib import nullcontext
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import anyio.lowlevel
 
 from mcp_llm.errors import ConfigError
 
@@ -37,10 +40,19 @@ LEAVE: Final = 4.7
 KEEP_ALIVE: Final = 75
 """Seconds that an idle connection is kept: longer than balancers keep theirs, which expect to be the first to close."""
 BACKLOG: Final = 2048
+"""Connections that the system keeps for us while we are at work; what comes beyond waits a second to try again."""
+AT_ONCE: Final = 100
+"""Accepted in one turn of the loop. asyncio goes through all of its turn also when there are no more files."""
+RESERVE: Final = 64
+"""Files that are neither a client's connection nor a provider's."""
+OUT: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 def serve_http(config: Config) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP; then return. Raises ConfigError for what may not or cannot be served."""
+    """Serve until SIGTERM, SIGINT or SIGHUP; then return.
+
+    Raises ConfigError for what may not or cannot be served, in a group if that turns out when all is open.
+    """
     http = config.settings.http
     sock = listen(http.host, http.port)
     # As over stdio: half of a cold start is the collector walking classes that live for ever.
@@ -52,7 +64,8 @@ def serve_http(config: Config) -> None:
     gc.freeze()
     for problem in config.problems:
         sys.stderr.write(f"mcp-llm: {problem}\n")
-    anyio.run(_main, application, sock, backend_options={"use_uvloop": _has("uvloop")})
+    with sock:
+        anyio.run(_main, application, sock, backend_options={"use_uvloop": _has("uvloop")})
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -101,8 +114,9 @@ def tell(sock: socket.socket) -> None:
 
 
 async def _main(application: Application, sock: socket.socket) -> None:
-    server = server_of(application)
-    more_files()
+    server = server_of(application, most=connections(application.config.settings.http.connections))
+    loop: Any = anyio.lowlevel.current_token().native_token
+    loop.set_exception_handler(_Unhandled())
     async with anyio.create_task_group() as tasks:
         with _signals() as signals:
             async with application.lifespan():
@@ -122,6 +136,11 @@ def server_of(application: Application, **limits: Any) -> Any:
     from .protocol import protocol
 
     class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            for sock in sockets or ():
+                sock.listen(BACKLOG)
+
         def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
             return nullcontext()
 
@@ -130,14 +149,14 @@ def server_of(application: Application, **limits: Any) -> Any:
     return Server(
         uvicorn.Config(
             application,
-            http=protocol(**{"most": application.config.settings.http.connections, **limits}),
+            http=protocol(**limits),
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            backlog=BACKLOG,
+            backlog=AT_ONCE,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=1,
         )
@@ -177,16 +196,33 @@ async def drain(application: Application, server: Any) -> None:
     server.should_exit = True
 
 
-def more_files() -> None:
-    """As many open files as this process is allowed: the usual soft limit of 1,024 is less than the calls it serves."""
+def connections(wanted: int) -> int:
+    """How many clients may be connected: each call needs a file for its provider too. Raises the limit on files."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
-        return
+        return wanted
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = hard if hard != resource.RLIM_INFINITY else max(soft, 65_536)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    most = 2 * wanted + RESERVE
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return wanted
+    soft = most if hard == resource.RLIM_INFINITY else min(hard, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(wanted, max(1, (soft - RESERVE) // 2))
+
+
+class _Unhandled:
+    """What reaches the event loop: that there are no more files is one line a minute, and not a thousand a second."""
+
+    def __init__(self) -> None:
+        self._said = -60.0
+
+    def __call__(self, loop: Any, context: dict[str, Any]) -> None:
+        if getattr(context.get("exception"), "errno", None) not in OUT:
+            loop.default_exception_handler(context)
+        elif time.monotonic() - self._said >= 60:
+            self._said = time.monotonic()
+            sys.stderr.write("mcp-llm: no more files or memory for connections; they wait until others have ended\n")
 
 
 def _has(module: str) -> bool:

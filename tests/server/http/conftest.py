@@ -16,7 +16,7 @@ from mcp_llm.server import build as building
 from mcp_llm.server.http.app import build
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
     from server.http.talking import Served
@@ -27,10 +27,14 @@ def served(home: Path) -> Any:
     """Starts ours with the demo and settings as given."""
 
     @asynccontextmanager
-    async def start(limits: dict[str, Any] | None = None, grace: float = 0.2, **settings: Any) -> AsyncIterator[Served]:
+    async def start(
+        limits: dict[str, Any] | None = None, grace: float = 0.2, tools: Sequence[Any] = (), **settings: Any
+    ) -> AsyncIterator[Served]:
         config = configuration.load(overrides={"discover": False, **settings})
         opened: list[Any] = []
         server = building.build(config, opened)
+        for tool in tools:
+            server.add_tool(tool)
         async with serving(build(config, server, opened, grace=grace), opened, **(limits or {})) as found:
             yield found
 

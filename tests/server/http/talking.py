@@ -12,7 +12,7 @@ import anyio
 from mcp_llm.server.http.run import listen, server_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from mcp_llm.app import App
@@ -53,6 +53,8 @@ class Served:
     port: int
     application: Any = None
     opened: Any = None
+    http: Any = None
+    """The uvicorn server."""
 
     @property
     def url(self) -> str:
@@ -76,6 +78,20 @@ class Served:
         length = f"content-length: {len(body)}\r\n" if body else ""
         text = f"{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{length}{head}\r\n"
         return Answer.of(await self.raw(text.encode("latin-1") + body))
+
+    @asynccontextmanager
+    async def connected(self, data: bytes = b"") -> AsyncIterator[Any]:
+        """A connection with these bytes sent."""
+        async with await anyio.connect_tcp("127.0.0.1", self.port) as stream:
+            if data:
+                await stream.send(data)
+            yield stream
+
+    def request(self, message: Any, head: str = "") -> bytes:
+        """A message of 2026-07-28 as bytes."""
+        body = json.dumps(message).encode()
+        first = f"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\ncontent-length: {len(body)}\r\n"
+        return f"{first}{modern(message)}{head}\r\n".encode() + body
 
     async def post(self, message: Any, head: str = "", **more: Any) -> Answer:
         """One message of 2026-07-28."""
@@ -105,6 +121,13 @@ async def drain(stream: Any) -> bytes:
         return data
 
 
+async def until(found: Callable[[], Any]) -> None:
+    """Wait for what no event tells of, twenty seconds at most."""
+    with anyio.fail_after(20):
+        while not found():  # noqa: ASYNC110 - it is in another process, or in a library
+            await anyio.sleep(0.01)
+
+
 @asynccontextmanager
 async def serving(application: Application, opened: Any = None, **limits: Any) -> AsyncIterator[Served]:
     """The application under the real server, in this process."""
@@ -113,7 +136,7 @@ async def serving(application: Application, opened: Any = None, **limits: Any) -
         async with application.lifespan(), anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: server.serve(sockets=[sock]))  # connections queue until it is up
             try:
-                yield Served(sock.getsockname()[1], application, opened)
+                yield Served(sock.getsockname()[1], application, opened, server)
             finally:
                 application.calls.close()
                 server.should_exit = True
