@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from mcp_llm.compare.result import Compared as Compared
     from mcp_llm.errors import Error as Error
     from mcp_llm.media import aembed as aembed
+    from mcp_llm.media import agenerate_image as agenerate_image
     from mcp_llm.media import embed as embed
+    from mcp_llm.media import generate_image as generate_image
     from mcp_llm.provider import get_provider as get_provider
     from mcp_llm.recorded import diff_runs as diff_runs
     from mcp_llm.recorded import record_run as record_run
@@ -53,11 +55,13 @@ _HOMES = {
     "acount_tokens": "mcp_llm.api",
     "aembed": "mcp_llm.media",
     "agenerate": "mcp_llm.api",
+    "agenerate_image": "mcp_llm.media",
     "agenerate_result": "mcp_llm.api",
     "count_tokens": "mcp_llm.api",
     "diff_runs": "mcp_llm.recorded",
     "embed": "mcp_llm.media",
     "generate": "mcp_llm.api",
+    "generate_image": "mcp_llm.media",
     "generate_result": "mcp_llm.api",
     "compare_models": "mcp_llm.api",
     "get_provider": "mcp_llm.provider",

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from mcp_llm.background import background, opened
 from mcp_llm.llm import embed as embedding
+from mcp_llm.llm import image as painting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from mcp_llm.llm.doing import Call
     from mcp_llm.types.embed import Embedded, InputType
+    from mcp_llm.types.image import Background, Format, Painted, Quality
 
 
 async def aembed(
@@ -46,3 +48,44 @@ async def aembed(
 def embed(input: str | Sequence[str], **arguments: Any) -> Embedded:
     """`aembed` for code that is not async; works inside a running event loop too (and blocks it)."""
     return background.call(lambda: aembed(input, **arguments))
+
+
+async def agenerate_image(
+    prompt: str,
+    *,
+    images: Sequence[Any] = (),
+    mask: Any = None,
+    n: int = 1,
+    size: str | None = None,
+    quality: Quality | None = None,
+    background: Background | None = None,
+    format: Format | None = None,
+    partial: int | None = None,
+    on_partial: Callable[[bytes], Awaitable[None]] | None = None,
+    **call: Unpack[Call],
+) -> Painted:
+    """Pictures of the prompt, in `.files`: each has its `data`, `mime` and the `path` where it is kept.
+
+    With `images` (paths, URLs, bytes, picture objects) it changes or combines them; `mask` is a picture whose
+    transparent places say where. `size` is `1024x1024`, `16:9`, `2K` or `auto`. `partial` (1 to 3) asks for unfinished
+    states, which `on_partial` gets. The other keywords are those of `aembed`.
+    """
+    return await painting.generate_image(
+        await opened.get(),
+        prompt,
+        images=images,
+        mask=mask,
+        n=n,
+        size=size,
+        quality=quality,
+        background=background,
+        format=format,
+        partial=partial,
+        on_partial=on_partial,
+        **call,
+    )
+
+
+def generate_image(prompt: str, **arguments: Any) -> Painted:
+    """`agenerate_image` for code that is not async."""
+    return background.call(lambda: agenerate_image(prompt, **arguments))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mcp_llm.app import App
+    from mcp_llm.config import Config
     from mcp_llm.llm.doing import Call
     from mcp_llm.types.media import Made
 
@@ -32,6 +33,11 @@ OPTIONS: Final = (
     click.option("--option", "extra", multiple=True, metavar="KEY=JSON", help="Into the provider's request as is."),
     click.option("-q", "--quiet", is_flag=True, help="No progress, no receipt."),
 )
+
+
+def load() -> Config:
+    """The settings of this process."""
+    return running.load()
 
 
 def options(function: C) -> C:
@@ -53,7 +59,10 @@ def call(given: dict[str, Any]) -> Call:
 
 
 def run(
-    given: dict[str, Any], work: Callable[[App, Call], Awaitable[M]], show: Callable[[M], None], config: Any = None
+    given: dict[str, Any],
+    work: Callable[[App, Call], Awaitable[M]],
+    show: Callable[[M], None],
+    config: Config | None = None,
 ) -> int:
     """Do the work, show what came; the receipt and notes go to stderr."""
     from mcp_llm.llm.progress import Progress

@@ -16,7 +16,7 @@ from .frames import Frames
 from .reply import STUMBLES, excerpt, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mcp_llm.types.message import Json
 
@@ -48,6 +48,11 @@ def checked(data: Json, reply: HttpReply) -> Json:
     if isinstance(data, dict) and data.get("error"):
         raise failures.from_data(data, headers=reply.headers)
     return data
+
+
+def untaken(request: object, names: Iterable[str], model: str) -> list[str]:
+    """A sentence for each of these fields that is set, and that the dialect has no word for."""
+    return [f"`{name}` was not sent: {model} does not take it" for name in names if getattr(request, name) is not None]
 
 
 def is_stream(reply: HttpReply) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,3 +31,15 @@ def test_embed_without_a_text_is_wrong_usage(run: Run) -> None:
     done = run("embed", stdin="")
     assert (done.returncode, done.stdout) == (2, "")
     assert "nothing to embed" in done.stderr
+
+
+def test_image_writes_where_it_is_told_and_else_says_where_it_lies(run: Run, tmp_path: Path) -> None:
+    done = run("image", "a red cat", "-o", str(tmp_path / "cat"))
+    assert done.stdout == f"{tmp_path / 'cat.png'}\n"
+    data = (tmp_path / "cat.png").read_bytes()
+    assert data.startswith(b"\x89PNG")
+    lies = run("image", "a red cat", "-q").stdout.strip()
+    assert Path(lies).read_bytes() == data
+    several = run("image", "two", "cats", "-n", "2", "-o", str(tmp_path / "c.png"), "-q")
+    assert several.stdout.split() == [str(tmp_path / "c-1.png"), str(tmp_path / "c-2.png")]
+    assert run("image", "x", "-o", str(tmp_path / "cat.png" / "y")).returncode == 1

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-PACK = {"embed"}
+PACK = {"embed", "generate_image"}
 
 
 @pytest.fixture
@@ -82,3 +82,18 @@ async def test_a_few_numbers_are_in_the_reply_where_they_are_asked_for(server: A
 
 async def test_nothing_to_embed_is_an_error(server: Any) -> None:
     assert "nothing to embed" in await refused(server, "embed", input=[])
+
+
+async def test_a_small_picture_is_shown_and_linked(server: Any) -> None:
+    async with Client(server) as client:
+        result: Any = await client.call_tool("generate_image", {"prompt": "a red cat"})
+        words, picture, link = result.content
+        read: Any = (await client.read_resource(link.uri)).contents[0]
+    assert words.text.startswith("1 picture\n\na-red-cat.png (image/png, ")
+    assert (picture.type, picture.mime_type, len(picture.data) < 8192) == ("image", "image/png", True)
+    assert (link.mime_type, link.name, read.blob) == ("image/png", "a-red-cat.png", picture.data)
+    assert result.structured_content["files"][0].keys() == {"uri", "sha256", "mime", "size", "name", "path"}
+
+
+async def test_a_prompt_for_no_picture_is_an_error(server: Any) -> None:
+    assert "`prompt` is empty" in await refused(server, "generate_image", prompt=" ")

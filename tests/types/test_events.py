@@ -24,7 +24,6 @@ from mcp_llm.types.events import (
     Fallback,
     Fan,
     Finish,
-    JobEvent,
     JsonLines,
     ModelEnd,
     ModelStart,
@@ -59,7 +58,6 @@ EXAMPLES: list[Event] = [
     Approval(tool="fs__write", args={}, call_id="c", state="asked", deadline=5),
     AgentStart(agent="reviewer", child_run="x", depth=1),
     AgentEnd(agent="reviewer", child_run="x", result="ok"),
-    JobEvent(state="running", provider="p", model="m", job_id="batch_1", done=1, total=2, data={"endpoint": "x"}),
     Finish(result={"response": "x"}, usage=Tokens(output=2), stop_reason="budget"),
     ErrorEvent(error="no", kind="auth", trace=None),
 ]

@@ -9,8 +9,11 @@ import pytest
 from typing_extensions import TypedDict
 
 from mcp_llm.catalog.load import load
+from mcp_llm.errors import Unsupported
 from mcp_llm.types.embed import EmbedRequest
-from mcp_llm.wires import embed
+from mcp_llm.types.image import ImageRequest
+from mcp_llm.types.message import Media
+from mcp_llm.wires import embed, image
 
 TEXTS = ("How warm is it?", "\U0001f600 \u2028 é")
 EMBED: dict[str, EmbedRequest] = {
@@ -126,3 +129,110 @@ def test_google_is_told_what_the_texts_are_for_in_its_words() -> None:
             for text in TEXTS
         ]
     }
+
+
+PNG = Media("image/png", "iVBORw0KGgo=")
+IMAGE: dict[str, ImageRequest] = {
+    "plain": ImageRequest(prompt="a cat"),
+    "all": ImageRequest(
+        prompt="a cat", n=2, size="16:9", quality="high", background="transparent", format="webp", partial=2
+    ),
+    "pixels": ImageRequest(prompt="a cat", size="1024x1536"),
+    "class": ImageRequest(prompt="a cat", size="2K"),
+    "edit": ImageRequest(prompt="make it red", images=(PNG,)),
+    "edits": ImageRequest(prompt="join them", images=(PNG, PNG), size="auto"),
+    "mask": ImageRequest(prompt="a hat here", images=(PNG,), mask=PNG, quality="low"),
+}
+
+
+def painted(provider: str, name: str) -> Any:
+    target = load().find(provider, "image")
+    return image.wire(target.wire).encode(IMAGE[name], target.model_id, target.quirks)
+
+
+def form(fields: Any) -> dict[str, Any]:
+    """A form as the SDK takes it: files by name, several as a list, figures as figures."""
+    found: dict[str, Any] = {}
+    for one in fields:
+        name = one.name.removesuffix("[]")
+        if one.filename is not None:
+            found.setdefault(name, []).append(one.value)
+        else:
+            found[name] = int(one.value) if one.value.isdigit() else {"true": True}.get(one.value, one.value)
+    return {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in found.items()}
+
+
+@pytest.mark.parametrize("name", IMAGE)
+def test_bodies_for_pictures_are_of_openais_types(name: str, sdk: Any) -> None:
+    from openai.types import image_edit_params as edit
+    from openai.types import image_generate_params as generate
+
+    request = painted("openai", name)
+    assert request.path == ("/images/edits" if IMAGE[name].images else "/images/generations")
+    if request.form is None:
+        kinds: Any = (generate.ImageGenerateParamsNonStreaming, generate.ImageGenerateParamsStreaming)
+        body = request.json
+    else:
+        kinds = (edit.ImageEditParamsNonStreaming, edit.ImageEditParamsStreaming)
+        body = {key: value for key, value in form(request.form).items() if key not in {"image", "mask"}}
+    told = min((sdk.walk(body, kind) for kind in kinds), key=len)
+    assert [line for line in told if line != "$.image: missing"] == []
+    assert request.stream is ("stream" in body)
+
+
+def test_a_form_has_the_files_with_names_and_types() -> None:
+    fields = painted("openai", "mask").form
+    assert [(one.name, one.filename, one.mime) for one in fields if one.filename] == [
+        ("image", "image-0.png", "image/png"),
+        ("mask", "mask-0.png", "image/png"),
+    ]
+    assert [one.name for one in painted("openai", "edits").form if one.filename] == ["image[]", "image[]"]
+
+
+@pytest.mark.parametrize("name", [name for name in IMAGE if name != "mask"])
+def test_bodies_for_pictures_are_of_googles_types(name: str, sdk: Any) -> None:
+    from google.genai.types import ImageConfig
+
+    request = painted("google", name)
+    config = request.json["generationConfig"]
+    assert config["responseModalities"] == ["TEXT", "IMAGE"]
+    picture = config.pop("imageConfig", None)  # the SDK has it beside the others and sends it among them
+    assert sdk.check("gemini", request.json) == []
+    assert sdk.walk(picture or {}, ImageConfig) == []
+    assert picture == {
+        "all": {"aspectRatio": "16:9"},
+        "pixels": {"aspectRatio": "2:3", "imageSize": "2K"},
+        "class": {"imageSize": "2K"},
+    }.get(name)
+
+
+def test_what_a_model_cannot_do_with_pictures_is_said_before_anything_is_sent() -> None:
+    with pytest.raises(Unsupported, match="takes no `mask`"):
+        painted("google", "mask")
+    together = load().target("together", "black-forest-labs/FLUX.1-schnell", "image")
+    with pytest.raises(Unsupported, match="does not change them"):
+        image.wire("openai").encode(IMAGE["edit"], together.model_id, together.quirks)
+    with pytest.raises(Unsupported, match="`size` 'huge' is none"):
+        image.wire("openai").encode(ImageRequest(prompt="a", size="huge"), "m", image.wire("openai").Quirks())
+
+
+def test_imitations_get_their_own_words() -> None:
+    assert painted("xai", "edit").json == {
+        "model": "grok-imagine-image",
+        "prompt": "make it red",
+        "response_format": "b64_json",
+        "images": [{"type": "image_url", "url": f"data:image/png;base64,{PNG.data}"}],
+    }
+    known = load()
+    together = known.target("together", "flux", "image")
+    assert image.wire("openai").encode(IMAGE["pixels"], "flux", together.quirks).json == {
+        "model": "flux",
+        "prompt": "a cat",
+        "width": 1024,
+        "height": 1536,
+        "response_format": "base64",
+    }
+    fireworks = known.target("fireworks", "accounts/fireworks/models/flux-1-schnell-fp8", "image")
+    request = image.wire("fireworks").encode(IMAGE["plain"], fireworks.model_id, fireworks.quirks)
+    assert request.path == "/workflows/accounts/fireworks/models/flux-1-schnell-fp8/text_to_image"
+    assert (request.json, request.headers) == ({"prompt": "a cat"}, {"accept": "image/png"})

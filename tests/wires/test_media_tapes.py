@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,10 +12,11 @@ import pytest
 from wires.test_tapes import Faults, error_faults, fault, tell
 
 from mcp_llm.catalog.load import load
-from mcp_llm.errors import Error, Garbled, ProviderError, UnknownProvider, Unsupported
+from mcp_llm.errors import Error, Garbled, ProviderError, Refused, UnknownProvider, Unsupported
 from mcp_llm.llm.operation import dialect
 from mcp_llm.types.embed import EmbedRequest
-from mcp_llm.wires import embed
+from mcp_llm.types.image import ImageRequest
+from mcp_llm.wires import embed, image
 from mcp_llm.wires.base import HttpReply
 from mcp_llm.wires.failures import failure
 from mcp_llm.wires.whole import decoded
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from mcp_llm.catalog.find import Catalog
     from mcp_llm.types.embed import Vectors
+    from mcp_llm.types.image import Pictures
 
 EMBED = {
     "cohere-v2-embed": "cohere",
@@ -51,8 +55,6 @@ class Tape:
 
 
 def read(folder: Path, wire: str) -> Iterator[Tape]:
-    import base64
-
     with (folder / f"{wire}.expected.jsonl").open(encoding="utf-8") as lines:
         expected = {line["id"]: line for line in map(json.loads, lines)}
     with (folder / f"{wire}.jsonl").open(encoding="utf-8") as lines:
@@ -158,6 +160,53 @@ def test_the_comparison_of_vectors_can_fail(known: Catalog, tapes: Path) -> None
     ):
         changed = Tape(tape.id, tape.provider, tape.asked, False, tape.reply, {**tape.expected, **change})
         assert len(list(vector_faults(changed, got))) == 1
+
+
+def picture_faults(tape: Tape, got: Pictures) -> Iterator[str]:
+    have = [(one.url is not None, one.data and sha(one.data), one.revised_prompt) for one in got.pictures]
+    wish = [(one["url"], one["b64_sha"], one["revised_prompt"]) for one in tape.expected["images"]]
+    if have != wish:
+        yield fault("pictures", have, wish)
+    raw = (tape.expected.get("usage") or {}).get("raw") or {}
+    if (ticks := raw.get("cost_in_usd_ticks")) is not None and float(got.usage.usd or 0) != ticks / 1e10:
+        yield fault("cost", got.usage.usd, ticks)
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def test_pictures_are_read_as_the_vendor_reads_them(known: Catalog, tapes: Path, report: list[str]) -> None:
+    found: dict[str, Faults] = {}
+    cases = list(read(tapes, "openai-images"))
+    for tape in cases:
+        own = quirks(known, tape, "image", image, "openai")
+        got, error = outcome(tape, image.wire("openai"), ImageRequest(prompt="?"), own)
+        if tape.expected["outcome"] != "ok":
+            bad = list(error_faults(tape.expected, tape.reply.status, error))
+        else:
+            bad = [fault("error", error, None)] if error else list(picture_faults(tape, got))
+        if bad:
+            found[tape.id] = bad
+    tell("openai-images", "tapes", len(cases), found, report)
+
+
+def test_a_picture_of_the_chat_endpoint_comes_with_its_words_and_tokens(known: Catalog, tapes: Path) -> None:
+    tape = next(one for one in read(tapes, "google-gemini") if one.id.endswith("test-google-vertexai-image-generation"))
+    module = image.wire("gemini")
+    got = module.decode(tape.reply, ImageRequest(prompt="?"), module.Quirks())
+    (picture,) = got.pictures
+    assert picture.data is not None
+    assert picture.data.startswith(b"\x89PNG")
+    assert got.text == "Here you go! "
+    assert (got.usage.input, got.usage.output, got.usage.output_image) == (9, 1295, 1290)
+
+
+def test_a_chat_reply_without_a_picture_says_why(tapes: Path) -> None:
+    module = image.wire("gemini")
+    tape = next(one for one in read(tapes, "google-gemini") if one.id.endswith("--documented-prompt-blocked"))
+    with pytest.raises(Refused, match="no picture was made: "):
+        module.decode(tape.reply, ImageRequest(prompt="?"), module.Quirks())
 
 
 def test_the_catalog_says_which_dialect_a_target_speaks(known: Catalog) -> None:

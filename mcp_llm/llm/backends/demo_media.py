@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
+import zlib
 from array import array
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.types.embed import Vectors
+from mcp_llm.types.image import Picture, Pictures
 from mcp_llm.types.usage import Usage
 
 if TYPE_CHECKING:
     from mcp_llm.types.embed import EmbedRequest, Vector
+    from mcp_llm.types.image import ImageRequest
 
 DIMENSIONS: Final = 64
+SIDE: Final = 64
+"""Pixels of a picture's side."""
 
 
 async def embed(request: EmbedRequest, model: str) -> Vectors:
@@ -33,3 +39,25 @@ def _vector(text: str, size: int) -> Vector:
         sums[int.from_bytes(digest[:4], "big") % size] += 1.0
     length = sum(value * value for value in sums) ** 0.5
     return array("d", (round(value / length, 6) for value in sums))
+
+
+async def image(request: ImageRequest, model: str) -> Pictures:
+    """A small PNG of two colours, which the words choose, running into one another."""
+    pictures = [Picture(_png(f"{number} {request.prompt}")) for number in range(request.n)]
+    return Pictures(pictures, Usage(images=request.n), model)
+
+
+def _png(words: str) -> bytes:
+    digest = hashlib.sha256(words.encode("utf-8", "replace")).digest()
+    first, last = digest[:3], digest[3:6]
+    rows = bytearray()
+    for y in range(SIDE):
+        mixed = bytes((a * (SIDE - 1 - y) + b * y) // (SIDE - 1) for a, b in zip(first, last, strict=True))
+        rows += b"\0" + mixed * SIDE
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(rows), 9)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from .compare_models import COMPARE_MODELS
 from .embed import EMBED
 from .generate import GENERATE
+from .generate_image import GENERATE_IMAGE
 from .list_models import LIST_MODELS
 from .run_agent import RUN_AGENT
 from .runs import RUNS
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 PACKS: Final[dict[str, tuple[Published, ...]]] = {
     "core": (GENERATE, COMPARE_MODELS, RUN_AGENT, RUNS, LIST_MODELS),
-    "media": (EMBED,),
+    "media": (EMBED, GENERATE_IMAGE),
 }
 
 

@@ -9,7 +9,7 @@ from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
 from mcp_llm.wires.chat.gemini import Place, request_path
-from mcp_llm.wires.whole import body
+from mcp_llm.wires.whole import body, untaken
 
 from . import quirks as common
 
@@ -41,7 +41,7 @@ def encode(request: EmbedRequest, model: str, quirks: Quirks) -> base.HttpReques
         one["taskType"] = TASKS[request.input_type]
     if request.dimensions is not None:
         one["outputDimensionality"] = request.dimensions
-    warnings = [] if request.truncate is None else [f"`truncate` was not sent: {model} does not take it"]
+    warnings = untaken(request, ("truncate",), model)
     named = {"model": f"models/{model.removeprefix('models/')}"} if quirks.batch else {}
     texts = [merge({**named, "content": {"parts": [{"text": text}]}, **one}, request.options) for text in request.texts]
     method, data = ("batchEmbedContents", {"requests": texts}) if quirks.batch else ("embedContent", texts[0])

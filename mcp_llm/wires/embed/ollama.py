@@ -8,7 +8,7 @@ from mcp_llm.types.embed import numbers
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
-from mcp_llm.wires.whole import body
+from mcp_llm.wires.whole import body, untaken
 
 from . import quirks as common
 
@@ -31,8 +31,7 @@ def encode(request: EmbedRequest, model: str, quirks: Quirks) -> base.HttpReques
         data["truncate"] = request.truncate
     if request.dimensions is not None:
         data["dimensions"] = request.dimensions
-    kind = request.input_type
-    warnings = [] if kind is None else [f"`input_type` {kind!r} was not sent: {model} does not take it"]
+    warnings = untaken(request, ("input_type",), model)
     return base.HttpRequest(method="POST", path="/api/embed", json=merge(data, request.options), warnings=warnings)
 
 

@@ -10,7 +10,7 @@ from mcp_llm.types.embed import numbers
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
-from mcp_llm.wires.whole import body, raw
+from mcp_llm.wires.whole import body, raw, untaken
 
 from . import quirks as common
 
@@ -51,11 +51,10 @@ def encode(request: EmbedRequest, model: str, quirks: Quirks) -> base.HttpReques
             warnings.append(f"`input_type` {request.input_type!r} was not sent: {model} has no word for it")
         else:
             data[quirks.input_type_field] = word
-    if request.truncate is not None:
-        if quirks.truncate_field is None:
-            warnings.append(f"`truncate` was not sent: {model} does not take it")
-        else:
-            data[quirks.truncate_field] = request.truncate
+    if quirks.truncate_field is None:
+        warnings += untaken(request, ("truncate",), model)
+    elif request.truncate is not None:
+        data[quirks.truncate_field] = request.truncate
     if quirks.encoding is not None:
         data["encoding_format"] = quirks.encoding
     return base.HttpRequest(method="POST", path=quirks.path, json=merge(data, request.options), warnings=warnings)
