@@ -2,7 +2,7 @@
 
     Error                                  its message names the cause and the fix
     |- ConfigError        MissingKey  UnknownProvider  UnknownModel  Unsupported
-    |- InvalidInput       TooLarge  Denied
+    |- InvalidInput       TooLarge  Denied  UnsupportedMethod
     |- ProviderError      what a provider, or the way to it, answered
     |  |- AuthError  QuotaExceeded  NotFound  BadRequest -> ContextTooLong, Refused
     |  |- RateLimited  Overloaded  Timeout  Disconnected        retryable
@@ -10,7 +10,7 @@
     |- SchemaMismatch     the answer is not what `json_schema` asks for; the raw text is kept
     |- ToolFailed         becomes a tool result, never ends a run
     |- BudgetExceeded  Busy  Conflict  StoreError
-    '- WorkflowError      UnknownReference  Cycle  TaskFailed
+    '- WorkflowError      UnknownReference  Cycle
 
 Policy is class data: `retryable` (another attempt may help), `kind` (a stable word for events, ledger rows and JSON).
 """
@@ -99,6 +99,16 @@ class Denied(InvalidInput):
     """Policy forbids it: a path outside the roots, a cloud provider where `local_only` holds."""
 
     kind = "denied"
+
+
+class UnsupportedMethod(InvalidInput, ValueError):
+    """A provider object has no method of this name."""
+
+    kind = "unsupported_method"
+
+    def __init__(self, method: str, known: Sequence[str] = ()) -> None:
+        listed = f"; there are {', '.join(known)}" if known else ""
+        super().__init__(f"Unsupported method: {method[:100]}{listed}")
 
 
 @dataclass(slots=True)
@@ -282,6 +292,22 @@ class StoreError(Error):
 
 
 class WorkflowError(Error):
-    """A workflow file is wrong."""
+    """A workflow is wrong; found before anything runs. `problems` are all its faults, a sentence each, with lines."""
 
     kind = "workflow"
+
+    def __init__(self, message: str, *, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (message,)
+
+
+class UnknownReference(WorkflowError):
+    """A `${name.field[0]}` names nothing that there is."""
+
+    kind = "unknown_reference"
+
+
+class Cycle(WorkflowError):
+    """Tasks wait for one another."""
+
+    kind = "cycle"

@@ -204,6 +204,32 @@ class Http(Table):
     oauth: OAuth | None = None
 
 
+class Workflows(Table):
+    """What a run of a workflow may use unless its file or its caller says otherwise; `parallel` tasks at a time."""
+
+    usd: USD = Decimal(2)
+    unpriced_tokens: PositiveInt = 2_000_000
+    """What holds in the place of the default `usd` for a model whose price nobody knows."""
+    parallel: Annotated[int, Field(ge=1, le=256)] = 8
+    seconds: Seconds = 3600
+    files: PositiveInt = 1000
+    """Files of one batch."""
+
+
+class Python(Table):
+    """The step `python/execute` of workflows: off, unless the user's own file says `enabled = true`.
+
+    `boundary` is what the code runs in; `auto` takes bubblewrap, else monty, else refuses. `seconds`, `memory_mb` and
+    `output_kb` are the most that a step may use, whatever it asks for.
+    """
+
+    enabled: bool = False
+    boundary: Literal["auto", "bubblewrap", "monty"] = "auto"
+    seconds: Seconds = 60
+    memory_mb: Annotated[int, Field(ge=64, le=65_536)] = 512
+    output_kb: Annotated[int, Field(ge=1, le=65_536)] = 1024
+
+
 class Settings(Table):
     """Everything the user can decide, after all layers are joined."""
 
@@ -237,6 +263,8 @@ class Settings(Table):
     http: Http = Field(default_factory=Http)
     principals: dict[str, Principal] = Field(default_factory=dict)
     """Who calls -> what they may use; `*` is for everybody without a table of their own."""
+    workflows: Workflows = Field(default_factory=Workflows)
+    python: Python = Field(default_factory=Python)
     packs: tuple[Pack, ...] = ("core",)
     discover: bool = True
     """Look for model servers on this machine's usual loopback ports."""

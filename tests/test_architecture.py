@@ -30,7 +30,7 @@ LAYERS = (
     {"runs", "compare", "batch"},
     {"agent", "workflow"},
     {"app"},
-    {"server", "cli", "api", "background", "batching", "media", "provider", "recorded", "streaming"},
+    {"server", "cli", "api", "background", "batching", "media", "provider", "recorded", "steps", "streaming"},
     {"__main__", "__init__"},
 )
 BESIDE = {("catalog", "config"), ("config", "catalog")}

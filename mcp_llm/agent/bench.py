@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from mcp_llm.runs.approval import Approvals
 from mcp_llm.runs.history import History
 from mcp_llm.toolsets.compose import Group
 from mcp_llm.types.chat import ChatRequest
@@ -12,7 +13,6 @@ from mcp_llm.wires import schema as schemas
 
 from . import offer
 from .agents import Delegates
-from .approval import Approvals
 from .calls import Calls
 from .limits import Meter
 from .loop import Loop
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from mcp_llm.llm.routing import Plan
     from mcp_llm.llm.service import Service
+    from mcp_llm.runs.approval import Approver, Ask
     from mcp_llm.runs.journal import Journal
     from mcp_llm.runs.recorder import Recorder
     from mcp_llm.runs.store import RunStore
     from mcp_llm.toolsets.base import Toolset
 
-    from .approval import Approver, Ask
     from .limits import Tree
     from .prepare import Prepared
     from .task import AgentResult, Task

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from mcp_llm.llm.ledger import Ledger
+    from mcp_llm.runs.approval import Approvals
     from mcp_llm.settings import Agents
     from mcp_llm.toolsets.base import Tool, Toolset
     from mcp_llm.types.events import Event
     from mcp_llm.types.message import ToolCall, ToolResult
 
-    from .approval import Approvals
     from .limits import Meter
     from .task import Limits
 

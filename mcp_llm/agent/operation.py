@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from mcp_llm.errors import BudgetExceeded, Conflict, Error
+from mcp_llm.errors import BudgetExceeded, Conflict
 from mcp_llm.llm.shaping import shaped
-from mcp_llm.runs.ending import fail
+from mcp_llm.runs import ending
 from mcp_llm.runs.recorder import Recorder
 from mcp_llm.runs.store import new_id
-from mcp_llm.types.events import Budget, Callback, ErrorEvent, Finish, Start
+from mcp_llm.types.events import Budget, Callback, Finish, Start
 
 from .agents import outcome
 from .bench import bench
@@ -31,18 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mcp_llm.llm.service import Service
+    from mcp_llm.runs.approval import Approver, Ask
     from mcp_llm.runs.journal import Journal
     from mcp_llm.runs.store import RunStore
     from mcp_llm.toolsets.base import Toolset
     from mcp_llm.types.chat import ChatRequest, ChatResponse
     from mcp_llm.types.events import Event, EventSink
 
-    from .approval import Approver, Ask
     from .loop import Loop
     from .prepare import Prepared
-
-ENDING: float = 5.0
-"""Seconds that the last event of a cancelled run may take."""
 
 
 @dataclass(slots=True)
@@ -126,37 +123,13 @@ async def begin(
 
 async def guarded(host: Host, journal: Journal, prepared: Prepared, begun: Sequence[Event]) -> AgentResult:
     """Drive the run and see to it that it ends, or is left for others to go on with. `begun`: how it begins, if now."""
-    scope = anyio.CancelScope()
-    journal.on_stop = scope.cancel
-    try:
-        with scope:
-            if begun:
-                await journal.append(*begun)
-            return await drive(host, journal, prepared, begun=begun)
-    except Exception as exc:
-        await fail(journal, exc)
-        raise
-    except BaseException:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING):
-            await _let_go(journal, keep=host.keep())
-        raise
-    if journal.lost:
-        raise Conflict(f"run {journal.run_id} was taken over by another process")
-    await _let_go(journal, keep=False)
-    raise Error("the run was cancelled")
 
+    async def work() -> AgentResult:
+        if begun:
+            await journal.append(*begun)
+        return await drive(host, journal, prepared, begun=begun)
 
-async def _let_go(journal: Journal, *, keep: bool) -> None:
-    if journal.ended or journal.lost:
-        return
-    if keep and not journal.cancel_requested:
-        await journal.release()
-        return
-    why = "cancelled by the user" if journal.cancel_requested else "cancelled: whoever asked for it has gone"
-    try:
-        await journal.finish(ErrorEvent(error=why, kind="cancelled", partial=journal.partial or None))
-    except Error:  # the disk, or another process: then the run reads as interrupted
-        return
+    return await ending.guarded(journal, work, host.keep)
 
 
 async def drive(host: Host, journal: Journal, prepared: Prepared, *, begun: Sequence[Event] = ()) -> AgentResult:
@@ -268,17 +241,21 @@ class Children:
 
     async def spawn(self, task: Task, run_id: str) -> AgentResult:
         """The delegate's result. Raises what ended it."""
-        host = self.host
-        own = replace(host, upward=self.ask, keep=self._keep, tree=self.tree)
-        while True:
-            try:
-                return await begin(own, task, run_id, DELEGATE, parent=self.journal.run_id)
-            except Conflict:  # there is one: this run was begun before, by a process now gone
-                if (found := await outcome(host.runs, run_id, task.principal)) is not None:
-                    return found
-            try:
-                journal = await host.runs.claim(run_id, task.principal)
-            except Conflict:
-                continue
-            task = Task.model_validate(journal.request)
-            return await guarded(own, journal, await prepare(host.service, host.runs, task, run_id), ())
+        own = replace(self.host, upward=self.ask, keep=self._keep, tree=self.tree)
+        return await child(own, task, run_id, self.journal.run_id)
+
+
+async def child(host: Host, task: Task, run_id: str, parent: str) -> AgentResult:
+    """The result of a run below another one; one that was begun before is gone on with. Raises what ended it."""
+    while True:
+        try:
+            return await begin(host, task, run_id, DELEGATE, parent=parent)
+        except Conflict:  # there is one: it was begun before, by a process now gone
+            if (found := await outcome(host.runs, run_id, task.principal)) is not None:
+                return found
+        try:
+            journal = await host.runs.claim(run_id, task.principal)
+        except Conflict:
+            continue
+        task = Task.model_validate(journal.request)
+        return await guarded(host, journal, await prepare(host.service, host.runs, task, run_id), ())

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mcp_llm.errors import BudgetExceeded
+from mcp_llm.runs.approval import Approvals
 from mcp_llm.runs.history import result
 from mcp_llm.runs.replay import Departed, Difference, RecordEnds, shown
 from mcp_llm.toolsets.base import Tool, Tools
 from mcp_llm.types.events import AgentEnd, AgentStart, Approval, Compacted
 from mcp_llm.types.message import ToolCall
 
-from .approval import Approvals
 from .calls import STOPPED, TOLD, repeated
 
 if TYPE_CHECKING:

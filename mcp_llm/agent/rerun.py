@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from mcp_llm.llm.service import Service
+    from mcp_llm.runs.approval import Approver
     from mcp_llm.runs.recording import Recording
     from mcp_llm.runs.store import RunStore
     from mcp_llm.toolsets.base import Toolset
     from mcp_llm.types.events import EventSink
 
-    from .approval import Approver
     from .task import AgentResult, Task
 
 UNPAID: Final = Cost(usd=0.0, source="recorded")

@@ -14,10 +14,10 @@ from .ask import EFFORTS
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from mcp_llm.agent.approval import Approver
     from mcp_llm.agent.task import AgentResult, Task
     from mcp_llm.app import App
     from mcp_llm.llm.service import Service
+    from mcp_llm.runs.approval import Approver
     from mcp_llm.types.events import Event
 
 EXAMPLES: Final = """\b

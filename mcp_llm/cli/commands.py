@@ -11,7 +11,15 @@ from typing import Final
 import click
 
 from mcp_llm import __version__
-from mcp_llm.errors import BudgetExceeded, ConfigError, Error, InvalidInput, ProviderError, SchemaMismatch
+from mcp_llm.errors import (
+    BudgetExceeded,
+    ConfigError,
+    Error,
+    InvalidInput,
+    ProviderError,
+    SchemaMismatch,
+    WorkflowError,
+)
 
 from . import terminal
 
@@ -24,6 +32,7 @@ TABLE: Final = {
     "batch": "Ask many at once, from JSON lines or a folder; goes on after a kill.",
     "embed": "Turn texts into vectors.",
     "image": "Make pictures from words, or change given ones.",
+    "workflow": "Run, check, draw and list YAML workflows of tasks that use one another's results.",
     "models": "What can be asked: models, capabilities, context, prices.",
     "health": "Ask each configured provider whether it answers.",
     "usage": "What was spent, by model, provider, context, day, hour or run.",
@@ -137,7 +146,7 @@ def exit_code(error: BaseException) -> int:
         return 5
     if isinstance(error, ProviderError):
         return 3
-    return 2 if isinstance(error, ConfigError | InvalidInput) else 1
+    return 2 if isinstance(error, ConfigError | InvalidInput | WorkflowError) else 1
 
 
 def _unforeseen(error: Exception) -> int:

@@ -52,11 +52,12 @@ class Calls:
         progress: Progress,
         on_result: Callable[[Result], Awaitable[None]] | None,
         again: bool,
+        scopes: Sequence[Scope] = (),
     ) -> None:
         self._service = service
         self._ask = ask
         self._run_id = run_id
-        self._scopes = () if budget is None else (Scope("run", run_id, usd=budget),)
+        self._scopes = (*scopes, *(() if budget is None else (Scope("run", run_id, usd=budget),)))
         self._limit = limit
         self._progress = progress
         self._on_result = on_result

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from decimal import Decimal
 
+    from mcp_llm.llm.ledger import Scope
     from mcp_llm.llm.service import Service
 
     from .asked import Comparison, Contender, Question
@@ -54,8 +55,11 @@ async def compare(
     progress: Progress | None = None,
     on_result: Callable[[Result], Awaitable[None]] | None = None,
     again: bool = False,
+    scopes: Sequence[Scope] = (),
 ) -> Compared:
     """Compare. `on_result` gets each answer as it lands. `again`: go on with this run, keeping the answers it has.
+
+    `scopes` are budgets of whatever this comparison is part of; its calls are held to them too.
 
     Raises InvalidInput, BudgetExceeded when the likely cost is over the budget, and, when every model failed, an error
     that names all of them. Without a budget, what will probably cost more than the settings' `budget.confirm_usd` is
@@ -86,7 +90,7 @@ async def compare(
         warnings.append(
             f"`max_tokens` was set to {limit:,} for all models so that the whole cannot cost over ${budget:g}"
         )
-    calls = Calls(service, ask, run_id, budget, limit, lines, progress, on_result, again)
+    calls = Calls(service, ask, run_id, budget, limit, lines, progress, on_result, again, scopes)
     try:
         results = await calls.answers(questions, contenders)
         if not any(one.error is None for one in results):

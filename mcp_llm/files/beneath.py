@@ -65,6 +65,42 @@ def read(path: str, roots: Sequence[str], limit: int) -> tuple[bytes, str]:
         raise InvalidInput("The file path holds characters that cannot be in a path: pass a plain path.") from None
 
 
+def names(path: str, roots: Sequence[str], most: int) -> list[str]:
+    """The names of a folder's files, sorted, beneath one of the roots; secrets are left out. Raises as `read` does."""
+    if not roots:
+        raise Denied("No folder is allowed for files: list the allowed ones in the setting `files.roots`.")
+    if "\0" in path or not path.strip():
+        raise InvalidInput("The folder's path is empty or holds a NUL character: pass a plain path.")
+    root, inside = _locate(path, [root for root in roots if "\0" not in root])
+    try:
+        if os.open not in os.supports_dir_fd:
+            found = _files(os.path.join(root, inside), most)
+        else:
+            with _opened(root, inside) as descriptor:
+                if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                    raise InvalidInput("This is a file: name the folder that it is in.")
+                found = _files(descriptor, most)
+    except OSError as error:
+        raise _explain(error) from None
+    kept = []
+    for name in sorted(found):
+        with contextlib.suppress(Denied):
+            check_name(os.path.join(inside, name))
+            kept.append(name)
+    return kept
+
+
+def _files(folder: str | int, most: int) -> list[str]:
+    found = []
+    with os.scandir(folder) as entries:
+        for number, entry in enumerate(entries):
+            if number == most:
+                raise TooLarge(f"The folder has over {most} entries: take a smaller one.")
+            if entry.is_file():
+                found.append(entry.name)
+    return found
+
+
 def _locate(path: str, roots: Sequence[str]) -> tuple[str, str]:
     """The root that the path is in by its letters, and the rest of it; nothing on disk is asked about the path."""
     full = os.path.expanduser(path) if path.startswith("~") else path

@@ -169,6 +169,16 @@ class Service:
     def _add_code(self, name: str) -> None:
         self.catalog.add(name, {"name": name, "base_url": "code://", "wires": {"chat": "code"}, "open": True})
 
+    def roots(self) -> list[Path]:
+        """The folders that files may be read from; relative paths are taken from the first."""
+        settings = self.config.settings.files
+        roots = [Path(root).expanduser() for root in settings.roots]
+        working = self.config.working_folder
+        # Some hosts start their servers in `/`: that says nothing about what may be read.
+        if settings.working_folder and working != working.parent:
+            roots.insert(0, working)
+        return roots
+
     async def attachments(self, sources: Sequence[Any]) -> tuple[list[Part], list[str]]:
         """Files as parts, and sentences about what was skipped."""
         if not sources:
@@ -176,13 +186,8 @@ class Service:
         from mcp_llm.files import load as files
 
         settings = self.config.settings.files
-        roots = [Path(root).expanduser() for root in settings.roots]  # noqa: ASYNC240 - looks up HOME, not the disk
-        working = self.config.working_folder
-        # Some hosts start their servers in `/`: that says nothing about what may be read.
-        if settings.working_folder and working != working.parent:
-            roots.insert(0, working)
         limits = files.Limits(bytes=settings.max_bytes, files=settings.max_files)
-        loaded = await files.load_all(sources, roots=roots, limits=limits)
+        loaded = await files.load_all(sources, roots=self.roots(), limits=limits)
         return list(loaded.parts), loaded.warnings
 
 

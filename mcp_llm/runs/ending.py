@@ -2,15 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from mcp_llm.errors import Error, ProviderError, SchemaMismatch
+import anyio
+
+from mcp_llm.errors import Conflict, Error, ProviderError, SchemaMismatch
 from mcp_llm.types.events import ErrorEvent, Finish
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from mcp_llm.types.result import Generated
 
     from .journal import Journal
+
+T = TypeVar("T")
+
+ENDING: Final = 5.0
+"""Seconds that the last event of a cancelled run may take."""
+
+
+async def guarded(journal: Journal, work: Callable[[], Awaitable[T]], keep: Callable[[], bool]) -> T:
+    """Do the work of a run and see to it that the run ends, or is left for others to go on with. Raises what ended it.
+
+    `keep` says, when it is cancelled from outside, whether it is to be gone on with later.
+    """
+    scope = anyio.CancelScope()
+    journal.on_stop = scope.cancel
+    try:
+        with scope:
+            return await work()
+    except Exception as exc:
+        await fail(journal, exc)
+        raise
+    except BaseException:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING):
+            await _let_go(journal, keep=keep())
+        raise
+    if journal.lost:
+        raise Conflict(f"run {journal.run_id} was taken over by another process")
+    await _let_go(journal, keep=False)
+    raise Error("the run was cancelled")
+
+
+async def _let_go(journal: Journal, *, keep: bool) -> None:
+    if journal.ended or journal.lost:
+        return
+    if keep and not journal.cancel_requested:
+        await journal.release()
+        return
+    why = "cancelled by the user" if journal.cancel_requested else "cancelled: whoever asked for it has gone"
+    try:
+        await journal.finish(ErrorEvent(error=why, kind="cancelled", partial=journal.partial or None))
+    except Error:  # the disk, or another process: then the run reads as interrupted
+        return
 
 
 def finished(result: Generated) -> Finish:

@@ -208,6 +208,39 @@ class AgentEnd(Head):
     cost: Cost = Cost()
 
 
+class TaskStart(Head):
+    """A workflow's task is about to be done, for the n-th time; `item` is the file of a batch, `why` the last error.
+
+    `repeatable`: should no `task_end` follow, doing it again changes nothing beyond what it may cost.
+    """
+
+    event: Literal["task_start"] = "task_start"
+    task: str
+    item: str | None = None
+    method: str
+    args: Json = None
+    attempt: int = 1
+    repeatable: bool = False
+    why: str | None = None
+
+
+class TaskEnd(Head):
+    """What came of a task, stored before anything that waits for it begins. `kind` is the error's word."""
+
+    event: Literal["task_end"] = "task_end"
+    task: str
+    item: str | None = None
+    status: Literal["completed", "failed", "skipped", "cancelled"]
+    result: Json = None
+    error: str | None = None
+    kind: str | None = None
+    attempts: int = 0
+    latency_ms: int | None = None
+    usage: Tokens | None = None
+    cost: Cost | None = None
+    metadata: Json = None
+
+
 class Finish(Head):
     """The run's result: text, or the whole result as JSON. `stop_reason` is `budget` where a limit ended it."""
 
@@ -250,6 +283,8 @@ Event: TypeAlias = (
     | Approval
     | AgentStart
     | AgentEnd
+    | TaskStart
+    | TaskEnd
     | Finish
     | ErrorEvent
 )

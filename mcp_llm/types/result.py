@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from .chat import Stop
 from .message import Value
 
 if TYPE_CHECKING:
-    from decimal import Decimal
+    from collections.abc import Iterable
 
 
 class Tokens(Value):
@@ -34,6 +35,27 @@ class Cost(Value):
     usd: float | None = None
     source: str | None = None
     priced_at: str | None = None
+
+
+def tokens_in_all(counts: Iterable[Tokens]) -> Tokens:
+    """The sum; a count that nobody gave is null, one that only some gave is the sum of those."""
+    listed = list(counts)
+    names = ("input", "output", "total", "cached", "cache_write", "reasoning")
+    found = {name: [count for one in listed if (count := getattr(one, name)) is not None] for name in names}
+    sums = {name: sum(values) if values else None for name, values in found.items()}
+    return Tokens(**sums, estimated=any(one.estimated for one in listed))
+
+
+def cost_in_all(costs: Iterable[Cost]) -> Cost:
+    """The sum; unknown where one of them is."""
+    listed = list(costs)
+    known = [one.usd for one in listed if one.usd is not None]
+    if not listed or len(known) < len(listed):
+        return Cost()
+    sources = dict.fromkeys(one.source for one in listed if one.source)
+    priced = min((one.priced_at for one in listed if one.priced_at), default=None)
+    usd = float(sum(Decimal(str(usd)) for usd in known))
+    return Cost(usd=usd, source=", ".join(sources) or None, priced_at=priced)
 
 
 class Call(Value):

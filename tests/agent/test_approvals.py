@@ -8,8 +8,8 @@ import anyio
 import pytest
 from agent.scripted import MODEL, Scripted, call, do, opened, results, write_agent
 
-from mcp_llm.agent.approval import verdict
 from mcp_llm.agent.task import Task
+from mcp_llm.runs.approval import verdict
 from mcp_llm.toolsets.functions import Function, Functions
 from mcp_llm.types.events import Approval
 

@@ -29,6 +29,8 @@ from mcp_llm.types.events import (
     ModelStart,
     Resumed,
     Start,
+    TaskEnd,
+    TaskStart,
     TextEvent,
     ThinkingEvent,
     ToolEnd,
@@ -58,6 +60,10 @@ EXAMPLES: list[Event] = [
     Approval(tool="fs__write", args={}, call_id="c", state="asked", deadline=5),
     AgentStart(agent="reviewer", child_run="x", depth=1),
     AgentEnd(agent="reviewer", child_run="x", result="ok"),
+    TaskStart(task="a", item="notes/x.md", method="llm/generate", args={"prompt": "hi"}, attempt=2, why="overloaded"),
+    TaskEnd(
+        task="a", item="notes/x.md", status="completed", result={"response": "x"}, attempts=2, usage=Tokens(input=1)
+    ),
     Finish(result={"response": "x"}, usage=Tokens(output=2), stop_reason="budget"),
     ErrorEvent(error="no", kind="auth", trace=None),
 ]

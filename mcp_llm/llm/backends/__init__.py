@@ -1,15 +1,18 @@
 """Providers that are code, not an address: the built-in demo and whatever `register_provider` or a plugin adds.
 
 A backend is any object with `stream(request, model)` giving chunks. Objects in other shapes people already have -
-`generate(messages, ...)`, `completion(prompt, model, ...)` - are wrapped by `adapt`.
+`generate(messages, ...)`, `completion(prompt, model, ...)`, `handle_request(method, params)` - are wrapped by `adapt`.
 """
 
 from __future__ import annotations
 
 import inspect
+import logging
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+
+import anyio
 
 from mcp_llm.errors import ConfigError
 from mcp_llm.types.chat import Delta, End
@@ -21,10 +24,12 @@ if TYPE_CHECKING:
     from mcp_llm.types.chat import ChatRequest, Chunk
     from mcp_llm.wires.base import ModelInfo
 
+logger = logging.getLogger(__name__)
+
 GROUP: Final = "mcp_llm.providers"
 """The entry-point group in which a plugin names its provider: `name = "package.module:Class"`."""
 
-SHAPES: Final = ("stream", "generate", "completion")
+SHAPES: Final = ("stream", "generate", "completion", "handle_request")
 """The method a provider may have, the first that it has counts."""
 
 
@@ -56,12 +61,15 @@ class Backends:
     builtin: dict[str, Callable[[], Backend]] = field(default_factory=lambda: {"demo": _demo})
     _objects: dict[str, Any] = field(default_factory=dict)
     _adapted: dict[str, Backend] = field(default_factory=dict)
+    _ready: dict[str, anyio.Lock | None] = field(default_factory=dict)
+    """None: it is initialized; a lock while that is under way."""
 
     def register(self, name: str, provider: object) -> None:
         """Add or replace a provider; a class is built when it is first asked."""
         check(name, provider)
         self._objects[name] = provider
         self._adapted.pop(name, None)
+        self._ready.pop(name, None)
 
     def plugins(self) -> list[str]:
         """The names of the installed plugins. Nothing of theirs is loaded; looking takes milliseconds."""
@@ -71,18 +79,38 @@ class Backends:
         """What was registered under this name, or None."""
         return self._objects.get(name)
 
+    def speakers(self) -> dict[str, Any]:
+        """The registered objects that have `handle_request`, by name; classes are built."""
+        return {name: self._instance(name) for name in self._objects if hasattr(self._objects[name], "handle_request")}
+
+    def _instance(self, name: str) -> Any:
+        if inspect.isclass(found := self._objects.get(name)):
+            found = self._objects[name] = found()
+        return found
+
+    async def ready(self, name: str) -> None:
+        """Await the object's `initialize`, once, before it is first asked; where that fails, again the next time."""
+        lock = self._ready.setdefault(name, anyio.Lock())
+        if lock is None or not callable(begin := getattr(self._instance(name), "initialize", None)):
+            return
+        async with lock:
+            if self._ready.get(name) is not None:
+                await begin()
+                self._ready[name] = None
+
     def get(self, name: str) -> Backend | None:
         """The backend of this name, or None when the provider is no code of ours."""
         if (backend := self._adapted.get(name)) is not None:
             return backend
-        provider = self._objects.get(name)
+        provider = self._instance(name)
         if provider is None and (make := self.builtin.get(name)) is not None:
             provider = make()
         if provider is None and (entry := _plugins().get(name)) is not None:
             provider = _loaded(entry)
         if provider is None:
             return None
-        self._adapted[name] = backend = adapt(provider() if inspect.isclass(provider) else provider)
+        made = provider() if inspect.isclass(provider) else provider
+        self._adapted[name] = backend = adapt(made, lambda: self.ready(name))
         return backend
 
     def models(self, name: str) -> list[ModelInfo] | None:
@@ -102,7 +130,14 @@ class Backends:
         return backend if isinstance(backend, Keeper) else None
 
     async def aclose(self) -> None:
-        """Let the built-in ones give back what they hold."""
+        """Let all give back what they hold; one that fails does not keep the others open."""
+        for name in [name for name, lock in self._ready.items() if lock is None]:
+            if callable(end := getattr(self._objects.get(name), "shutdown", None)):
+                try:
+                    await end()
+                except Exception:
+                    logger.exception("the provider %s could not be closed", name)
+        self._ready.clear()
         for name in self.builtin.keys() & self._adapted.keys():
             keeper = self._keeper(name)
             if keeper is not None:
@@ -150,12 +185,16 @@ def check(name: str, provider: object) -> None:
         raise _shapeless(provider)
 
 
-def adapt(provider: object) -> Backend:
-    """A backend made of what the object has: `stream`, `generate` or `completion`."""
+def adapt(provider: object, ready: Callable[[], Awaitable[None]] | None = None) -> Backend:
+    """A backend made of what the object has: `stream`, `generate`, `completion` or `handle_request`."""
     for name in SHAPES:
         if callable(method := getattr(provider, name, None)):
             if name == "stream" and list(inspect.signature(method).parameters)[:2] == ["request", "model"]:
                 return provider  # type: ignore[return-value]  # the signature was just checked
+            if name == "handle_request":
+                from .requested import Requested
+
+                return Requested(provider, ready)
             if name != "stream":
                 return _Plain(method, prompt=name == "completion")
     raise _shapeless(provider)
@@ -165,7 +204,8 @@ def _shapeless(provider: object) -> ConfigError:
     kind = provider if inspect.isclass(provider) else type(provider)
     return ConfigError(
         f"{kind.__name__} is no provider: it needs `stream(request, model)`, "
-        "`generate(messages, model, settings)` or `completion(prompt, model, temperature, max_tokens)`"
+        "`generate(messages, model, settings)`, `completion(prompt, model, temperature, max_tokens)` or "
+        "`handle_request(method, params)`"
     )
 
 

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from mcp_llm.runs import wait
 from mcp_llm.toolsets import text
 from mcp_llm.types.events import Approval
+
+from . import wait
 
 if TYPE_CHECKING:
     from mcp_llm.runs.journal import Journal

@@ -1,0 +1,97 @@
+"""What a workflow's tasks can do beyond asking models: an agent, and the host that a run of a workflow needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from mcp_llm.errors import Denied
+from mcp_llm.types.chat import Effort
+from mcp_llm.types.message import Value
+from mcp_llm.workflow.method import Done, Host, Method
+from mcp_llm.workflow.parameters import Dollars, Words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_llm.app import App
+    from mcp_llm.runs.approval import Approver
+    from mcp_llm.workflow.method import Call
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Agent(Value):
+    """What `agent/run` takes: the arguments of the tool `run_agent`."""
+
+    prompt: Words
+    agent: str | None = None
+    model: str | None = None
+    servers: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = None
+    tools: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = None
+    instruction: Words | None = None
+    extra_context: Words | None = None
+    json_schema: dict[str, Any] | None = None
+    effort: Effort | None = None
+    context: str | None = None
+    budget_usd: Dollars | None = None
+    max_turns: Annotated[int | None, Field(ge=1)] = None
+    max_seconds: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
+
+
+GIVES = frozenset(
+    ("response", "model", "model_used", "provider", "parsed", "usage", "cost", "latency_ms", "run_id", "warnings")
+) | frozenset(("stop_reason", "turns", "calls", "finish_reason", "fallbacks"))
+
+
+async def run_agent(call: Call) -> Done:
+    """The task's agent, as a run below the workflow's; the same run again where that was begun before."""
+    from mcp_llm.agent.operation import Host as AgentHost
+    from mcp_llm.agent.operation import child
+    from mcp_llm.agent.task import Ancestor, Limits, Task, Trace
+
+    given, allowance, service = call.parameters, call.allowance, call.host.service
+    left = float(await allowance.left(service))
+    above = Trace(root=call.run_id, run_id=call.run_id) if call.trace is None else Trace.model_validate(call.trace)
+    if given.agent is not None and given.agent in above.path:
+        raise Denied(f"the agent {given.agent!r} is waiting for this very answer: {' -> '.join(above.path)}")
+    own = (given.agent,) if given.agent is not None else ()
+    limits = Limits(
+        usd=given.budget_usd if given.budget_usd is not None else left if allowance.said else None,
+        turns=given.max_turns,
+        seconds=given.max_seconds,
+        depth=max(0, service.config.settings.agents.depth - above.depth),
+    )
+    said = ("prompt", "agent", "model", "servers", "tools", "instruction", "extra_context", "json_schema", "effort")
+    task = Task(
+        **{name: getattr(given, name) for name in (*said, "context")},
+        budget=limits.within(above.budget),
+        principal=call.principal,
+        trace=above.model_copy(update={"path": (*above.path, *own)[-64:]}),
+        shared=(Ancestor(run_id=call.run_id, usd=float(allowance.usd), assumed=not allowance.said),),
+    )
+    host = AgentHost(
+        service, call.host.runs, approver=call.host.approver, upward=call.approvals.ask, tell=call.host.tell
+    )
+    host.keep = call.host.keep
+    found = await child(host, task, call.child_id, call.run_id)
+    result = found.model_dump(mode="json", exclude_none=True)
+    metadata = {"model": found.model_used, "provider": found.provider, "run_id": found.run_id}
+    return Done(result, found.usage, found.cost, metadata | {"stop_reason": found.stop_reason})
+
+
+METHODS = {"agent/run": Method(run_agent, Agent, GIVES, repeatable=True)}
+
+
+def host(
+    app: App,
+    *,
+    approver: Approver | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    keep: Callable[[], bool] = lambda: False,
+) -> Host:
+    """What a workflow needs of this process."""
+    return Host(app, app.journals, METHODS, approver, tell, keep)
