@@ -39,6 +39,7 @@ ONLY_ITSELF = {"settings", "store", "schemas", "toolsets", "llm", "agent", "work
 
 PURE = re.compile(
     r"errors\.py|(types|wires)/.*|catalog/(schema|find|price|globs|merge|tariff|address)\.py|llm/routing\.py|settings\.py"
+    r"|workflow/(condition|graph|inputs|load|plan|schedule|schema|template)\.py"
 )
 WORLDLY = {
     "asyncio", "anyio", "concurrent", "threading", "subprocess", "multiprocessing", "socket", "ssl", "http", "httpx2",

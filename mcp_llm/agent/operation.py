@@ -17,7 +17,8 @@ from mcp_llm.llm.shaping import shaped
 from mcp_llm.runs import ending
 from mcp_llm.runs.recorder import Recorder
 from mcp_llm.runs.store import new_id
-from mcp_llm.types.events import Budget, Callback, Finish, Start
+from mcp_llm.types.events import Budget, Finish, Start
+from mcp_llm.types.sinks import Callback
 
 from .agents import outcome
 from .bench import bench
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from mcp_llm.runs.store import RunStore
     from mcp_llm.toolsets.base import Toolset
     from mcp_llm.types.chat import ChatRequest, ChatResponse
-    from mcp_llm.types.events import Event, EventSink
+    from mcp_llm.types.events import Event
+    from mcp_llm.types.sinks import EventSink
 
     from .loop import Loop
     from .prepare import Prepared

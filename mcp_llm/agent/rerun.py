@@ -13,16 +13,9 @@ from mcp_llm.errors import InvalidInput
 from mcp_llm.runs.recover import standing
 from mcp_llm.runs.replay import steps
 from mcp_llm.runs.store import new_id
-from mcp_llm.types.events import (
-    Callback,
-    Compacted,
-    Event,
-    ModelEnd,
-    ModelStart,
-    ToolEnd,
-    ToolStart,
-)
+from mcp_llm.types.events import Compacted, Event, ModelEnd, ModelStart, ToolEnd, ToolStart
 from mcp_llm.types.result import Cost, Tokens
+from mcp_llm.types.sinks import Callback
 
 from .going_on import UNKNOWN
 from .operation import Host, begin
@@ -37,7 +30,7 @@ if TYPE_CHECKING:
     from mcp_llm.runs.recording import Recording
     from mcp_llm.runs.store import RunStore
     from mcp_llm.toolsets.base import Toolset
-    from mcp_llm.types.events import EventSink
+    from mcp_llm.types.sinks import EventSink
 
     from .task import AgentResult, Task
 

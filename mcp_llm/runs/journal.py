@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import anyio
 
 from mcp_llm.errors import Conflict, Error, StoreError
-from mcp_llm.types.events import ErrorEvent, Fan, Finish, ModelStart, TextEvent, ThinkingEvent, encode
+from mcp_llm.types.events import ErrorEvent, Finish, ModelStart, TextEvent, ThinkingEvent, encode
+from mcp_llm.types.sinks import Fan
 
 from . import lease, questions
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mcp_llm.store.sqlite import Store
-    from mcp_llm.types.events import Event, EventSink
+    from mcp_llm.types.events import Event
+    from mcp_llm.types.sinks import EventSink
 
 NOTE_SECONDS: Final = 0.1
 """Deltas of this long become one event."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -124,6 +124,14 @@ class Method:
         except ValidationError as exc:
             return list(explained(exc, {}, [name for name, _ in self.takes.model_fields.items()]))
         return []
+
+
+async def _never(_: Call) -> Done:
+    raise AssertionError("a workflow with an unknown method never runs")
+
+
+UNKNOWN: Final = Method(_never)
+"""Stands in for a method that there is not, while the rest of the file is checked."""
 
 
 def explained(error: ValidationError, given: Any, known: Sequence[str]) -> Iterator[tuple[Place, str]]:

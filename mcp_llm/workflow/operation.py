@@ -12,8 +12,9 @@ from mcp_llm.errors import Error
 from mcp_llm.runs import ending
 from mcp_llm.runs.approval import Approvals
 from mcp_llm.runs.store import new_id
-from mcp_llm.types.events import Callback, Finish, Resumed, Start
+from mcp_llm.types.events import Finish, Resumed, Start
 from mcp_llm.types.result import cost_in_all, tokens_in_all
+from mcp_llm.types.sinks import Callback
 
 from . import load
 from .allowance import Allowance
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mcp_llm.runs.journal import Journal
-    from mcp_llm.types.events import EventSink
+    from mcp_llm.types.sinks import EventSink
 
     from .load import Node
     from .method import Host

@@ -15,7 +15,7 @@ from mcp_llm.errors import Cycle, Error, InvalidInput, UnknownReference, Workflo
 
 from .condition import Condition, condition
 from .inputs import fault, near
-from .method import Method, dotted, explained, unknown
+from .method import UNKNOWN, Method, dotted, explained, unknown
 from .schema import RESERVED, Input, Task, Workflow
 from .template import Reference, references
 
@@ -147,7 +147,7 @@ class _Checking:
         waits = dict.fromkeys((*task.dependencies, *needs))
         waits = {name: None for name in waits if name in self._ids}
         if method is None or wanted is None:
-            method, wanted = method or Method(_never), wanted or Condition(None)
+            method, wanted = method or UNKNOWN, wanted or Condition(None)
         return Step(index, task, method, wanted, tuple(waits), frozenset(needs))
 
     def _condition(self, here: tuple[str | int, ...], task: Task) -> Condition | None:
@@ -275,10 +275,6 @@ class _Checking:
         told = words[:MOST_PROBLEMS] + ([f"... and {left} more"] if left > 0 else [])
         kind = kinds.pop() if len(kinds) == 1 else WorkflowError
         raise kind("\n".join(told), problems=words)
-
-
-async def _never(_: Any) -> Any:
-    raise AssertionError("a workflow with an unknown method never runs")
 
 
 def _task(raw: Any) -> Task | None:

@@ -11,8 +11,8 @@ import pytest
 
 from mcp_llm.runs.store import RunStore
 from mcp_llm.store.sqlite import Store
-from mcp_llm.types import events
 from mcp_llm.types.events import Approval, ErrorEvent, Finish, Start, TextEvent
+from mcp_llm.types.sinks import read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -61,7 +61,7 @@ def test_runs_are_listed_read_and_exported(run: Any, stored: Any) -> None:
     assert "finished" in listed.stdout
     assert [row["run_id"] for row in json.loads(as_json.stdout)] == [run_id]
     assert (read.stdout, part.stdout) == ("all tidy\n", "ti\n")
-    found = list(events.read_lines(exported.stdout.encode()))
+    found = list(read_lines(exported.stdout.encode()))
     assert [event.event for event in found] == ["start", "text", "finish"]
     assert [event.seq for event in found] == [0, 1, 2]
     assert {done.returncode for done in (listed, as_json, read, part, exported)} == {0}

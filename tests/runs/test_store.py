@@ -16,7 +16,6 @@ from mcp_llm.runs.store import RunStore
 from mcp_llm.store.sqlite import Store
 from mcp_llm.types.events import (
     Approval,
-    Callback,
     ErrorEvent,
     Finish,
     ModelStart,
@@ -26,6 +25,7 @@ from mcp_llm.types.events import (
     ToolEnd,
     ToolStart,
 )
+from mcp_llm.types.sinks import Callback
 
 if TYPE_CHECKING:
     from pathlib import Path

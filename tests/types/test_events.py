@@ -17,14 +17,11 @@ from mcp_llm.types.events import (
     AgentStart,
     Approval,
     Budget,
-    Callback,
     Compacted,
     ErrorEvent,
     Event,
     Fallback,
-    Fan,
     Finish,
-    JsonLines,
     ModelEnd,
     ModelStart,
     Resumed,
@@ -38,6 +35,7 @@ from mcp_llm.types.events import (
 )
 from mcp_llm.types.message import Media, Text, Thinking, ToolCall, assistant, user
 from mcp_llm.types.result import Cost, Tokens
+from mcp_llm.types.sinks import Callback, Fan, JsonLines, read_lines
 
 REPLY = ChatResponse(
     message=assistant(Thinking("hm", {"signature": "s"}), Text("\u2028é"), ToolCall("c", "t", '{"a": null}')),
@@ -124,8 +122,8 @@ def test_json_lines_are_split_at_newline_bytes_only() -> None:
     data = b"".join(written)
     assert data.count(b"\n") == len(EXAMPLES)
     assert data.decode().splitlines() == data.decode().split("\n")[:-1]
-    assert list(events.read_lines(data)) == EXAMPLES
-    assert list(events.read_lines(data[:-1])) == EXAMPLES[:-1]
+    assert list(read_lines(data)) == EXAMPLES
+    assert list(read_lines(data[:-1])) == EXAMPLES[:-1]
 
 
 def test_a_sink_that_raises_is_left_out_and_the_others_go_on() -> None:
