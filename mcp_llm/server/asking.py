@@ -49,13 +49,18 @@ class State(BaseModel):
 
 def way(context: Context[Any]) -> Literal["push", "return"] | None:
     """How this host can be asked with a form now; None: not at all."""
-    capabilities = context.session.client_capabilities
-    elicitation = capabilities.elicitation if capabilities is not None else None
-    if elicitation is None or (elicitation.form is None and elicitation.url is not None):
+    if not forms(context.session):
         return None
     if context.session.can_send_request:
         return "push"
     return "return" if context.protocol_version in MODERN_PROTOCOL_VERSIONS else None
+
+
+def forms(session: ServerSession) -> bool:
+    """Whether the client declares that it shows forms; one that says nothing of modes does."""
+    capabilities = session.client_capabilities
+    elicitation = capabilities.elicitation if capabilities is not None else None
+    return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
 
 
 def returned(context: Context[Any]) -> State | None:
@@ -160,6 +165,8 @@ class Asking:
 
 def words(question: dict[str, Any]) -> str:
     """What a person reads before a tool is called."""
+    if "args" not in question:
+        return str(question.get("message", "May it go on?"))
     args = json.dumps(question["args"], ensure_ascii=False, indent=1)
     said = f"\nIt says of itself: {question['description']}" if question.get("description") else ""
     server = f" of the server {question['server']!r}" if question.get("server") else ""

@@ -17,6 +17,7 @@ from .icons import ICONS
 from .life import Heart, Life, live
 from .pages import apps as pages
 from .resources import serve as resources
+from .tasks import Tasks
 from .tools import tools
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def build(
         instructions=INSTRUCTIONS,
         icons=list(ICONS),
         tools=list(tools(config.settings.packs)),
+        extensions=[Tasks()],
         lifespan=lifespan,
         middleware=[_spellings, pages.fitting],
         extensions=[pages.apps()],

@@ -95,9 +95,7 @@ async def compare_lasting(
             await journal.release()
 
     with run.beating():
-        given = await run_detachable(
-            run.life.tasks, work, deadline_s=run.patience(wait_s), detach=detach, settle=settle
-        )
+        given = await run_detachable(run.life.tasks, work, deadline_s=run.inline(wait_s), detach=detach, settle=settle)
     return given.value if isinstance(given, Finished) else given
 
 

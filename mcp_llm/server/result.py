@@ -35,13 +35,12 @@ def generated(result: Generated, shown: int = SHOWN) -> CallToolResult:
     blocks = [result.response] if result.response else []
     links: list[ResourceLink] = []
     if len(result.response) > shown:
-        uri = f"runs://{result.run_id}?offset={shown}"
         call = f'runs(action="read", run_id="{result.run_id}", offset={shown})'
         more = f"[the first {shown:,} of {len(result.response):,} characters; the rest: {call}]"
         data["response"] = f"{result.response[:shown]}\n\n{more}"
         data.pop("parsed", None)
         blocks = [data["response"]]
-        links.append(ResourceLink(type="resource_link", uri=uri, name=result.run_id, mime_type="text/plain"))
+        links.append(link(result.run_id, shown, len(result.response)))
     blocks += [
         f"wants {call.name}({json.dumps(call.arguments, ensure_ascii=False)}) [id {call.id}]"
         for call in result.tool_calls or ()
@@ -80,6 +79,12 @@ def _unfinished(run_id: str, status: str, partial: str, words: str) -> CallToolR
     return plain(text, {"status": status, "run_id": run_id, "partial": shown, "next": words[1:-1]})
 
 
-def plain(text: str, data: dict[str, Any]) -> CallToolResult:
-    """Anything else: a text a person can read and the same as data."""
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data)
+def plain(text: str, data: dict[str, Any], *links: ResourceLink) -> CallToolResult:
+    """Anything else: a text a person can read and the same as data; links to what did not fit."""
+    return CallToolResult(content=[TextContent(type="text", text=text), *links], structured_content=data)
+
+
+def link(run_id: str, offset: int = 0, size: int | None = None) -> ResourceLink:
+    """Where a run's words are read from a character on; `size` is about how many bytes the whole has."""
+    uri = f"runs://{run_id}?offset={offset}" if offset else f"runs://{run_id}"
+    return ResourceLink(type="resource_link", uri=uri, name=f"run {run_id}", mime_type="text/plain", size=size)

@@ -11,6 +11,7 @@ from mcp_llm.hosts.known import host
 from mcp_llm.llm.progress import Progress
 from mcp_llm.runs.store import new_id
 
+from . import tasks
 from .principal import LOCAL, current
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ class Run:
         if seconds is None:
             seconds = self.service.config.settings.soft_deadline or self.host.soft_deadline
         return max(0.0, seconds - (time.monotonic() - self.progress.started))
+
+    def inline(self, wait_s: float | None) -> float:
+        """`patience` for a call that can be handed out as a task: a host that takes tasks gets one soon."""
+        return self.patience(tasks.AFTER_S if wait_s is None and tasks.declared(self.context.session) else wait_s)
 
     @contextmanager
     def beating(self) -> Iterator[None]:

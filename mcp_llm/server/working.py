@@ -63,7 +63,7 @@ async def work_lasting(run: Run, task: Task, wait_s: float | None) -> AgentResul
         asking.leave = leave
 
     with run.beating():
-        given = await run_detachable(run.life.tasks, work, deadline_s=run.patience(wait_s), detach=detach, hurry=hurry)
+        given = await run_detachable(run.life.tasks, work, deadline_s=run.inline(wait_s), detach=detach, hurry=hurry)
     return given.value if isinstance(given, Finished) else given
 
 
@@ -85,7 +85,7 @@ async def collect(run: Run, run_id: str, wait_s: float | None) -> AgentResult | 
     try:
         with run.beating():
             run.progress.who = f"run {run_id[:8]}"
-            info = await wait.ended(runs, run_id, run.principal, run.patience(wait_s))
+            info = await wait.ended(runs, run_id, run.principal, run.inline(wait_s))
     except anyio.get_cancelled_exc_class():
         # Nobody was given the run's id: whoever gives up this call gives up the run.
         with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING):

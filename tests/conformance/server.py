@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-from conformance import asking, fixtures
+from conformance import asking, fixtures, tasks
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 
 from mcp_llm import config as configuration
@@ -52,6 +52,7 @@ def application() -> Application:
     server = build(config, opened)
     fixtures.add(server)
     asking.add(server)
+    tasks.add(server)
     return app.build(config, server, opened, event_store=Events(), retry_interval=RETRY_MS)
 
 

@@ -119,7 +119,10 @@ def test_the_resource_templates_are_listed_and_a_missing_one_is_a_protocol_error
         "artifacts://{sha256}",
     ]
     assert missing.returncode == REFUSED
-    assert json.loads(missing.stderr)["error"]["message"] == "there is no run 'none'"
+    assert (
+        json.loads(missing.stderr)["error"]["message"]
+        == "there is no run 'none'; the run id is at the end of every answer"
+    )
 
 
 def test_a_hundred_calls_eight_at_a_time_all_succeed(inspector: Inspector, report: list[str]) -> None:

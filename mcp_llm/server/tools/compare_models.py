@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
 from mcp_llm.runs.detach import Running
@@ -106,8 +106,10 @@ def shown(compared: Compared, most: int) -> CallToolResult:
         quote = compared.quote.model_dump(mode="json", exclude_none=True)
         text = "\n".join([compared.response, *(f"[note: {words}]" for words in compared.warnings)])
         return results.plain(text, {"response": compared.response, "quote": quote})
-    text = table.fitted(compared, most)
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured(compared, most))
+    data = structured(compared, most)
+    whole = sum(len(one.response) for one in compared.results)
+    links = [results.link(compared.run_id, size=whole)] if whole > most else []
+    return results.plain(table.fitted(compared, most), data, *links)
 
 
 def structured(compared: Compared, most: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mcp_llm.agent.task import Limits, Task
 from mcp_llm.runs.detach import Running
-from mcp_llm.server import asking, working
+from mcp_llm.server import asking, tasks, working
 from mcp_llm.server import result as results
 
 from .published import Arguments, publish
@@ -64,6 +64,8 @@ async def run_run_agent(given: RunAgentArguments, run: Run) -> CallToolResult | 
     if not asked:
         return results.running(done)
     rounds = state.rounds + 1 if state is not None else 1
+    if tasks.declared(run.context.session):  # the task asks
+        return results.waiting(done.run_id, done.partial, {one.id: one.question for one in asked})
     if asking.way(run.context) == "return" and rounds <= asking.ROUNDS:
         return asking.hand_back(asking.approvals(asked), asking.State(run=done.run_id, rounds=rounds))
     return results.waiting(done.run_id, done.partial, {one.id: one.question for one in asked})

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from mcp.types import ToolAnnotations
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from mcp_llm.errors import InvalidInput
 from mcp_llm.runs import wait
 from mcp_llm.runs.detach import Running, run_detachable
 from mcp_llm.runs.resume import GRACE, drive
 from mcp_llm.runs.texts import cut, said
+from mcp_llm.server import kept
 from mcp_llm.server import result as results
 from mcp_llm.server.rows import row
-from mcp_llm.types.result import Generated
 
 from .published import Arguments, publish
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from mcp.types import CallToolResult
 
-    from mcp_llm.runs.store import RunInfo
-    from mcp_llm.runs.texts import Page
     from mcp_llm.server.run import Run
 
 LISTED: Final = 20
@@ -86,15 +84,15 @@ async def _wait(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
     with run.beating():
         run.progress.who = f"run {run_id[:8]}"
         info = await wait.ended(app.journals, run_id, run.principal, run.patience(given.wait_s), grace_s=grace)
-    return await shown(run, info)
+    return await kept.shown(run.service, info, run.host.result_chars)
 
 
 async def _read(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
     runs, size = run.service.journals, run.host.result_chars
     if "." in run_id:
-        return page(run_id, "finished", await runs.read_text(run_id, run.principal, given.offset, size))
+        return kept.page(run_id, "finished", await runs.read_text(run_id, run.principal, given.offset, size))
     info = await runs.get(run_id, run.principal)
-    return page(run_id, info.status, cut(await said(run.service.journals, info), given.offset, size))
+    return kept.page(run_id, info.status, cut(await said(run.service.journals, info), given.offset, size))
 
 
 async def _cancel(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
@@ -103,7 +101,7 @@ async def _cancel(given: RunsArguments, run: Run, run_id: str) -> CallToolResult
     info = await wait.ended(runs, run_id, run.principal, run.patience(given.wait_s)) if before.live else before
     if before.status == "interrupted":
         info = await runs.get(run_id, run.principal)
-    return await shown(run, info)
+    return await kept.shown(run.service, info, run.host.result_chars)
 
 
 async def _resume(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
@@ -121,7 +119,7 @@ async def _resume(given: RunsArguments, run: Run, run_id: str) -> CallToolResult
             deadline_s=run.patience(given.wait_s),
             detach=detach,
         )
-    return await shown(run, await app.journals.get(run_id, run.principal))
+    return await kept.shown(app, await app.journals.get(run_id, run.principal), run.host.result_chars)
 
 
 async def _answer(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
@@ -130,44 +128,6 @@ async def _answer(given: RunsArguments, run: Run, run_id: str) -> CallToolResult
     question = await run.service.journals.answer(run_id, run.principal, given.answer, given.question)
     text = f'answered {question}; runs(action="wait", run_id="{run_id}") for what comes of it'
     return results.plain(text, {"run_id": run_id, "status": "running", "response": text})
-
-
-async def shown(run: Run, info: RunInfo) -> CallToolResult:
-    """A run as it stands: its result as the tool would have given it, or what there is and what can be done."""
-    if info.status == "finished":
-        try:
-            return results.generated(Generated.model_validate(info.result), run.host.result_chars)
-        except ValidationError:  # the result of another kind of tool
-            return page(
-                info.id, info.status, cut(await said(run.service.journals, info), 0, run.host.result_chars), info.result
-            )
-    if info.status in {"failed", "cancelled"}:
-        error = str(info.result.get("error") or info.status)
-        data = {"run_id": info.id, "status": info.status, "error": error}
-        text = f"run {info.id} {info.status}: {error}"
-        if partial := str(info.result.get("partial") or ""):
-            data["partial"] = partial[: run.host.result_chars // 2]
-            text += f"\n\nwhat had arrived:\n{data['partial']}"
-        return results.plain(text, data)
-    partial = await run.service.journals.partial(info.id)
-    if info.status == "waiting":
-        asked = [one for one in await run.service.journals.questions(info.id) if one.open]
-        return results.waiting(info.id, partial, {one.id: one.question for one in asked})
-    if info.status == "interrupted":
-        return results.interrupted(info.id, partial)
-    return results.running(Running(info.id, partial))
-
-
-def page(run_id: str, status: str, found: Page, more: dict[str, Any] | None = None) -> CallToolResult:
-    """A page of a text, and where the next one begins."""
-    small = {key: value for key, value in (more or {}).items() if key != "response" and len(str(value)) <= 4000}
-    data: dict[str, Any] = {"run_id": run_id, "status": status, "response": found.text, **small}
-    text = found.text
-    if found.more:
-        data["next_offset"] = found.end
-        left = found.total - found.end
-        text += f'\n\n[{left:,} more characters: runs(action="read", run_id="{run_id}", offset={found.end})]'
-    return results.plain(text, data)
 
 
 RUNS = publish(
