@@ -104,10 +104,9 @@ async def _short(loop: Loop, index: int, part: Part) -> Part:
 
 async def _summarised(loop: Loop, messages: Sequence[Message], context: int) -> list[Message]:
     """The beginning as a summary by the same model; history goes on with a reply of the model's."""
-    cut = next(
-        (index for index in range(max(1, len(messages) - RECENT), 0, -1) if messages[index].role == "assistant"), None
-    )
-    if cut is None or cut < 2:
+    recent = len(messages) - RECENT
+    cut = next((index for index in range(recent, 1, -1) if messages[index].role == "assistant"), None)
+    if cut is None:
         return list(messages)
     told = _transcript(messages[:cut], context * 2)
     request = ChatRequest(messages=(user(f"{ASK}\n\n<conversation>\n{told}\n</conversation>"),), max_tokens=SUMMARY)

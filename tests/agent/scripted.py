@@ -107,7 +107,7 @@ def orderly(events: Sequence[dict[str, Any]]) -> None:
     """Numbered without a gap, ended once, and no tool's result before its start."""
     assert [event["seq"] for event in events] == list(range(len(events)))
     assert [event["event"] for event in events if event["event"] in {"finish", "error"}] == [events[-1]["event"]]
-    assert events[0]["event"] == "start"
+    assert events[0]["event"] == "start" or len(events) == 1  # it was cancelled before it had begun
     begun: set[str] = set()
     for event in events:
         if event["event"] == "model_end":
@@ -117,7 +117,8 @@ def orderly(events: Sequence[dict[str, Any]]) -> None:
             begun.add(event["call_id"])
         elif event["event"] == "tool_end":
             begun.remove(event["call_id"])
-    assert not begun or events[-1]["event"] == "error"
+    # What ends a run in the middle of a call leaves the call without a result.
+    assert not begun or events[-1]["event"] == "error" or events[-1]["stop_reason"] == "budget"
 
 
 def write_agent(home: Path, name: str, front: str, body: str = "Do it.") -> None:

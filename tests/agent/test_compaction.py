@@ -112,3 +112,11 @@ def window(app: Any, model: Scripted) -> None:
     app.catalog.add(
         "scripted", {"name": "scripted", "base_url": "code://", "wires": {"chat": "code"}, "open": True, **facts}
     )
+
+
+async def test_a_task_that_is_too_long_by_itself_is_told_as_that(home: Path) -> None:
+    model = Scripted(ContextTooLong("too long", provider="scripted"))
+    async with opened(home, {"scripted": model}) as app:
+        with pytest.raises(ContextTooLong, match="too long"):
+            await do(app, "go")
+    assert len(model.requests) == 1

@@ -109,18 +109,18 @@ async def test_a_tool_that_fails_is_a_result_and_the_run_goes_on(home: Path) -> 
     assert result.response == "I see"
 
 
-async def test_of_two_hundred_calls_in_one_reply_thirty_two_are_made(home: Path) -> None:
+async def test_of_a_thousand_calls_in_one_reply_thirty_two_are_made(home: Path) -> None:
     made: list[int] = []
 
     async def work(number: int) -> None:
         made.append(number)
 
-    model = Scripted([call("work", {"number": number}, f"c{number}") for number in range(200)], "done")
+    model = Scripted([call("work", {"number": number}, f"c{number}") for number in range(1000)], "done")
     async with opened(home, {"scripted": model}) as app:
         await do(app, "go", toolsets=[Functions([work])])
     told = results(model.requests[1])
     assert sorted(made) == list(range(32))
-    assert len(told) == 200
+    assert len(told) == 1000
     assert {error for _, _, error in told[32:]} == {True}
 
 

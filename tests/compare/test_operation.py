@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from faults.server import FaultServer, Reply
 
 from mcp_llm.compare import table
 from mcp_llm.compare.asked import Comparison
@@ -108,6 +109,15 @@ async def test_one_that_fails_is_its_own_result(opening: Any) -> None:
     assert found.results[2].response == "x says hi"
     assert [(row.answers, row.failed) for row in found.models] == [(0, 1), (0, 1), (1, 0)]
     assert "--- oak:x · failed ---\nno such thing" in table.whole(found)
+
+
+async def test_one_that_hangs_is_given_up_at_its_deadline_and_its_socket_closed(opening: Any) -> None:
+    with FaultServer([Reply(hang="headers")]) as slow:
+        opening.asking.provider("slow", slow.url)
+        async with opening(ash=echo) as service:
+            found = await run(service, ["ash:x", "slow:m"], timeout_s=0.5)
+            slow.wait_closed()
+    assert [one.error.kind if one.error else one.response for one in found.results] == ["x says hi", "timeout"]
 
 
 async def test_when_all_fail_one_error_says_why_each_did(opening: Any) -> None:

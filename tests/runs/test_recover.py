@@ -106,3 +106,20 @@ def test_after_a_compaction_the_history_is_what_it_says() -> None:
 def test_an_ended_run_has_nothing_left_to_do() -> None:
     state = standing(numbered([*ASKED, Finish(result="x")]))
     assert (state.ended, state.ask_again) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("events", "ended", "ask_again"),
+    [
+        ([], False, False),
+        ([Start(prompt="go")], False, False),
+        ([Start(prompt="go"), Start(prompt="stop")], False, False),
+        ([*CALLED, Finish(result="x"), *ASKED], True, False),
+        ([ModelEnd(step=3, response=ChatResponse(message=CALLS, stop="stop"))], False, False),
+        ([ToolEnd(tool="read", call_id="nobody's", result="x")], False, False),
+        ([Resumed(after=9, attempt=7), *ASKED, *ASKED], False, True),
+    ],
+)
+def test_a_journal_that_nobody_wrote_so_is_read_all_the_same(events: list[Event], ended: bool, ask_again: bool) -> None:
+    state = standing(numbered(events))
+    assert (state.ended, state.ask_again) == (ended, ask_again)
