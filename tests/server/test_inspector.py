@@ -1,7 +1,7 @@
-"""The server as the protocol's own command-line Inspector sees it, over stdio and in both protocol eras.
+"""The server as the protocol's own command-line Inspector sees it, over stdio and HTTP and in both protocol eras.
 
 The Inspector and its Node are no part of our environment: `.ci/inspector` installs both and names their folder in
-`MCP_LLM_INSPECTOR`. Its command line has no method for completions; `test_tools.py` has those.
+`MCP_LLM_INSPECTOR`. Its command line has no method for completions and cannot cancel; `test_clients.py` has those.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ import pytest
 from mcp_llm.server.build import definitions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mcp_llm.config import Config
 
 TOOL_FAILED = 5
@@ -47,11 +50,15 @@ class Inspector:
 
     def __init__(self, folder: Path, home: Path, era: str) -> None:
         self._folder, self._home, self._era = folder, home, era
+        self.url: str | None = None
+        """Where a server already listens; None starts one over stdio."""
 
     def __call__(self, method: str, *more: str, quiet: bool = True) -> subprocess.CompletedProcess[str]:
         # The Inspector gives its server a bare environment, as hosts do: what matters has to be said with -e.
-        settings = ("-e", f"MCP_LLM_HOME={self._home}", "-e", "MCP_LLM_DISCOVER=0")
-        server = (sys.executable, "-m", "mcp_llm")
+        settings: tuple[str, ...] = ("-e", f"MCP_LLM_HOME={self._home}", "-e", "MCP_LLM_DISCOVER=0")
+        server: tuple[str, ...] = (sys.executable, "-m", "mcp_llm")
+        if self.url is not None:
+            settings, server = (), ("--server-url", self.url, "--transport", "http")
         asked = ("--protocol-era", self._era, "--method", method, "--format", "json", *(["-q"] if quiet else []), *more)
         return subprocess.run(
             [
@@ -78,6 +85,17 @@ class Inspector:
 @pytest.fixture
 def inspector(folder: Path, home: Path, era: str) -> Inspector:
     return Inspector(folder, home, era)
+
+
+@contextmanager
+def listening(home: Path) -> Iterator[str]:
+    """The server over HTTP, as a shell starts it; its URL."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "MCP_LLM_HOME": str(home), "MCP_LLM_DISCOVER": "0"}
+    command = [sys.executable, "-m", "mcp_llm", "serve", "--http", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=home) as server:
+        assert server.stderr is not None
+        yield next(line for line in server.stderr if "serving MCP on" in line).split()[-1]
+        server.terminate()
 
 
 def test_the_tool_list_is_portable_silent_on_stderr_and_what_we_count(inspector: Inspector, config: Config) -> None:
@@ -119,10 +137,29 @@ def test_the_resource_templates_are_listed_and_a_missing_one_is_a_protocol_error
         "artifacts://{sha256}",
     ]
     assert missing.returncode == REFUSED
-    assert (
-        json.loads(missing.stderr)["error"]["message"]
-        == "there is no run 'none'; the run id is at the end of every answer"
+    assert json.loads(missing.stderr)["error"]["message"] == (
+        "there is no run 'none'; the run id is at the end of every answer"
     )
+
+
+def test_the_prompts_are_listed_and_filled_in(inspector: Inspector) -> None:
+    listed = [prompt["name"] for prompt in inspector.result("prompts/list")["prompts"]]
+    given = ("--prompt-name", "summarize", "--prompt-args", "text=Ana left.")
+    (message,) = inspector.result("prompts/get", *given)["messages"]
+    assert "summarize" in listed
+    assert "Ana left." in message["content"]["text"]
+
+
+def test_over_http_it_is_the_same_server(inspector: Inspector, config: Config, home: Path) -> None:
+    with listening(home) as inspector.url:
+        listed = inspector.result("tools/list")["tools"]
+        given = ("--tool-name", "generate", "--tool-arg", "prompt=hello there", "--tool-arg", "model=demo")
+        answer = inspector.result("tools/call", *given)
+        kept = inspector.result("resources/read", "--uri", f"runs://{answer['structuredContent']['run_id']}")
+        prompt = inspector.result("prompts/get", "--prompt-name", "summarize", "--prompt-args", "text=Ana left.")
+    assert listed == definitions(config)
+    assert [content["text"] for content in kept["contents"]] == [answer["structuredContent"]["response"]]
+    assert "Ana left." in prompt["messages"][0]["content"]["text"]
 
 
 def test_a_hundred_calls_eight_at_a_time_all_succeed(inspector: Inspector, report: list[str]) -> None:
