@@ -116,12 +116,12 @@ async def generate(
             warnings += words
     except BaseException as exc:
         partial = (turns[-1].partial or "") if turns else ""
-        service.runs.failed(run_id, "generate", ask.principal, started, plan.asked, exc, partial)
+        service.runs.failed(run_id, "generate", ask.principal, started, plan.asked, exc, partial, job.parent_run)
         raise
     given = receipt.result(turns, response, plan.asked, run_id, thread, parsed, warnings)
     if thread is not None:
         await service.threads.append(thread, ask.principal, [*request.messages[len(history) :], response.message])
-    service.runs.finished("generate", ask.principal, started, given)
+    service.runs.finished("generate", ask.principal, started, given, job.parent_run)
     return given
 
 

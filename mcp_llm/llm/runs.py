@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from mcp_llm.types.result import Generated
 
 _INSERT = (
-    "INSERT INTO runs (id, kind, principal, status, created, updated, model, result, request) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "INSERT INTO runs (id, kind, principal, status, created, updated, model, result, request, parent) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (id) DO UPDATE SET status = excluded.status, updated = excluded.updated, result = excluded.result "
     "WHERE fence = 0"  # a run with a journal is ended by whoever holds its lease
 )
@@ -32,14 +32,16 @@ def _apply(connection: sqlite3.Connection, rows: list[Any]) -> None:
 
 @dataclass(slots=True)
 class Runs:
-    """Keeps runs; `kind` is the operation's name."""
+    """Keeps runs; `kind` is the operation's name, `parent` the run that it is a part of."""
 
     store: Store
 
-    def finished(self, kind: str, principal: str, started_ms: int, result: Generated) -> None:
+    def finished(
+        self, kind: str, principal: str, started_ms: int, result: Generated, parent: str | None = None
+    ) -> None:
         """Keep a whole result."""
         data = result.model_dump_json(exclude_none=True)
-        self.kept(result.run_id, kind, principal, started_ms, result.model, data)
+        self._post(result.run_id, kind, principal, "finished", started_ms, result.model, data, parent=parent)
 
     def kept(
         self,
@@ -67,13 +69,16 @@ class Runs:
         model: str | None,
         error: BaseException,
         partial: str = "",
+        parent: str | None = None,
     ) -> None:
         """Keep why it failed and what had arrived; anything but our own errors means it was cancelled."""
         status = "failed" if isinstance(error, Error) else "cancelled"
         data: dict[str, Any] = {"error": str(error)[:2000], "kind": getattr(error, "kind", status)}
         if partial:
             data["partial"] = partial
-        self._post(run_id, kind, principal, status, started_ms, model, json.dumps(data, ensure_ascii=False))
+        self._post(
+            run_id, kind, principal, status, started_ms, model, json.dumps(data, ensure_ascii=False), parent=parent
+        )
 
     def _post(
         self,
@@ -85,9 +90,10 @@ class Runs:
         model: str | None,
         data: str,
         request: str | None = None,
+        parent: str | None = None,
     ) -> None:
         now = time.time_ns() // 1_000_000
-        self.store.post(_apply, (run_id, kind, principal, status, started, now, model, data, request))
+        self.store.post(_apply, (run_id, kind, principal, status, started, now, model, data, request, parent))
 
     async def result(self, run_id: str, principal: str) -> dict[str, Any] | None:
         """A kept run as `{id, kind, status, created, updated, model, result}`, or None."""

@@ -228,11 +228,12 @@ class RunStore:
     async def family(self, run_id: str, principal: str) -> Members:
         """The run and every run below it, the oldest first, each with the number of its last event (-1: none).
 
-        Raises InvalidInput for an unknown run.
+        Single answers, of which a comparison has many, are left out: they are in its result. Raises
+        InvalidInput for an unknown run.
         """
         sql = (
             "WITH RECURSIVE below (id) AS "
-            "(SELECT ?1 UNION SELECT runs.id FROM runs JOIN below ON runs.parent = below.id) "
+            "(SELECT ?1 UNION SELECT runs.id FROM runs JOIN below ON runs.parent = below.id WHERE kind <> 'generate') "
             f"SELECT {_COLUMNS}, {_STALE}, (SELECT max(seq) FROM run_events WHERE run = id) FROM runs "
             "WHERE id IN (SELECT id FROM below) AND principal = ?2 ORDER BY id <> ?1, created, id"
         )

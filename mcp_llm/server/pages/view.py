@@ -30,16 +30,9 @@ LISTED: Final = 100
 
 
 async def listed(app: App, principal: str, *, status: str | None = None, kind: str | None = None) -> dict[str, Any]:
-    """The newest runs; those that a run began, and the single answers of a comparison, are shown with it alone."""
+    """The newest runs; those that are part of another are shown with it alone."""
     found = await app.journals.list(principal, status, 5 * LISTED)
-    inner = {
-        one.get("run_id")
-        for info in found
-        if isinstance(results := info.result.get("results"), list)
-        for one in results
-        if isinstance(one, dict)
-    }
-    rows = [row(info) for info in found if info.parent is None and info.id not in inner and kind in (None, info.kind)]
+    rows = [row(info) for info in found if info.parent is None and kind in (None, info.kind)]
     return {"runs": rows[:LISTED], "now": _now()}
 
 

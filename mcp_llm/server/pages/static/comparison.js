@@ -30,15 +30,13 @@ function standings(results) {
 function conclusion(data, models, results) {
   const done = results.filter((one) => !one.error).length;
   const words = data.verdict ? data.verdict.words : null;
-  const more = data.verdict && data.verdict.more_prompts;
   return h("section", { class: "stack", "aria-label": "Verdict" },
-    words && h("p", { class: "verdict" }, words[0].toUpperCase() + words.slice(1)),
+    words && h("p", { class: "verdict" }, words[0].toUpperCase() + words.slice(1).replace(/[.]?$/, ".")),
     h("p", { class: "facts" },
       h("span", null, plural(models.length, "model")),
       h("span", null, `${done} of ${plural(results.length, "answer")}`),
       data.verdict && h("span", null, `decided by ${data.verdict.basis === "judges" ? "judges" : "exact checks"} over ${plural(data.verdict.prompts, "prompt")}`),
       data.verdict && data.verdict.p !== undefined && data.verdict.p !== null && h("span", null, `p = ${Number(data.verdict.p.toPrecision(2))}`),
-      more && h("span", null, `about ${plural(more, "more prompt")} would settle it`),
       h("span", null, data.cost && data.cost.usd !== null && data.cost.usd !== undefined ? usd(data.cost.usd) + " in all" : "cost unknown"),
       way.home === "app" && data.latency_ms !== undefined && h("span", null, seconds(data.latency_ms / 1000)),
       way.home === "app" && data.run_id && h("span", { class: "mono" }, data.run_id)),
@@ -131,7 +129,7 @@ function byPrompt(results, prompts) {
   const samples = results.some((one) => one.sample);
   return numbers.map((number) => h("section", { class: "stack", "aria-label": numbers.length > 1 ? `Answers to prompt ${number + 1}` : "Answers" },
     h("h2", null, numbers.length > 1 ? `Prompt ${number + 1}` : "Answers"),
-    prompts[number] && (numbers.length > 1 || way.home === "app") && (prompts[number].length < 300 ? h("p", { class: "prose" }, prompts[number])
+    prompts[number] && (numbers.length > 1 || prompts[number].length > 140) && (prompts[number].length < 300 ? h("p", { class: "prose" }, prompts[number])
       : h("details", null, h("summary", null, first(prompts[number], 200)), h("div", { class: "prose" }, prompts[number]))),
     h("ul", { class: "answers", tabindex: 0, "aria-label": "Answers side by side" }, results.filter((one) => (one.prompt || 0) === number).map((one) => answer(one, samples)))));
 }
@@ -151,5 +149,5 @@ function answer(one, samples) {
     facts.length > 0 && h("div", { class: "facts small" }, facts.map((words) => h("span", null, words))),
     one.error && h("p", { class: "note bad small" }, one.error.message),
     check && check.passed === false && (check.failed || []).length > 0 && h("p", { class: "small bad" }, check.failed.join("; ")),
-    one.response ? h("div", { class: "words", tabindex: 0, role: "region", "aria-label": `The answer of ${one.model}` }, prose(one.response)) : !one.error && h("p", { class: "soft" }, "(no text)"));
+    one.response ? h("div", { class: "words", tabindex: 0, role: "group", "aria-label": `The answer of ${one.model}` }, prose(one.response)) : !one.error && h("p", { class: "soft" }, "(no text)"));
 }

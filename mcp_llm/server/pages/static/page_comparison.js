@@ -4,7 +4,9 @@ const place = at("view");
 let asked = [];
 
 function show(data) {
-  put(place, h("div", { class: "gaps" }, comparison(data, asked)));
+  const models = new Set((data.results || []).map((one) => one.model)).size;
+  const title = asked.length === 1 ? first(asked[0], 140) : `Comparison of ${plural(models, "model")}`;
+  put(place, h("h1", null, title), h("div", { class: "gaps" }, comparison(data, asked)));
 }
 
 async function whole(data) {

@@ -16,7 +16,8 @@ function said(place, words, kind = "good") {
 function provider(one) {
   const id = "key-" + one.id;
   const told = h("p", { class: "small told" });
-  const input = h("input", { id, type: "password", autocomplete: "off", spellcheck: "false", placeholder: one.mask ? "put another in its place" : "paste the key" });
+  const input = h("input", { id, type: "password", autocomplete: "off", spellcheck: "false", placeholder: one.mask ? "put another in its place" : "paste the key",
+    onkeydown: (event) => { if (event.key === "Escape") input.value = ""; } });
   const save = async (button, name, value, done) => {
     const found = await press(button, () => way.call("/api/keys", { provider: one.id, name, value }));
     if (!found) return;

@@ -6,7 +6,7 @@ function table(name, rows, key) {
   const most = Math.max(0, ...rows.map((row) => row.usd ?? 0));
   const cell = (words, more) => h("td", { class: "right" }, words, more);
   return h("section", { class: "stack", "aria-labelledby": "by-" + key }, h("h2", { id: "by-" + key }, name),
-    rows.length ? h("div", { class: "wide", tabindex: 0, role: "region", "aria-labelledby": "by-" + key }, h("table", null,
+    rows.length ? h("div", { class: "wide", tabindex: 0, role: "group", "aria-labelledby": "by-" + key }, h("table", null,
       h("thead", null, h("tr", null, [[key], ["share", ""], ["cost", "right"], ["calls", "right"], ["failed", "right"], ["tokens in", "right"], ["out", "right"], ["cached", "right"]]
         .map(([words, side]) => h("th", { scope: "col", class: side }, words)))),
       h("tbody", null, rows.map((row) => h("tr", null,

@@ -6,6 +6,7 @@ class Viewer {
     this.parts = { head: h("div", { class: "head" }), asks: h("div", { class: "stack" }), body: h("div", null) };
     put(place, this.parts.head, this.parts.asks, this.parts.body);
     place.classList.add("viewer");
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape" && this.only) this.choose(null); });
     this.place = place;
     this.stopped = false;
     this.only = null;
@@ -35,6 +36,12 @@ class Viewer {
         await pause(Math.min(5000, 300 * failures));
       }
     }
+  }
+
+  /** Show what one agent did, or what all of them did. */
+  choose(id) {
+    this.only = this.only === id ? null : id;
+    this.render();
   }
 
   stop() {
@@ -77,11 +84,12 @@ class Viewer {
         const reply = run.reply && run.reply.open ? run.reply : (run.reply = add({ kind: "reply", event, text: "", thinking: "", open: true }));
         if (event.event === "text") reply.text += event.text;
         else reply.thinking += event.summary;
+        reply.changed = true;
         break;
       }
       case "model_end": {
         const reply = run.reply && run.reply.open ? run.reply : add({ kind: "reply", event });
-        Object.assign(reply, { event, text: event.text || "", thinking: event.thinking || "", open: false });
+        Object.assign(reply, { event, text: event.text || "", thinking: event.thinking || "", open: false, changed: true });
         run.turns += 1;
         spend(run, event);
         break;
@@ -92,7 +100,7 @@ class Viewer {
       case "tool_end": {
         const item = run.tools.get(event.call_id) || add({ kind: "tool", event });
         if (event.latency_ms !== undefined) run.calls += 1;
-        Object.assign(item, { end: event, open: false });
+        Object.assign(item, { end: event, open: false, changed: true });
         break;
       }
       case "agent_end": {
@@ -104,7 +112,7 @@ class Viewer {
       case "finish":
       case "error":
         run.end = event.ts;
-        if (run.reply) run.reply.open = false;
+        if (run.reply) Object.assign(run.reply, { open: false, changed: true });
         run.reply = null;
         add({ event });
         break;
@@ -124,15 +132,27 @@ class Viewer {
       return;
     }
     const focused = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.focus : null;
-    const opened = new Set([...this.place.querySelectorAll("details[open][data-key]")].map((one) => one.dataset.key));
     const bottom = innerHeight + scrollY > document.documentElement.scrollHeight - 80;
-    const side = [this.tree(), this.meters()].filter(Boolean);
-    const main = [this.answer(), this.log(opened)].filter(Boolean);
-    put(this.parts.body, side.length
-      ? h("div", { class: "cols" }, h("div", { class: "side" }, side), h("div", { class: "gaps" }, main))
-      : h("div", { class: "gaps" }, main));
+    const { side, answer, log } = this.frame();
+    put(side, this.tree(), this.meters());
+    side.hidden = !side.childElementCount;
+    put(answer, this.answer());
+    this.log(log);
     if (focused) this.place.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     if (way.home === "local" && this.view.live && bottom && scrollY > 0) scrollTo(0, document.documentElement.scrollHeight);
+  }
+
+  /** The places that stay while what is in them changes. */
+  frame() {
+    if (!this.framed || !this.framed.cols.isConnected) {
+      const side = h("div", { class: "side" }), answer = h("div", { class: "stack" });
+      const log = { title: h("h2"), none: h("p", { class: "soft" }, "Nothing yet."), list: h("ol", { class: "log" }) };
+      log.section = h("section", { class: "stack", "aria-label": "What happens" }, log.title, log.none, log.list);
+      const cols = h("div", { class: "cols" }, side, h("div", { class: "gaps" }, answer, log.section));
+      put(this.parts.body, cols);
+      this.framed = { cols, side, answer, log };
+    }
+    return this.framed;
   }
 
   head(run) {
@@ -213,13 +233,13 @@ class Viewer {
     const node = (id) => {
       const run = this.runs.get(id), children = below(id);
       const button = h("button", { type: "button", "data-focus": "run-" + id, "aria-pressed": String(this.only === id),
-        onclick: () => { this.only = this.only === id ? null : id; this.render(); } },
+        onclick: () => this.choose(id) },
         h("span", { class: "row apart", css: { "flex-wrap": "nowrap" } }, h("span", { class: "name" }, run.name || run.row.agent || "agent"), state(run.row.status)),
         h("span", { class: "soft small" }, [run.model || run.row.model, plural(run.turns, "turn"), run.priced || run.unpriced ? sum(run.usd, run.unpriced) : null].filter(Boolean).join(" · ")));
       return h("li", null, button, children.length > 0 && h("ul", null, children.map(node)));
     };
     return h("section", { class: "stack tree", "aria-label": "Agents" }, h("h2", null, "Agents"), h("ul", null, node(this.id)),
-      this.only && h("button", { type: "button", class: "plain", onclick: () => { this.only = null; this.render(); } }, "Show what all of them did"));
+      this.only && h("button", { type: "button", class: "plain", onclick: () => this.choose(null) }, "Show what all of them did"));
   }
 
   meters() {
@@ -273,21 +293,38 @@ class Viewer {
       receipt.length > 1 && h("p", { class: "facts small receipt" }, receipt.map((one) => h("span", null, one))));
   }
 
-  log(opened) {
-    const items = this.items.filter((item) => !this.only || item.run === this.only).filter((item) => !quiet(item, this));
-    if (!items.length) {
-      return this.view.live ? h("section", { class: "stack", "aria-label": "What happens" }, h("h2", null, "What happens"), h("p", { class: "soft" }, "Nothing yet.")) : null;
-    }
-    const begun = this.items[0].ts, many = this.order.length > 1;
-    return h("section", { class: "stack", "aria-label": "What happened" },
-      h("h2", null, this.only ? `What ${this.runs.get(this.only).name || "it"} did` : this.view.live ? "What happens" : "How it went"),
-      h("ol", { class: "log" }, items.map((item, index) => {
-        const who = many && (this.runs.get(item.run).name || "agent");
-        const shown = step(item, index, opened, this);
-        return h("li", null, h("time", { title: new Date(item.ts).toLocaleString() }, "+" + seconds((item.ts - begun) / 1000)),
-          h("div", { class: "what" }, h("div", { class: "title" }, shown.title, who && h("span", { class: "tag" }, who)), shown.body));
-      })));
+  log({ section, title, none, list }) {
+    const items = this.items.filter((item) => (!this.only || item.run === this.only) && !quiet(item, this));
+    section.hidden = !items.length && !this.view.live;
+    none.hidden = items.length > 0;
+    title.textContent = this.only ? `What ${this.runs.get(this.only).name || "it"} did` : this.view.live ? "What happens" : "How it went";
+    const many = this.order.length > 1;
+    if (many !== this.many) for (const item of this.items) item.changed = true;
+    this.many = many;
+    sync(list, items.map((item) => this.node(item)));
   }
+
+  /** The item's element: made once, and again only when the item has changed, so that reading and focus are left alone. */
+  node(item) {
+    if (item.node && !item.changed) return item.node;
+    const opened = new Set([...(item.node ? item.node.querySelectorAll("details[open]") : [])].map((one) => one.dataset.key));
+    const shown = step(item, opened, this);
+    const who = this.many && h("span", { class: "tag" }, this.runs.get(item.run).name || "agent");
+    item.changed = false;
+    item.node = h("li", null,
+      h("time", { title: new Date(item.ts).toLocaleString() }, "+" + seconds((item.ts - this.items[0].ts) / 1000)),
+      h("div", { class: "what" }, h("div", { class: "title" }, shown.title, who), shown.body));
+    return item.node;
+  }
+}
+
+/** Make the children of `parent` these, moving none that stands where it should. */
+function sync(parent, nodes) {
+  const wanted = new Set(nodes);
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  nodes.forEach((node, index) => {
+    if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] || null);
+  });
 }
 
 function fresh() {
@@ -311,10 +348,10 @@ function quiet(item, viewer) {
 }
 
 /** One line of the log: `{title, body}`. */
-function step(item, index, opened, viewer) {
+function step(item, opened, viewer) {
   const { event } = item;
   const bold = (words) => h("b", null, words), soft = (words, kind = "soft") => words && h("span", { class: `${kind} small` }, words);
-  const more = (key, words, body) => h("details", { "data-key": `${index}-${key}`, open: opened.has(`${index}-${key}`) }, h("summary", { "data-focus": `${index}-${key}` }, words), body);
+  const more = (key, words, body) => h("details", { "data-key": key, open: opened.has(key) }, h("summary", null, words), body);
   switch (item.kind) {
     case "start":
       return { title: [bold("begins"), soft(named(event))], body: h("p", { class: "soft" }, event.prompt) };
