@@ -104,6 +104,11 @@ class Config:
                 return name, SecretStr(value), "keychain"
         return None
 
+    def key_names(self) -> list[str]:
+        """The variables of this process's own environment that hold a key: what a host passed on, or did not."""
+        found = (name for name, value in self._environment.items() if _KEY_NAME.fullmatch(name) and value.strip())
+        return sorted(name for name in found if not placeholder(self._environment[name].strip()))
+
     def secrets(self) -> list[str]:
         """Every value that looks like a key, for the redactor."""
         layers = (self._environment, self._project_env, self._user_env)

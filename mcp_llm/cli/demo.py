@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from mcp_llm.errors import ToolFailed
-from mcp_llm.hosts import entry
-from mcp_llm.hosts.known import installable
-from mcp_llm.hosts.places import file
 
-from . import running, terminal
+from . import hosts, running, terminal
 from .vocabulary import spoken
-
-if TYPE_CHECKING:
-    from mcp_llm.config import Config
 
 PROMPT: Final = "In one sentence: what is the Model Context Protocol?"
 STEPS: Final = ("starting the server", "listing the tools", "list_models", "generate")
@@ -57,7 +50,7 @@ def command(prompt: str, as_json: bool) -> int:
         failed = spoken(str(exc))
         if not as_json:
             terminal.line(terminal.fold(_failure(len(steps), failed), terminal.width(sys.stdout)))
-    found = snippets(config)
+    found = hosts.snippets(config)
     if as_json:
         terminal.dump({"steps": steps, **({"error": failed} if failed else {}), "hosts": found})
         return 1 if failed else 0
@@ -71,14 +64,6 @@ def command(prompt: str, as_json: bool) -> int:
         "\nKeys go into .env in the config folder (`mcp-llm config path` is beside it), not into these files."
     )
     return 1 if failed else 0
-
-
-def snippets(config: Config) -> list[dict[str, str]]:
-    """What to paste into each host, and where: `{host, id, where, paste}`."""
-    home = config.variable("MCP_LLM_HOME")
-    known = installable()
-    where = {name: str(file(host.config, Path.home(), config.variable)) for name, host in known.items() if host.config}
-    return entry.snippets(known, where, {"MCP_LLM_HOME": home} if home else {})
 
 
 def _failure(done: int, words: str) -> str:

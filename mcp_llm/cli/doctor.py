@@ -14,6 +14,7 @@ from .vocabulary import spoken
 
 if TYPE_CHECKING:
     from mcp_llm.app import App
+    from mcp_llm.config import Config
     from mcp_llm.llm.service import Service
 
     from .findings import Finding
@@ -25,7 +26,9 @@ COLOURS: Final = {"ok": "green", "note": "yellow", "problem": "red"}
 
 @click.command()
 @click.option("--check", is_flag=True, help="Also make one free call to each configured provider.")
-@click.option("--host", is_flag=True, help="Also say what a host can expect of the server.")
+@click.option(
+    "--host", is_flag=True, help="Also start the server as hosts do, judge their entries, print what to paste."
+)
 @click.option("--all", "everything", is_flag=True, help="Also every provider that has no key.")
 @click.option("--json", "as_json", is_flag=True)
 def command(check: bool, host: bool, everything: bool, as_json: bool) -> int:
@@ -33,9 +36,10 @@ def command(check: bool, host: bool, everything: bool, as_json: bool) -> int:
 
     Exit code 0 when a real model can be asked (with --check: when one answers), 1 when only the demo can.
     """
-    from . import findings
+    from . import findings, hosts
     from .mistakes import mistakes
 
+    config: Config | None = None
     found: list[Finding] = []
     able: list[str] = []
     try:
@@ -58,18 +62,21 @@ def command(check: bool, host: bool, everything: bool, as_json: bool) -> int:
             found.extend(findings.files(service))
             found.append(findings.tools(config))
             if host:
-                found.extend(await _host(app))
+                found.extend(await hosts.findings(app))
 
         try:
             # What came up is told as a finding, not twice.
             running.run(work, config, quiet=True)
         except running.Interrupted as exc:
             return exc.code
+    pastes = hosts.snippets(config) if host and config is not None else []
     if as_json:
         data: dict[str, Any] = {"ok": bool(able), "can_be_asked": able, "versions": findings.versions()}
-        terminal.dump({**data, "findings": [one.data() for one in found]})
+        told = {"hosts": pastes} if host else {}
+        terminal.dump({**data, "findings": [one.data() for one in found], **told})
     else:
         _tell(found, able)
+        hosts.tell(pastes)
     return 0 if able else 1
 
 
@@ -83,35 +90,6 @@ async def _able(service: Service, found: list[Finding], *, check: bool) -> list[
     states = await health.check(service, ids)
     found.extend(findings.checked(service, states))
     return [one.provider_id for one in states if one.available is not False]
-
-
-async def _host(app: App) -> list[Finding]:
-    """The eras the server speaks, and the hosts that have called with what they bear."""
-    from datetime import UTC, datetime
-
-    from mcp_llm.hosts import known
-    from mcp_llm.server import clients
-    from mcp_llm.server.trial import eras
-
-    from .findings import Finding
-
-    found = [Finding("host", "ok", f"{era}: {', '.join(versions)}") for era, versions in eras().items()]
-    for client in await clients.seen(app.store):
-        bears = known.host(client.name)
-        when = datetime.fromtimestamp(client.seen / 1000, UTC).isoformat(timespec="minutes")
-        found.append(
-            Finding(
-                "host",
-                "ok",
-                f"{client.name} {client.version} spoke {client.protocol}, last on {when}: a call becomes a run to be "
-                f"collected after {bears.soft_deadline:g} s, replies have pages of {bears.result_chars:,} characters",
-            )
-        )
-    if len(found) == len(eras()):
-        found.append(
-            Finding("host", "note", "no host has called this installation yet", "paste what `mcp-llm demo` prints")
-        )
-    return found
 
 
 def _tell(found: list[Finding], able: list[str]) -> None:

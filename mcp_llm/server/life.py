@@ -97,7 +97,7 @@ class Life:
         name = params.client_info.name if params is not None else ""
         if name and name not in self._greeted:
             self._greeted.add(name)
-            clients.remember(self.service.store, context)
+            clients.remember(self.service, context)
 
 
 @asynccontextmanager

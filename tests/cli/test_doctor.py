@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import pytest
+
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Gateway = Callable[[str], None]
 
@@ -89,16 +91,27 @@ def test_a_broken_config_file_is_a_finding(run: Run, home: Path) -> None:
     assert (done.returncode, "is not valid TOML" in done.stdout) == (1, True)
 
 
-def test_doctor_tells_which_hosts_have_called_and_what_they_bear(home: Path) -> None:
+def call_as_host(home: Path, **more: str) -> dict[str, str]:
+    """One call of a host that declares two things and asks for progress; the environment it gave."""
     environment = {"PATH": os.environ["PATH"], "MCP_LLM_HOME": str(home), "MCP_LLM_DISCOVER": "0"}
-    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "claude-ai", "version": "9"}}
+    declared: dict[str, Any] = {"elicitation": {}, "roots": {}, "extensions": {"io.modelcontextprotocol/ui": {}}}
+    hello = {
+        "protocolVersion": "2025-06-18",
+        "capabilities": declared,
+        "clientInfo": {"name": "claude-ai", "version": "9"},
+    }
+    call = {"name": "list_models", "arguments": {}, "_meta": {"progressToken": 7}}
     lines: list[dict[str, Any]] = [
         {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello},
         {"jsonrpc": "2.0", "method": "notifications/initialized"},
-        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_models", "arguments": {}}},
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call},
     ]
     server = subprocess.Popen(
-        [sys.executable, "-m", "mcp_llm"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=home
+        [sys.executable, "-m", "mcp_llm"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**environment, **more},
+        cwd=home,
     )
     assert server.stdin is not None
     assert server.stdout is not None
@@ -108,16 +121,60 @@ def test_doctor_tells_which_hosts_have_called_and_what_they_bear(home: Path) -> 
         if "id" in line:
             server.stdout.readline()
     server.communicate(timeout=20)
-    told = subprocess.run(
-        [sys.executable, "-m", "mcp_llm", "doctor", "--host"],
-        env=environment,
-        cwd=home,
-        capture_output=True,
-        text=True,
-        check=False,
+    return environment
+
+
+def test_doctor_tells_which_hosts_have_called_and_what_they_showed(home: Path, run: Run) -> None:
+    call_as_host(home, GROQ_API_KEY=KEY)
+    told = findings(run("doctor", "--host", "--json", OPENAI_API_KEY=KEY, GROQ_API_KEY=KEY))["host"]
+    caller = next(one for one in told if one["text"].startswith("claude-ai 9 spoke 2025-06-18, last on "))
+    words = caller["text"].partition("; ")[2]
+    assert (caller["level"], KEY in str(told)) == ("note", False)
+    assert words == (
+        "declares elicitation, io.modelcontextprotocol/ui, roots; asks for progress; let us see GROQ_API_KEY; a call "
+        "becomes a run to be collected after 50 s, replies have pages of 60,000 characters; not OPENAI_API_KEY, which "
+        "this shell has"
     )
-    assert "claude-ai 9 spoke 2025-06-18" in told.stdout
-    assert "a run to be collected after 50 s" in told.stdout
+    passed = [one["text"].split()[0] for one in told if "hosts may not pass it on" in one["text"]]
+    assert passed == ["GROQ_API_KEY", "OPENAI_API_KEY"]
+
+
+def test_doctor_starts_the_server_as_hosts_do_and_prints_what_to_paste(home: Path, run: Run) -> None:
+    done = run("doctor", "--host", "--json")
+    told = [one for one in findings(done)["host"] if "era, " in one["text"]]
+    assert [(one["level"], one["text"].split(",")[0]) for one in told] == [
+        ("ok", "stateless era"),
+        ("ok", "handshake era"),
+    ]
+    assert all(one["text"].endswith("nothing but protocol on stdout") for one in told)
+    assert [one["id"] for one in json.loads(done.stdout)["hosts"]] == [
+        *("claude-code", "claude-desktop", "vscode", "cursor", "codex", "gemini", "zed", "windsurf"),
+    ]
+
+
+def test_doctor_judges_what_the_entries_of_hosts_start(
+    home: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = tmp_path / "ana"
+    for name in (".cursor", ".codex", ".gemini", ".codeium/windsurf"):
+        (person / name).mkdir(parents=True)
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(person))
+    for variable in ("CODEX_HOME", "XDG_CONFIG_HOME", "APPDATA", "CLAUDE_CONFIG_DIR", "VSCODE_PORTABLE"):
+        monkeypatch.delenv(variable, raising=False)
+    run("install", "codex")
+    entry = {"mcpServers": {"mcp-llm": {"command": "/old/venv/bin/mcp-llm", "args": ["serve"]}}}
+    (person / ".cursor" / "mcp.json").write_text(json.dumps(entry))
+    (person / ".codeium" / "windsurf" / "mcp_config.json").write_text("{")
+    told = {one["text"].partition(":")[0]: one for one in findings(run("doctor", "--host", "--json"))["host"]}
+    assert (told["Cursor"]["level"], told["Cursor"]["text"], told["Cursor"]["fix"]) == (
+        "problem",
+        "Cursor: its entry starts /old/venv/bin/mcp-llm, which is not there",
+        "mcp-llm install cursor",
+    )
+    assert told["Codex"]["level"] == "ok"
+    assert told["Gemini CLI is here and does not have us"]["fix"] == "mcp-llm install gemini"
+    assert told["Windsurf"]["level"] == "problem"
 
 
 def test_settings_that_mean_nothing_are_problems(run: Run, home: Path) -> None:
