@@ -12,6 +12,7 @@ from mcp_llm.types.events import (
     Budget,
     Compacted,
     Fallback,
+    JobEvent,
     ModelStart,
     Resumed,
     TextEvent,
@@ -63,6 +64,9 @@ def line(event: Event) -> str | None:
         return f"{event.agent} {event.status}: {_short(event.result)}"
     if isinstance(event, Fallback):
         return f"{event.provider}:{event.model} failed ({event.error}), asking {event.backup_provider}"
+    if isinstance(event, JobEvent):
+        how_far = f" {event.done}/{event.total}" if event.done is not None and event.total else ""
+        return f"{event.provider}:{event.model} {event.state}{how_far}"
     if isinstance(event, Compacted):
         return f"history made shorter: {event.reason}"
     if isinstance(event, Budget):

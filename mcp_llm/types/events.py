@@ -238,6 +238,23 @@ class TaskEnd(Head):
     metadata: Json = None
 
 
+class JobEvent(Head):
+    """Work that a provider does in its own time (a video, a batch): about to be submitted, and how it stands since.
+
+    A `submitting` without a `submitted` after it may have been submitted. `data` is what asking for it needs.
+    """
+
+    event: Literal["job"] = "job"
+    state: Literal["submitting", "submitted", "running", "ended", "failed", "cancelled", "expired"]
+    provider: str
+    model: str
+    job_id: str | None = None
+    done: int | None = None
+    total: int | None = None
+    message: str | None = None
+    data: Json = None
+
+
 class Finish(Head):
     """The run's result: text, or the whole result as JSON. `stop_reason` is `budget` where a limit ended it."""
 
@@ -282,6 +299,7 @@ Event: TypeAlias = (
     | AgentEnd
     | TaskStart
     | TaskEnd
+    | JobEvent
     | Finish
     | ErrorEvent
 )

@@ -22,6 +22,7 @@ from mcp_llm.types.events import (
     Event,
     Fallback,
     Finish,
+    JobEvent,
     ModelEnd,
     ModelStart,
     Resumed,
@@ -62,6 +63,7 @@ EXAMPLES: list[Event] = [
     TaskEnd(
         task="a", item="notes/x.md", status="completed", result={"response": "x"}, attempts=2, usage=Tokens(input=1)
     ),
+    JobEvent(state="running", provider="p", model="m", job_id="batch_1", done=1, total=2, data={"endpoint": "x"}),
     Finish(result={"response": "x"}, usage=Tokens(output=2), stop_reason="budget"),
     ErrorEvent(error="no", kind="auth", trace=None),
 ]
