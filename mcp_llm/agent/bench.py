@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_llm.runs.approval import Approvals
 from mcp_llm.runs.history import History
+from mcp_llm.toolsets import pins
 from mcp_llm.toolsets.compose import Group
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.wires import schema as schemas
@@ -98,7 +99,8 @@ async def bench(
             context=prepared.context,
             tell=tell,
         )
-        loop.warnings += [*plan.warnings, *group.errors.values(), *([left_out] if left_out else [])]
+        off = [pins.told(name, sorted(names)) for name, names in group.changed.items()]
+        loop.warnings += [*plan.warnings, *group.errors.values(), *off, *([left_out] if left_out else [])]
         if meter.unpriced is not None:
             loop.warnings.append(
                 f"the price of {plan.targets[0].name} is not known: instead of dollars the run is held to "
@@ -137,14 +139,13 @@ async def _opened(service: Service, names: Sequence[str]) -> AsyncIterator[Group
         yield Group({})
         return
     from mcp_llm.toolsets.connect import open_servers  # an MCP client is loaded where there is a server
-    from mcp_llm.toolsets.pins import StoredPins
 
     settings = service.config.settings
     async with open_servers(
         names,
         settings.servers,
         service.config.variable,
-        pinned=StoredPins(service.runs.store),
+        pinned=pins.StoredPins(service.runs.store),
         ca_file=settings.ca_file,
     ) as group:
         yield group

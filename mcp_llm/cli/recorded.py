@@ -106,7 +106,7 @@ def replay(run: str, as_json: bool) -> int:
 
 
 def _replayed(found: Replayed, indent: str = "") -> Iterable[str]:
-    verdict = terminal.mark("identical", "green") if not found.differences else terminal.mark("differs", "red")
+    verdict = "differs" if found.differences else "identical"
     made = f"{found.replayed} of {found.steps} model calls, {found.calls} tool calls"
     yield f"{indent}{verdict}  run {found.run_id}: {made}; it ended with {_short(found.ended, 100)}"
     yield from (f"{indent}  {words}" for one in found.differences for words in _parted(one))

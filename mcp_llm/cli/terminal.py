@@ -63,9 +63,12 @@ def write(text: str, *, raw: bool = False) -> None:
         raise Gone from None
 
 
-def line(text: str = "") -> None:
-    """A whole line of the answer."""
-    write(f"{text}\n")
+def line(text: str = "", *, colour: str | None = None) -> None:
+    """A whole line of the answer; in colour, where a terminal shows it."""
+    if colour is not None and is_terminal():
+        write(f"{mark(tame(text), colour)}\n", raw=True)
+    else:
+        write(f"{text}\n")
 
 
 def dump(value: Any, *, indent: int | None = 2) -> None:

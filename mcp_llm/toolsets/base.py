@@ -56,6 +56,16 @@ class Tool:
             return "ask" if self.destructive else "allow"
         return "allow" if self.read_only or self.destructive is False else "ask"
 
+    @property
+    def said(self) -> str:
+        """What it says of itself, as text for a person to compare: all that `fingerprint` covers."""
+        hints = {"read_only": self.read_only, "destructive": self.destructive}
+        hints |= {"idempotent": self.idempotent, "open_world": self.open_world}
+        lines = [f"title: {self.title}"] if self.title is not None else []
+        lines += [f"{name}: {'yes' if value else 'no'}" for name, value in hints.items() if value is not None]
+        schema = json.dumps(self.spec.parameters, indent=1, sort_keys=True, ensure_ascii=False)
+        return "\n".join([*lines, "description:", self.spec.description, "parameters:", schema])
+
     def named(self, name: str) -> Tool:
         """The same tool under another name."""
         return replace(self, spec=self.spec.model_copy(update={"name": name}))

@@ -1,7 +1,7 @@
 """Which tools the user has agreed to: a fingerprint per tool, so that one that changes later is off until looked at.
 
 A server may show harmless tools first and others once it is trusted. The first sight is taken as agreed; it is the
-change that is stopped.
+change that is stopped. What each fingerprint stood for is kept, so that a person can be shown what changed.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from . import text
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from mcp_llm.settings import Server
     from mcp_llm.store.sqlite import Store
@@ -27,16 +31,41 @@ _TABLE: Final = """CREATE TABLE IF NOT EXISTS tool_pins (
     pinned INTEGER NOT NULL,
     PRIMARY KEY (server, target, tool)
 ) WITHOUT ROWID"""
+_SAID: Final = """CREATE TABLE IF NOT EXISTS tool_definitions (
+    fingerprint TEXT PRIMARY KEY,
+    said TEXT NOT NULL
+) WITHOUT ROWID"""
+_PINS: Final = """SELECT tool, tool_pins.fingerprint, agreed.said, offered, other.said, pinned FROM tool_pins
+    LEFT JOIN tool_definitions AS agreed ON agreed.fingerprint = tool_pins.fingerprint
+    LEFT JOIN tool_definitions AS other ON other.fingerprint = offered
+    WHERE server = ? AND target = ? ORDER BY tool"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A tool that was agreed to, at `pinned` (epoch ms). `offered` is the fingerprint of what is offered instead.
+
+    `agreed_said` and `offered_said` are what they said of themselves, as `Tool.said` gives it; None: it was not kept.
+    """
+
+    tool: str
+    agreed: str
+    agreed_said: str | None
+    offered: str | None
+    offered_said: str | None
+    pinned: int
 
 
 class Pins(Protocol):
     """Where agreed fingerprints are kept."""
 
-    async def changed(self, server: str, target: str, tools: Mapping[str, str]) -> set[str]:
-        """Which of these tools (name -> fingerprint) are not what was agreed to; new ones are agreed to now."""
+    async def changed(
+        self, server: str, target: str, tools: Mapping[str, str], said: Callable[[str], str] | None = None
+    ) -> set[str]:
+        """Which of these tools (name -> fingerprint) are not what was agreed to; new ones are agreed to now.
 
-    async def approve(self, server: str, tools: set[str] | None = None) -> int:
-        """Agree to the tools as they were last offered (None: all of the server's); how many that were."""
+        `said` gives what the tool of a name says of itself; it is asked only for what is not kept yet.
+        """
 
 
 def target(server: Server) -> str:
@@ -48,13 +77,11 @@ def target(server: Server) -> str:
 class NoPins:
     """Agrees to everything: for tests and one-off use."""
 
-    async def changed(self, server: str, target: str, tools: Mapping[str, str]) -> set[str]:
+    async def changed(
+        self, server: str, target: str, tools: Mapping[str, str], said: Callable[[str], str] | None = None
+    ) -> set[str]:
         """None."""
         return set()
-
-    async def approve(self, server: str, tools: set[str] | None = None) -> int:
-        """Nothing to do."""
-        return 0
 
 
 class StoredPins:
@@ -63,17 +90,55 @@ class StoredPins:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def changed(self, server: str, target: str, tools: Mapping[str, str]) -> set[str]:
+    async def changed(
+        self, server: str, target: str, tools: Mapping[str, str], said: Callable[[str], str] | None = None
+    ) -> set[str]:
         """Pins new tools; the others are compared. What is offered instead is kept for `approve`."""
-        return await self._store.write(lambda connection: _compare(connection, server, target, tools))
 
-    async def approve(self, server: str, tools: set[str] | None = None) -> int:
-        """Make what was last offered the agreed one."""
-        return await self._store.write(lambda connection: _approve(connection, server, tools))
+        def work(connection: sqlite3.Connection) -> set[str]:
+            found = _compare(connection, server, target, tools)
+            if said is not None:
+                _keep(connection, tools, said)
+            return found
+
+        return await self._store.write(work)
+
+    async def of(self, server: str, target: str) -> list[Pin]:
+        """What was agreed to of a server, by name."""
+
+        def work(connection: sqlite3.Connection) -> list[Pin]:
+            _made(connection)
+            return [Pin(*row) for row in connection.execute(_PINS, (server, target))]
+
+        return await self._store.write(work)
+
+    async def approve(self, server: str, target: str, offered: Mapping[str, str]) -> list[str]:
+        """Agree to these tools (name -> fingerprint) as they were shown; those that were not changed once more."""
+        return await self._store.write(lambda connection: _approve(connection, server, target, offered))
+
+
+def told(server: str, tools: Sequence[str]) -> str:
+    """The sentence for a user whose tools are off, with the command that turns them on."""
+    names = ", ".join(text.line(tool, 60) for tool in tools)
+    return (
+        f"Changed since they were agreed to, and off: {names}. `mcp-llm servers check {quote(server)}` shows what "
+        f"changed, `mcp-llm servers approve {quote(server)}` agrees to it."
+    )
+
+
+def _made(connection: sqlite3.Connection) -> None:
+    connection.execute(_TABLE)
+    connection.execute(_SAID)
+
+
+def _keep(connection: sqlite3.Connection, tools: Mapping[str, str], said: Callable[[str], str]) -> None:
+    for name, mark in tools.items():
+        if connection.execute("SELECT 1 FROM tool_definitions WHERE fingerprint = ?", (mark,)).fetchone() is None:
+            connection.execute("INSERT INTO tool_definitions VALUES (?, ?)", (mark, said(name)))
 
 
 def _compare(connection: sqlite3.Connection, server: str, target: str, tools: Mapping[str, str]) -> set[str]:
-    connection.execute(_TABLE)
+    _made(connection)
     rows = connection.execute(
         "SELECT tool, fingerprint, offered FROM tool_pins WHERE server = ? AND target = ?", (server, target)
     )
@@ -98,16 +163,15 @@ def _compare(connection: sqlite3.Connection, server: str, target: str, tools: Ma
     return changed
 
 
-def _approve(connection: sqlite3.Connection, server: str, tools: set[str] | None) -> int:
-    connection.execute(_TABLE)
-    waiting = connection.execute(
-        "SELECT target, tool FROM tool_pins WHERE server = ? AND offered IS NOT NULL", (server,)
-    ).fetchall()
-    chosen = [(target, tool) for target, tool in waiting if tools is None or tool in tools]
-    for target, tool in chosen:
-        connection.execute(
+def _approve(connection: sqlite3.Connection, server: str, target: str, offered: Mapping[str, str]) -> list[str]:
+    _made(connection)
+    now = int(time.time() * 1000)
+    return [
+        tool
+        for tool, mark in offered.items()
+        if connection.execute(
             "UPDATE tool_pins SET fingerprint = offered, offered = NULL, pinned = ? "
-            "WHERE server = ? AND target = ? AND tool = ?",
-            (int(time.time() * 1000), server, target, tool),
-        )
-    return len(chosen)
+            "WHERE server = ? AND target = ? AND tool = ? AND offered = ?",
+            (now, server, target, tool, mark),
+        ).rowcount
+    ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, cast
 
 import anyio
@@ -178,7 +179,7 @@ class Remote:
         if name in self.changed:
             return (
                 f"The tool {shown!r} of the server {self.name!r} is not what the user agreed to: "
-                "it is off until the user approves it again."
+                f"it is off until the user has run `mcp-llm servers approve {quote(self.name)} {quote(shown)}`."
             )
         return None
 
@@ -310,12 +311,13 @@ class Remote:
                 self._note(sentence)
             try:
                 marks = {name: tool.fingerprint for name, tool in self._tools.items()}
-                self.changed = await self._pins.changed(self.name, pins.target(self._server), marks)
+                self.changed = await self._pins.changed(
+                    self.name, pins.target(self._server), marks, lambda name: self._tools[name].said
+                )
             except Error as error:
                 self._note(f"Its tools could not be compared with what was agreed to: {error}")
             if self.changed:
-                names = ", ".join(text.line(name, 60) for name in sorted(self.changed))
-                self._note(f"Changed since they were agreed to, and off until they are approved again: {names}.")
+                self._note(pins.told(self.name, sorted(self.changed)))
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes and len(self.notes) < MOST_NOTES:
