@@ -16,7 +16,7 @@ from mcp_llm import config as configuration
 from mcp_llm.catalog import load as catalog
 from mcp_llm.catalog import price
 from mcp_llm.llm.access import Access
-from mcp_llm.llm.backends import Backends
+from mcp_llm.llm.backends import Backends, sampling
 from mcp_llm.llm.client import LLM
 from mcp_llm.llm.learned import Learned
 from mcp_llm.llm.ledger import Ledger
@@ -115,6 +115,7 @@ def build(config: Config, store: Store, transport: _Wire) -> App:
     access = Access(config)
     backends = Backends()
     backends.builtin["gguf"] = lambda: _gguf(config)
+    backends.builtin[sampling.PROVIDER] = sampling.HostModel
     models = Models(known, access, transport, backends)
     purse = Purse(settings, Ledger(store), price.user_rates(settings.prices))
     return App(

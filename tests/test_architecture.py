@@ -210,7 +210,7 @@ def test_shared_files_name_no_vendor() -> None:
 
     Comments may say which vendor a line is for; ids that are plain words too cannot be told apart.
     """
-    vendors = {path.stem for path in PACKAGE.glob("catalog/providers/*.toml")} - {"demo", "gguf"} - PLAIN_WORDS
+    vendors = {path.stem for path in PACKAGE.glob("catalog/providers/*.toml")} - {"demo", "gguf", "host"} - PLAIN_WORDS
     shared = re.compile(
         r"errors\.py|types/.*|wires/[^/]*\.py|llm/.*|(server|agent|workflow|store)/.*|app\.py|prompts\.py"
     )

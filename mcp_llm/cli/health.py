@@ -54,7 +54,9 @@ async def configured(service: Service) -> list[str]:
     keyed: list[str] = []
     for provider_id, provider in service.catalog.providers.items():
         try:
-            if not (provider.local or provider.retired) and service.access.reachable(provider_id, provider):
+            if provider.local or provider.retired or provider_id in service.backends.builtin:
+                continue
+            if service.access.reachable(provider_id, provider):
                 keyed.append(provider_id)
         except ConfigError:
             continue

@@ -135,7 +135,7 @@ class _Chat:
         llm = self.llm
         warnings: list[str] = []
         if target.wire in {"demo", "code"} and (backend := llm.backends.get(target.provider_id)) is not None:
-            source = await own.enter_async_context(over_backend(request, target, backend))
+            source = await own.enter_async_context(over_backend(request, target, backend, deadline - time.monotonic()))
         else:
             http = encode(request, target)
             warnings = http.warnings

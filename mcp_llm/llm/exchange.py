@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
+import anyio
+
 from mcp_llm.catalog import address
-from mcp_llm.errors import Disconnected, Error, ProviderError, Unsupported
+from mcp_llm.errors import Disconnected, Error, ProviderError, Timeout, Unsupported
 from mcp_llm.types.chat import End
 from mcp_llm.types.message import Origin
 from mcp_llm.wires import chat, handoff
@@ -125,14 +127,25 @@ async def over_http(
 
 @asynccontextmanager
 async def over_backend(
-    request: ChatRequest, target: Target, backend: Backend
+    request: ChatRequest, target: Target, backend: Backend, left: float
 ) -> AsyncIterator[AsyncGenerator[list[Chunk]]]:
-    """The same for a provider that is code."""
+    """The same for a provider that is code, which has `left` seconds for all of its answer."""
+    until = anyio.current_time() + left
 
     async def batches() -> AsyncGenerator[list[Chunk]]:
         source = backend.stream(request, target.model_id)
+        chunks = aiter(source)
         try:
-            async for chunk in source:
+            while True:
+                chunk: Chunk | None = None
+                # A scope for each chunk: none may be open while a generator waits to be asked.
+                with anyio.CancelScope(deadline=until) as scope:
+                    chunk = await anext(chunks, None)
+                if scope.cancelled_caught:
+                    words = f"the call was not finished within {round(left, 2):g} s"
+                    raise Timeout(f"{words} (total deadline; it is set as `timeouts.total`)")
+                if chunk is None:
+                    return
                 yield [chunk]
         except Error:
             raise

@@ -70,7 +70,8 @@ async def list_models(
             if wanted:
                 problems.append(f"{provider_id}: {entry.retired}")
             continue
-        configured = provider_id in ready or (not entry.local and service.access.reachable(provider_id, entry))
+        remote = not entry.local and provider_id not in service.backends.builtin
+        configured = provider_id in ready or (remote and service.access.reachable(provider_id, entry))
         if not configured:
             missing[provider_id] = _missing(service, provider_id)
             if not (wanted or everything):

@@ -28,6 +28,8 @@ TIERS: Final[dict[str, Tier]] = {
     "3": "lite",
 }
 ALIAS_DEPTH: Final = 8
+NO_STAND_IN: Final = frozenset({"demo", "host"})
+"""Asked where there is nothing else, or by name: the demo is no model, and the host's own may bother a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,8 @@ class Router:
                     f"no provider that can be asked has a {tier} model. Set a provider's key (mcp-llm doctor lists "
                     "them), start a local server, or ask for model='demo'."
                 )
-            # Whoever asks for `auto` or a tier leaves the choice to us: the next providers stand in, demo never does.
-            return [found[0], *[target for target in found[1:3] if target.provider_id != "demo"]]
+            # Whoever asks for `auto` or a tier leaves the choice to us: the next providers stand in, these never do.
+            return [found[0], *[target for target in found[1:3] if target.provider_id not in NO_STAND_IN]]
         provider_id, colon, rest = name.partition(":")
         for one in available:
             if one.provider_id == provider_id and one.models and (not colon or rest in TIERS):

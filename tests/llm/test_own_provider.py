@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from faults.asking import CANARY, ask
 from faults.replies import SSE, sse
@@ -12,6 +13,7 @@ from faults.server import FaultServer, Reply
 
 from mcp_llm import config
 from mcp_llm.app import open_app
+from mcp_llm.errors import Timeout
 from mcp_llm.llm.generate import Ask, generate
 from mcp_llm.types.chat import Delta, ToolSpec
 from mcp_llm.types.message import Text, ToolCall, ToolResult, assistant, user
@@ -105,3 +107,24 @@ async def test_a_provider_of_the_users_own_is_what_auto_asks_when_it_is_the_only
         async with open_app(settings) as service:
             result = await generate(service, Ask(prompt="who?"))
     assert (result.provider, result.model_used, result.response) == ("tiny", "tiny-1-2026", "me")
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before its first word", "in the middle"])
+async def test_a_provider_in_code_that_hangs_is_given_up_when_the_calls_time_is_over(home: Path, begun: bool) -> None:
+    ended = anyio.Event()
+
+    class Hangs:
+        async def stream(self, request: Any, model: str) -> Any:
+            try:
+                if begun:
+                    yield Delta(0, Text("so far"))
+                await anyio.sleep_forever()
+            finally:
+                ended.set()
+
+    async with open_app(config.load(environment={"MCP_LLM_HOME": str(home)})) as service:
+        service.register("hangs", Hangs())
+        with anyio.fail_after(30), pytest.raises(Timeout, match="total deadline") as told:
+            await generate(service, Ask(prompt="hi", model="hangs:m", timeout_s=0.2))
+    assert ended.is_set()
+    assert told.value.partial == ("so far" if begun else None)

@@ -16,6 +16,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from pydantic import ConfigDict, ValidationError
 
 from mcp_llm.errors import Error, ProviderError
+from mcp_llm.llm.backends.sampling import offering
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,6 +41,7 @@ class Published(Tool):
 
     async def run(self, arguments: dict[str, Any], context: Any, convert_result: bool = False) -> Any:
         """Check, call, answer; whatever fails is raised as one readable ToolError."""
+        from mcp_llm.server import sampling
         from mcp_llm.server.run import Run
 
         try:
@@ -49,7 +51,8 @@ class Published(Tool):
         run = Run.of(context)
         run.life.greet(context)
         try:
-            return await self.fn(given, run)
+            with offering(sampling.offered(context)):
+                return await self.fn(given, run)
         except Error as exc:
             raise ToolError(told(exc, run.run_id)) from exc
         except Exception as exc:
