@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from mcp_llm.errors import Error as Error
     from mcp_llm.media import aembed as aembed
     from mcp_llm.media import agenerate_image as agenerate_image
+    from mcp_llm.media import atranscribe as atranscribe
     from mcp_llm.media import embed as embed
     from mcp_llm.media import generate_image as generate_image
+    from mcp_llm.media import transcribe as transcribe
     from mcp_llm.provider import get_provider as get_provider
     from mcp_llm.recorded import diff_runs as diff_runs
     from mcp_llm.recorded import record_run as record_run
@@ -69,6 +71,8 @@ _HOMES = {
     "register_provider": "mcp_llm.api",
     "replay_run": "mcp_llm.recorded",
     "rerun_agent": "mcp_llm.recorded",
+    "atranscribe": "mcp_llm.media",
+    "transcribe": "mcp_llm.media",
     "run_agent": "mcp_llm.api",
     "stream": "mcp_llm.api",
 }

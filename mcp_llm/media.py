@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from mcp_llm.background import background, opened
 from mcp_llm.llm import embed as embedding
 from mcp_llm.llm import image as painting
+from mcp_llm.llm import transcribe as listening
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mcp_llm.llm.doing import Call
     from mcp_llm.types.embed import Embedded, InputType
     from mcp_llm.types.image import Background, Format, Painted, Quality
+    from mcp_llm.types.transcribe import Timestamps, Transcribed
 
 
 async def aembed(
@@ -89,3 +91,38 @@ async def agenerate_image(
 def generate_image(prompt: str, **arguments: Any) -> Painted:
     """`agenerate_image` for code that is not async."""
     return background.call(lambda: agenerate_image(prompt, **arguments))
+
+
+async def atranscribe(
+    file: Any,
+    *,
+    language: str | None = None,
+    prompt: str | None = None,
+    timestamps: Timestamps | None = None,
+    diarize: bool | None = None,
+    translate: bool | None = None,
+    on_text: Callable[[str], Awaitable[None]] | None = None,
+    **call: Unpack[Call],
+) -> Transcribed:
+    """What is said in a recording (path, bytes, data URI): `.response`, and `.segments` or `.words` with their times.
+
+    `language` is what is spoken, `prompt` names and words that occur; `timestamps` is `segment` or `word`, `diarize`
+    tells speakers apart, `translate` writes English. `on_text` gets the words as they come where the model streams.
+    The other keywords are those of `aembed`.
+    """
+    return await listening.transcribe(
+        await opened.get(),
+        file,
+        language=language,
+        prompt=prompt,
+        timestamps=timestamps,
+        diarize=diarize,
+        translate=translate,
+        on_text=on_text,
+        **call,
+    )
+
+
+def transcribe(file: Any, **arguments: Any) -> Transcribed:
+    """`atranscribe` for code that is not async."""
+    return background.call(lambda: atranscribe(file, **arguments))

@@ -33,6 +33,7 @@ PUBLIC: Final = [
     "agenerate",
     "agenerate_image",
     "agenerate_result",
+    "atranscribe",
     "compare_models",
     "count_tokens",
     "diff_runs",
@@ -47,6 +48,7 @@ PUBLIC: Final = [
     "rerun_agent",
     "run_agent",
     "stream",
+    "transcribe",
 ]
 HEAVY: Final = {"anyio", "asyncio", "click", "httpcore2", "httpx2", "mcp", "pydantic", "sqlite3", "ssl"}
 LATER: Final = {"genai_prices", "httpcore2", "jsonschema", "keyring", "mcp_llm.http.transport", "sqlite3", "yaml"}

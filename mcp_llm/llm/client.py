@@ -77,11 +77,11 @@ class LLM(Attempts):
         plan: Plan,
         job: Job,
         *,
-        on_data: Callable[[bytes], Awaitable[None]] | None = None,
+        on_data: Callable[[bytes], Awaitable[bool]] | None = None,
     ) -> Called[Q, R]:
         """One operation, answered whole by the first target that does. Raises as `stream` does.
 
-        `on_data` gets the reply's bytes as they come; once it has, nobody is asked again.
+        `on_data` gets the reply's bytes as they come; once it says that it has shown some, nobody is asked again.
         """
         with self.calls:
             async with AsyncExitStack() as stack:

@@ -12,13 +12,12 @@ from mcp_llm.files import sniff
 from mcp_llm.types.image import MIMES, ImageRequest, Painted
 from mcp_llm.types.message import Media
 from mcp_llm.types.usage import Usage
-from mcp_llm.wires.frames import Frames
-from mcp_llm.wires.reply import parse
 
 from . import urls
 from .doing import doing, unusable
 from .exchange import blame
-from .operation import Operation, dialect
+from .operation import Operation
+from .watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -35,8 +34,6 @@ MOST: Final = 10
 LONGEST: Final = 32_000
 """Characters of a prompt, the largest that a vendor takes."""
 AT_ONCE: Final = 4
-EVENT: Final = 24 * 1024 * 1024
-"""Bytes of one event of a stream: an unfinished picture in base64."""
 
 
 def _counted(request: ImageRequest) -> Usage:
@@ -127,7 +124,7 @@ async def _calls(
     """One upstream call, or as many as it takes where one makes fewer pictures; those after the first side by side."""
     target = this.plan.targets[0]
     most = getattr(target.quirks, "max_n", MOST)
-    watch = _Watch(this, on_partial) if request.partial and target.quirks is not None else None
+    watch = Watch(IMAGE.name, this, on_partial) if request.partial else None
     counts = [min(most, request.n - start) for start in range(0, request.n, most)]
 
     async def one(count: int) -> Called[ImageRequest, Pictures]:
@@ -154,33 +151,6 @@ async def _calls(
     if failed:  # the others are made and paid for
         calls[0].begun.warnings.append(f"{len(failed)} of {len(counts)} requests failed, the first with: {failed[0]}")
     return calls
-
-
-class _Watch:
-    """Hands on the unfinished pictures of a stream while it comes."""
-
-    def __init__(self, this: Doing, on_partial: Callable[[bytes], Awaitable[None]] | None) -> None:
-        target = this.plan.targets[0]
-        self._piece = getattr(dialect(IMAGE.name, target), "piece", None)
-        self._frames = Frames("sse", max_event=EVENT)
-        self._on_partial = on_partial
-        self._progress = this.progress
-        self._count = 0
-
-    async def take(self, data: bytes) -> None:
-        """What arrived."""
-        if self._piece is None:
-            return
-        for _, event in self._frames.feed(data):
-            try:
-                found = self._piece(parse(event))
-            except (ValueError, LookupError, Garbled):
-                continue  # the decoder, which sees all of it, says what is wrong
-            if found is not None:
-                self._count += 1
-                self._progress.tell(f"unfinished picture {self._count}")
-                if self._on_partial is not None:
-                    await self._on_partial(found)
 
 
 async def _pictures(service: Service, sources: Sequence[Any], name: str) -> tuple[Media, ...]:

@@ -82,7 +82,7 @@ class Whole(Generic[Q, R]):
 
     llm: Attempts
     operation: Operation[Q, R]
-    on_data: Callable[[bytes], Awaitable[None]] | None = None
+    on_data: Callable[[bytes], Awaitable[bool]] | None = None
     shown: bool = False
 
     def fit(self, request: Q, target: Target, learned: Collection[str]) -> tuple[Q, Target, list[str]]:
@@ -138,8 +138,7 @@ class Whole(Generic[Q, R]):
 
     async def _show(self, data: bytes) -> None:
         assert self.on_data is not None
-        self.shown = True
-        await self.on_data(data)
+        self.shown |= await self.on_data(data)
 
     async def _by_code(self, request: Q, target: Target) -> R:
         backend = self.llm.backends.doing(target.provider_id, self.operation.name)

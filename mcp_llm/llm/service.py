@@ -179,14 +179,16 @@ class Service:
             roots.insert(0, working)
         return roots
 
-    async def attachments(self, sources: Sequence[Any]) -> tuple[list[Part], list[str]]:
-        """Files as parts, and sentences about what was skipped."""
+    async def attachments(self, sources: Sequence[Any], *, most: int | None = None) -> tuple[list[Part], list[str]]:
+        """Files as parts, and sentences about what was skipped; `most` is another cap of bytes than the setting's."""
         if not sources:
             return [], []
         from mcp_llm.files import load as files
 
         settings = self.config.settings.files
         limits = files.Limits(bytes=settings.max_bytes, files=settings.max_files)
+        if most is not None:
+            limits = files.Limits(bytes=most, files=1, total=most)
         loaded = await files.load_all(sources, roots=self.roots(), limits=limits)
         return list(loaded.parts), loaded.warnings
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcp_llm.files import sound
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
@@ -43,3 +45,12 @@ def test_image_writes_where_it_is_told_and_else_says_where_it_lies(run: Run, tmp
     several = run("image", "two", "cats", "-n", "2", "-o", str(tmp_path / "c.png"), "-q")
     assert several.stdout.split() == [str(tmp_path / "c-1.png"), str(tmp_path / "c-2.png")]
     assert run("image", "x", "-o", str(tmp_path / "cat.png" / "y")).returncode == 1
+
+
+def test_transcribe_writes_words_or_subtitles(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    file.write_bytes(sound.wav(bytes(16_000), 8000))
+    assert run("transcribe", str(file), "-q").stdout.startswith("This is mcp-llm's built-in demo, no model.")
+    srt = run("transcribe", str(file), "--srt", "-q").stdout
+    assert srt.startswith("1\n00:00:00,000 --> 00:00:01,000\nThis is")
+    assert run("transcribe", str(tmp_path / "no.wav")).returncode == 2

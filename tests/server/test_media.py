@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from mcp import Client
 from server.test_tools import tokens
 
 from mcp_llm import config as configuration
+from mcp_llm.files import sound
 from mcp_llm.server.build import build, definitions
 from mcp_llm.server.life import Heart
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-PACK = {"embed", "generate_image"}
+PACK = {"embed", "generate_image", "transcribe"}
 
 
 @pytest.fixture
@@ -97,3 +99,11 @@ async def test_a_small_picture_is_shown_and_linked(server: Any) -> None:
 
 async def test_a_prompt_for_no_picture_is_an_error(server: Any) -> None:
     assert "`prompt` is empty" in await refused(server, "generate_image", prompt=" ")
+
+
+async def test_a_recording_is_written_down(server: Any) -> None:
+    uri = "data:audio/wav;base64," + base64.b64encode(sound.wav(bytes(16_000), 8000)).decode()
+    result = await call(server, "transcribe", file=uri, timestamps="segment")
+    assert result.content[0].text.startswith("This is mcp-llm's built-in demo, no model. It was given 16,044 bytes")
+    assert result.structured_content["segments"][0]["end"] == 1.0
+    assert "· 1 s long ·" in result.content[0].text

@@ -13,7 +13,8 @@ from mcp_llm.errors import Unsupported
 from mcp_llm.types.embed import EmbedRequest
 from mcp_llm.types.image import ImageRequest
 from mcp_llm.types.message import Media
-from mcp_llm.wires import embed, image
+from mcp_llm.types.transcribe import TranscribeRequest
+from mcp_llm.wires import embed, image, transcribe
 
 TEXTS = ("How warm is it?", "\U0001f600 \u2028 é")
 EMBED: dict[str, EmbedRequest] = {
@@ -236,3 +237,89 @@ def test_imitations_get_their_own_words() -> None:
     request = image.wire("fireworks").encode(IMAGE["plain"], fireworks.model_id, fireworks.quirks)
     assert request.path == "/workflows/accounts/fireworks/models/flux-1-schnell-fp8/text_to_image"
     assert (request.json, request.headers) == ({"prompt": "a cat"}, {"accept": "image/png"})
+
+
+SOUND: dict[str, Any] = {"data": b"RIFF....WAVE", "mime": "audio/wav", "name": "recording.wav"}
+TRANSCRIBE: dict[str, TranscribeRequest] = {
+    "plain": TranscribeRequest(**SOUND),
+    "helped": TranscribeRequest(**SOUND, language="de", prompt="Zürich, Ångström"),
+    "segments": TranscribeRequest(**SOUND, timestamps="segment"),
+    "words": TranscribeRequest(**SOUND, timestamps="word"),
+    "speakers": TranscribeRequest(**SOUND, diarize=True, timestamps="word"),
+    "stream": TranscribeRequest(**SOUND, stream=True),
+}
+
+
+def heard(provider: str, name: str) -> Any:
+    target = load().find(provider, "transcribe")
+    return transcribe.wire(target.wire).encode(TRANSCRIBE[name], target.model_id, target.quirks)
+
+
+@pytest.mark.parametrize("name", TRANSCRIBE)
+def test_forms_for_recordings_are_of_openais_types(name: str, sdk: Any) -> None:
+    from openai.types.audio import transcription_create_params as params
+
+    request = heard("openai", name)
+    assert request.path == "/audio/transcriptions"
+    last = request.form[-1]
+    assert (last.name, last.filename, last.mime, last.value) == ("file", "recording.wav", "audio/wav", SOUND["data"])
+    body = form(request.form[:-1])
+    if "timestamp_granularities" in body:
+        body["timestamp_granularities"] = [body["timestamp_granularities"]]
+    kinds = (params.TranscriptionCreateParamsNonStreaming, params.TranscriptionCreateParamsStreaming)
+    told = min((sdk.walk(body, kind) for kind in kinds), key=len)
+    assert [line for line in told if line != "$.file: missing"] == []
+    assert (
+        body
+        == {
+            "plain": {"model": "gpt-transcribe"},
+            "helped": {"model": "gpt-transcribe", "language": "de", "prompt": "Zürich, Ångström"},
+            "segments": {
+                "model": "gpt-transcribe",
+                "response_format": "verbose_json",
+                "timestamp_granularities": ["segment"],
+            },
+            "words": {
+                "model": "gpt-transcribe",
+                "response_format": "verbose_json",
+                "timestamp_granularities": ["word"],
+            },
+            "speakers": {"model": "gpt-transcribe", "response_format": "diarized_json", "chunking_strategy": "auto"},
+            "stream": {"model": "gpt-transcribe", "stream": True},
+        }[name]
+    )
+
+
+def test_imitations_are_asked_for_times_and_speakers_in_their_own_words() -> None:
+    assert form(heard("mistral", "speakers").form[:-1]) == {
+        "model": "voxtral-mini-transcribe-3",
+        "diarize": True,
+        "timestamp_granularities": "word",
+    }
+    assert heard("mistral", "helped").warnings == ["`prompt` was not sent: voxtral-mini-transcribe-3 does not take it"]
+    assert heard("groq", "speakers").warnings == ["`diarize` was not sent: whisper-large-v3-turbo does not take it"]
+
+
+@pytest.mark.parametrize("name", TRANSCRIBE)
+def test_bodies_for_recordings_are_of_googles_types(name: str, sdk: Any) -> None:
+    request = heard("google", name)
+    assert sdk.check("gemini", request.json) == []
+    assert request.json["generationConfig"]["audioTranscriptionConfig"] == {
+        "helped": {"languageCodes": ["de"], "customVocabulary": ["Zürich", "Ångström"]},
+        "segments": {"wordTimestamp": True},
+        "words": {"wordTimestamp": True},
+        "speakers": {"wordTimestamp": True, "diarization": True},
+    }.get(name, {})
+    chat = load().find("google:gemini-3.8-flash", "transcribe")
+    asked = transcribe.wire("gemini").encode(TRANSCRIBE[name], chat.model_id, chat.quirks)
+    assert "generationConfig" not in (asked.json or {})
+
+
+def test_only_who_translates_is_asked_to() -> None:
+    english = TranscribeRequest(**SOUND, translate=True)
+    with pytest.raises(Unsupported, match="does not translate"):
+        transcribe.wire("openai").encode(english, "m", transcribe.wire("openai").Quirks())
+    for name in ("openai:whisper-1", "groq:whisper-large-v3-turbo"):
+        target = load().find(name, "transcribe")
+        request = transcribe.wire("openai").encode(english, target.model_id, target.quirks)
+        assert request.path == "/audio/translations"

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_llm.types.embed import Vectors
 from mcp_llm.types.image import Picture, Pictures
+from mcp_llm.types.transcribe import Segment, Transcript
 from mcp_llm.types.usage import Usage
 
 if TYPE_CHECKING:
     from mcp_llm.types.embed import EmbedRequest, Vector
     from mcp_llm.types.image import ImageRequest
+    from mcp_llm.types.transcribe import TranscribeRequest
 
+NOTICE: Final = "This is mcp-llm's built-in demo, no model."
 DIMENSIONS: Final = 64
 SIDE: Final = 64
 """Pixels of a picture's side."""
@@ -45,6 +48,30 @@ async def image(request: ImageRequest, model: str) -> Pictures:
     """A small PNG of two colours, which the words choose, running into one another."""
     pictures = [Picture(_png(f"{number} {request.prompt}")) for number in range(request.n)]
     return Pictures(pictures, Usage(images=request.n), model)
+
+
+async def transcribe(request: TranscribeRequest, model: str) -> Transcript:
+    """Not what was said: the demo cannot hear. Its words have the times that were asked for."""
+    text = f"{NOTICE} It was given {len(request.data):,} bytes of {request.mime} and did not listen."
+    end = request.duration
+    each = None if end is None else end / len(text.split())
+    words = [
+        Segment(
+            text=word,
+            start=None if each is None else round(at * each, 3),
+            end=None if each is None else round((at + 1) * each, 3),
+        )
+        for at, word in enumerate(text.split())
+    ]
+    return Transcript(
+        text,
+        segments=[Segment(text=text, start=0.0, end=end)] if request.timestamps == "segment" else [],
+        words=words if request.timestamps == "word" else [],
+        language="en",
+        duration=end,
+        usage=Usage(seconds=end),
+        model=model,
+    )
 
 
 def _png(words: str) -> bytes:
