@@ -230,6 +230,14 @@ class Python(Table):
     output_kb: Annotated[int, Field(ge=1, le=65_536)] = 1024
 
 
+class Telemetry(Table):
+    """OpenTelemetry spans are made where a tracer provider is configured; this says whether, and what they hold."""
+
+    spans: bool = True
+    content: bool = False
+    """Also prompts, answers, tool arguments and results, each cut at 64 KiB."""
+
+
 class Settings(Table):
     """Everything the user can decide, after all layers are joined."""
 
@@ -276,4 +284,5 @@ class Settings(Table):
     soft_deadline: Seconds | None = None
     """Seconds after which a call that goes on hands back a run id; None is what is known of the host."""
     ledger: bool = True
+    telemetry: Telemetry = Field(default_factory=Telemetry)
     keep_answers_days: NonNegativeInt = 30

@@ -50,7 +50,18 @@ PUBLIC: Final = [
     "stream",
     "transcribe",
 ]
-HEAVY: Final = {"anyio", "asyncio", "click", "httpcore2", "httpx2", "mcp", "pydantic", "sqlite3", "ssl"}
+HEAVY: Final = {
+    "anyio",
+    "asyncio",
+    "click",
+    "httpcore2",
+    "httpx2",
+    "mcp",
+    "opentelemetry",
+    "pydantic",
+    "sqlite3",
+    "ssl",
+}
 LATER: Final = {"genai_prices", "httpcore2", "jsonschema", "keyring", "mcp_llm.http.transport", "sqlite3", "yaml"}
 """What serving must not load before the first call that needs it."""
 
@@ -112,6 +123,12 @@ def test_importing_the_package_loads_nothing_heavy(home: Path) -> None:
     loaded, _ = modules(home, "import mcp_llm; mcp_llm.__version__")
     ours = {name for name in loaded if name.startswith("mcp_llm.")}
     assert (loaded & HEAVY, ours) == (set(), set())
+
+
+def test_asking_from_python_loads_no_tracing_and_no_mcp(home: Path) -> None:
+    loaded, said = modules(home, "import mcp_llm; print(mcp_llm.generate('hi', model='demo'))")
+    assert "demo" in said
+    assert loaded & {"opentelemetry", "mcp"} == set()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])

@@ -129,6 +129,7 @@ async def bench(
             trace=trace,
             handles=handles,
             tell=tell,
+            telemetry=settings.telemetry,
         )
         yield loop
 

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from mcp_llm.errors import Error, ToolFailed
+from mcp_llm.settings import Telemetry
 from mcp_llm.toolsets import check
 from mcp_llm.toolsets import text as words
 from mcp_llm.toolsets.base import failed
 from mcp_llm.types.events import ToolEnd, ToolStart
 from mcp_llm.types.message import Media, Text
 
+from . import spans
 from .task import dollars
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class Calls:
     """Call key -> handle of what was too long to show."""
     repeats: Repeats = field(default_factory=Repeats)
     tell: Callable[[str], None] | None = None
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     async def make(self, step: int, calls: Sequence[ToolCall], cut_off: bool) -> None:
         """Make them, or say why not. Raises Stuck once all have their results."""
@@ -142,7 +145,10 @@ class Calls:
                 )
             )
             started = time.monotonic()
-            result = await self._call(tool, args, key)
+            with spans.execute_tool(tool, call, wanted=self.telemetry) as span:
+                result = await self._call(tool, args, key)
+                if span is not None:
+                    spans.executed(span, args, result)
             took = round((time.monotonic() - started) * 1000)
         if count >= TOLD:
             result = type(result)(result.id, result.name, (*result.parts, repeated(count)), result.is_error)

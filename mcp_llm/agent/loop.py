@@ -209,6 +209,7 @@ class Loop:
             principal=self.journal.principal,
             tell=self.tell,
             scopes=self.meter.scopes(),
+            conversation=self.journal.run_id,
         )
 
     async def _fell_back(self, answer: Answer) -> None:

@@ -20,6 +20,7 @@ from mcp_llm.runs.store import new_id
 from mcp_llm.types.events import Budget, Finish, Start
 from mcp_llm.types.sinks import Callback
 
+from . import spans
 from .agents import outcome
 from .bench import bench
 from .calls import STOPPED, Stuck
@@ -136,6 +137,15 @@ async def guarded(host: Host, journal: Journal, prepared: Prepared, begun: Seque
 
 async def drive(host: Host, journal: Journal, prepared: Prepared, *, begun: Sequence[Event] = ()) -> AgentResult:
     """From where the run stands (`begun`: it has just begun, so) to its last event. Raises what ended it."""
+    wanted = host.service.config.settings.telemetry
+    with spans.invoke_agent(journal, prepared, wanted=wanted) as span:
+        result = await _drive(host, journal, prepared, begun)
+        if span is not None:
+            spans.ran(span, prepared, result)
+    return result
+
+
+async def _drive(host: Host, journal: Journal, prepared: Prepared, begun: Sequence[Event]) -> AgentResult:
     started = time.monotonic()
     recorder = Recorder(journal)
     children = Children(host, journal)

@@ -28,7 +28,7 @@ from mcp_llm.runs.recorder import Recorder
 from mcp_llm.runs.recording import answered
 from mcp_llm.runs.replay import Departed, Difference, RecordEnds, ReplayBackend, shown, steps
 from mcp_llm.runs.store import RunStore
-from mcp_llm.settings import Agents, Settings
+from mcp_llm.settings import Agents, Settings, Telemetry
 from mcp_llm.store.sqlite import Store
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.events import Compacted, ErrorEvent, Finish, Resumed, Start, ToolStart
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 KINDS: Final = (KIND, BOUND, DELEGATE)
 _NAME: Final = "replay"
+SILENT: Final = Telemetry(spans=False)
 _NO_LIMIT: Final = Limits(seconds=10.0**9)
 _COMPARED: Final = ("response", "parsed", "finish_reason", "stop_reason", "turns", "calls")
 
@@ -143,7 +144,7 @@ async def _bench(
     store = Store.open(None)
     try:
         runs = RunStore(store)
-        settings = Settings(ledger=False)
+        settings = Settings(ledger=False, telemetry=SILENT)
         backends = Backends()
         backends.register(_name(found), backend)
         purse = Purse(settings, Ledger(store))
@@ -200,6 +201,7 @@ def _loop(
         note=journal.note,
         trace=lambda _: {},
         handles=record.handles,
+        telemetry=SILENT,
     )
     return loop
 

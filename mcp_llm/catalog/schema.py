@@ -220,6 +220,8 @@ class Provider(Strict):
     """Why it cannot be asked any more, and what to use instead."""
     prices: str | None = None
     """The provider's id in genai-prices; None: it is not there."""
+    telemetry: str | None = None
+    """Its name in OpenTelemetry's conventions (`gen_ai.provider.name`), where that is not its id."""
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     error_codes: dict[str, str] = Field(default_factory=dict)

@@ -33,7 +33,7 @@ class Job:
     """What a call is part of: where its rows and its money belong, and whom to tell while it waits.
 
     `timeout_s` bounds the whole call, retries included; `tell` gets one line a person would want to read. `scopes` are
-    budgets that it shares with other calls, reserved together with its own.
+    budgets that it shares with other calls, reserved together with its own. `conversation` is a thread's id or a run's.
     """
 
     run_id: str
@@ -45,6 +45,7 @@ class Job:
     timeout_s: float | None = None
     tell: Callable[[str], None] | None = None
     scopes: tuple[Scope, ...] = ()
+    conversation: str | None = None
 
 
 @dataclass(slots=True)

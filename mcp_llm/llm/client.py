@@ -16,7 +16,7 @@ import anyio
 from mcp_llm.errors import Error, Garbled
 from mcp_llm.types.chat import End
 
-from . import learning, parameters
+from . import learning, parameters, spans
 from .answer import Answer
 from .attempts import Attempts
 from .exchange import encode, over_backend, over_http
@@ -41,7 +41,7 @@ class LLM(Attempts):
     @asynccontextmanager
     async def stream(self, request: ChatRequest, plan: Plan, job: Job) -> AsyncIterator[Answer]:
         """Open the answer of the first target that gives one. Raises the last error when none does."""
-        with self.calls:
+        with self.calls, spans.chat(request, plan, job, self.access, wanted=self.settings.telemetry) as span:
             answer: Answer | None = None
             try:
                 async with AsyncExitStack() as stack:
@@ -69,6 +69,8 @@ class LLM(Attempts):
                 # Only now: the socket is closed first, however long the disk takes.
                 if answer is not None:
                     await self._settle(answer, job)
+                    if span is not None:
+                        spans.answered(span, answer)
 
     async def call(
         self,
@@ -83,7 +85,7 @@ class LLM(Attempts):
 
         `on_data` gets the reply's bytes as they come; once it says that it has shown some, nobody is asked again.
         """
-        with self.calls:
+        with self.calls, spans.call(operation.name, plan, job, self.access, wanted=self.settings.telemetry) as span:
             async with AsyncExitStack() as stack:
                 begun = await self.first(stack, Whole(self, operation, on_data), request, plan, job)
             self.breakers.record(begun.target.provider_id, None)
@@ -92,6 +94,8 @@ class LLM(Attempts):
             names = (_redacted(self.access, given.model), _redacted(self.access, given.id))
             with anyio.CancelScope(shield=True):
                 cost = await self.purse.paid(begun, usage, names, job, plan.asked)
+            if span is not None:
+                spans.called(span, begun.target, begun.tried, usage, cost)
             return Called(begun, usage, cost)
 
     async def _settle(self, answer: Answer, job: Job) -> None:

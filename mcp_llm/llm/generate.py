@@ -96,6 +96,7 @@ async def generate(
         budget_usd=ask.budget_usd,
         timeout_s=ask.timeout_s,
         tell=progress.tell,
+        conversation=thread,
     )
     if part_of is not None:
         job.parent_run, job.operation, job.scopes = part_of.run_id, part_of.operation, part_of.scopes
