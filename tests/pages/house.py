@@ -24,6 +24,7 @@ from mcp_llm.compare.operation import compare
 from mcp_llm.llm.ledger import Entry
 from mcp_llm.toolsets.functions import Function, Functions
 from mcp_llm.types.chat import Delta, End
+from mcp_llm.types.events import Start
 from mcp_llm.types.message import Text, Thinking
 from mcp_llm.types.usage import Usage
 
@@ -180,6 +181,19 @@ async def spend(app: App) -> None:
     say({"scene": "spend"})
 
 
+async def abandoned(app: App, scene: str) -> None:
+    """A run that nobody drives any more: an agent's, or one answer's."""
+    if scene == "interrupted":
+        task = Task(prompt="this was left half done", model="demo", servers=())
+        kind, request = "agent", task.model_dump(mode="json", exclude_defaults=True)
+    else:
+        kind, request = "generate", {"arguments": {"prompt": "asked before the crash", "model": "demo"}}
+    journal = await app.journals.create(kind, request, "local", model="demo")
+    await journal.append(Start(prompt="left", model="demo", kind=kind))
+    await journal.release()
+    say({"scene": scene, "run": journal.run_id})
+
+
 async def hostile(app: App) -> None:
     app.register("scripted", Scripted(HOSTILE))
     task = Task(prompt=HOSTILE, model="scripted:m", servers=(), persona="<b>persona</b>")
@@ -214,6 +228,8 @@ async def main(home: Path) -> None:
                         gate.gate.set()
                 case "hostile":
                     await hostile(app)
+                case "interrupted" | "cut_off" as name:
+                    await abandoned(app, name)
                 case "spend":
                     await spend(app)
         tasks.cancel_scope.cancel()

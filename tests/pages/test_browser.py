@@ -286,6 +286,27 @@ def test_when_the_process_ends_the_page_says_what_to_do(browser: Any, home: Path
     context.close()
 
 
+def test_a_run_whose_process_has_gone_is_gone_on_with(page: Any, pages: Pages, house: House) -> None:
+    made = house.scene("interrupted")
+    run_page(page, pages, made["run"])
+    page.wait_for_selector(".state.interrupted")
+    page.get_by_role("button", name="Resume").press("Enter")
+    page.wait_for_selector(".facts .state.finished")
+    assert "left half done" in page.inner_text(".answer")
+    assert "goes on" in page.inner_text(".log")
+
+
+def test_what_may_be_paid_twice_is_resumed_at_the_second_word(page: Any, pages: Pages, house: House) -> None:
+    made = house.scene("cut_off")
+    run_page(page, pages, made["run"])
+    button = page.get_by_role("button", name="Resume")
+    button.click()
+    assert "may have been paid" in page.wait_for_selector("[role=alert]").inner_text()
+    page.get_by_role("button", name="Resume all the same").click()
+    page.wait_for_selector(".facts .state.finished")
+    assert "asked before the crash" in page.inner_text(".answer")
+
+
 def test_an_unknown_run_is_told_as_one(page: Any, pages: Pages, axe_source: str) -> None:
     run_page(page, pages, "nope")
     page.wait_for_selector("text=No such run")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PAGES = ("/", "/run?id=x", "/usage", "/settings")
 READS = ("/api/runs", "/api/runs/x", "/api/usage", "/api/settings")
-WRITES = ("/api/runs/x/cancel", "/api/runs/x/answer", "/api/settings", "/api/keys", "/api/check")
+WRITES = ("/api/runs/x/cancel", "/api/runs/x/resume", "/api/runs/x/answer", "/api/settings", "/api/keys", "/api/check")
 JSON = {"content-type": "application/json"}
 
 

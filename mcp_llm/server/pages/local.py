@@ -11,7 +11,9 @@ from starlette.routing import Route
 
 from mcp_llm.errors import Error, InvalidInput
 from mcp_llm.runs import wait
+from mcp_llm.runs.resume import drive
 from mcp_llm.server.principal import LOCAL
+from mcp_llm.server.resumable import register
 
 from . import settings, usage, view
 from .documents import LOCAL as PAGES
@@ -19,6 +21,7 @@ from .documents import document
 from .door import CLOSED, Door, Keys
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
@@ -30,8 +33,12 @@ MOST: Final = 256 * 1024
 """Bytes of a request's body."""
 
 
-def local(app: App, keys: Keys) -> ASGIApp:
-    """The ASGI application; who may reach it at all (`Host`, `Origin`) is decided around it."""
+def local(app: App, keys: Keys, tasks: TaskGroup) -> ASGIApp:
+    """The ASGI application; who may reach it at all (`Host`, `Origin`) is decided around it.
+
+    `tasks` drives the runs that are gone on with here; they wait for another process when it ends.
+    """
+    register(app)
 
     async def enter(request: Request) -> Response:
         token = keys.enter((await _body(request)).get("code"))
@@ -52,6 +59,12 @@ def local(app: App, keys: Keys) -> ASGIApp:
         before = await app.journals.request_cancel(name, LOCAL)
         after = await wait.ended(app.journals, name, LOCAL, 5.0) if before.live else before
         return JSONResponse({"run": view.row(after)})
+
+    async def resume(request: Request) -> Response:
+        again = (await _body(request)).get("again") is True
+        journal, resumer = await app.resumers.claim(app.journals, request.path_params["id"], LOCAL, again=again)
+        tasks.start_soon(drive, resumer, journal)
+        return JSONResponse({"run": view.row(await app.journals.get(journal.run_id, LOCAL))})
 
     async def answer(request: Request) -> Response:
         body = await _body(request)
@@ -82,6 +95,7 @@ def local(app: App, keys: Keys) -> ASGIApp:
         Route("/api/runs", runs),
         Route("/api/runs/{id}", run),
         Route("/api/runs/{id}/cancel", cancel, methods=["POST"]),
+        Route("/api/runs/{id}/resume", resume, methods=["POST"]),
         Route("/api/runs/{id}/answer", answer, methods=["POST"]),
         Route("/api/usage", spent),
         Route("/api/settings", show),

@@ -55,22 +55,24 @@ async def serve(app: App, port: int, told: Callable[[str], Any]) -> None:
     with bound(port) as sock:
         place = f"http://{HOST}:{sock.getsockname()[1]}/"
         keys = Keys(lambda code: told(f"{place}#{code}"))
-        config = uvicorn.Config(
-            Guard(local(app, keys)),
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            limit_concurrency=FEW,
-            timeout_graceful_shutdown=1,
-        )
         _hush(anyio.get_cancelled_exc_class())
-        told(f"{place}#{keys.code}")  # it listens: who comes early waits a moment
-        await Server(config).serve([sock])
+        async with anyio.create_task_group() as tasks:
+            config = uvicorn.Config(
+                Guard(local(app, keys, tasks)),
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                limit_concurrency=FEW,
+                timeout_graceful_shutdown=1,
+            )
+            told(f"{place}#{keys.code}")  # it listens: who comes early waits a moment
+            await Server(config).serve([sock])
+            tasks.cancel_scope.cancel()
 
 
 def _hush(cancelled: type[BaseException]) -> None:

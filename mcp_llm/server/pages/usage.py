@@ -19,7 +19,7 @@ LONGEST: Final = 400
 
 async def spent(app: App, since: str) -> dict[str, Any]:
     """Sums since `since` (`30d`) up to now, per group; days are UTC, as in the log, and all of them are there."""
-    found = re.fullmatch(r"(\d{1,3})d", since)
+    found = re.fullmatch(r"([0-9]{1,3})d", since)
     if found is None or not 1 <= int(found[1]) <= LONGEST:
         raise InvalidInput(f"`since` is 1d to {LONGEST}d")
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -124,6 +124,7 @@ const way = (() => {
     home: "app",
     opened,
     get live() { return abilities.serverResources !== undefined && !over; },
+    get closed() { return over; },
     get acts() { return abilities.serverTools !== undefined; },
     on(kind, work) {
       heard[kind].push(work);
@@ -132,6 +133,7 @@ const way = (() => {
     look: (id, after, wait) => read(`view://run/${encodeURIComponent(id)}` + query({ after, wait: Math.min(wait, 8) })),
     list: (status, kind) => read("view://runs" + query({ kind, status })),
     cancel: (id) => act({ action: "cancel", run_id: id, wait_s: 5 }),
+    resume: (id, again) => act({ action: "resume", run_id: id, again, wait_s: 0.5 }),
     answer: (id, question, answer) => act({ action: "answer", run_id: id, question, answer }),
     open: (url) => ask("ui/open-link", { url }).catch((error) => problem(error.message)),
     larger: () => ask("ui/request-display-mode", { mode: "fullscreen" }).then((found) => dress({ displayMode: found.mode })),

@@ -45,6 +45,7 @@ const way = (() => {
     look: (id, after, wait) => call(`${run(id)}?${new URLSearchParams({ after, wait })}`),
     list: (status) => call("/api/runs?" + new URLSearchParams({ status })),
     cancel: (id) => call(run(id) + "/cancel", {}),
+    resume: (id, again) => call(run(id) + "/resume", { again }),
     answer: (id, question, answer) => call(run(id) + "/answer", { question, answer }),
     address: (id) => "/run?" + new URLSearchParams({ id }),
   };

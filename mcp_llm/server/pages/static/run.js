@@ -8,14 +8,13 @@ class Viewer {
     place.classList.add("viewer");
     document.addEventListener("keydown", (event) => { if (event.key === "Escape" && this.only) this.choose(null); });
     this.place = place;
-    this.stopped = false;
     this.only = null;
   }
 
   async watch(id) {
     Object.assign(this, { id, after: "", runs: new Map(), order: [], items: [], view: null, asked: "", shown: "" });
     let failures = 0;
-    while (!this.stopped) {
+    while (!way.closed) {
       try {
         const found = await way.look(id, this.after, this.view && this.view.live ? 20 : 0);
         failures = 0;
@@ -44,10 +43,6 @@ class Viewer {
     this.render();
   }
 
-  stop() {
-    this.stopped = true;
-  }
-
   // Folding
 
   take(found) {
@@ -59,7 +54,10 @@ class Viewer {
       if (!known) this.order.push(row.id);
     }
     for (const event of found.events) this.event(event);
-    if (before && before.run.status !== found.run.status) announce(`The run is ${found.run.status}.`);
+    if (before && before.run.status !== found.run.status) {
+      for (const item of this.items) item.changed = item.changed || item.kind === "reply";
+      announce(`The run is ${found.run.status}.`);
+    }
     this.render();
   }
 
@@ -155,6 +153,11 @@ class Viewer {
     return this.framed;
   }
 
+  /** The answer, once there is one. */
+  said() {
+    return this.view.live || !this.view.result ? null : this.view.result.response;
+  }
+
   head(run) {
     const what = { agent: "Agent", compare_models: "Comparison", generate: "Answer" }[run.kind] || run.kind;
     const total = this.total(), compared = run.kind === "compare_models" && this.view.result && this.view.result.models;
@@ -175,8 +178,8 @@ class Viewer {
         h("span", { class: "mono" }, run.id)),
       run.prompt && run.prompt.trim().length > first(run.prompt, 140).length &&
         h("details", { "data-key": "prompt" }, h("summary", null, "the whole task"), h("div", { class: "prose" }, run.prompt)),
-      run.status === "interrupted" && h("p", { class: "note warn" }, "Its process has gone. Nothing is lost: ",
-        h("code", null, `mcp-llm runs resume ${run.id}`), " goes on where it stood."),
+      run.status === "interrupted" && h("div", { class: "note warn row" }, h("span", null, "Its process has gone. Nothing is lost: it can go on where it stood."),
+        (way.home === "local" || way.acts) && h("button", { type: "button", "data-focus": "resume", onclick: (event) => this.resume(event.currentTarget) }, this.again ? "Resume all the same" : "Resume")),
     ];
   }
 
@@ -225,6 +228,22 @@ class Viewer {
       await way.cancel(this.id);
       announce("asked to end");
     });
+  }
+
+  /** Go on with it; where something may be paid twice the server says so first, and the second press means it. */
+  async resume(button) {
+    button.disabled = true;
+    try {
+      await way.resume(this.id, this.again === true);
+      this.again = false;
+      problem("");
+      this.watch(this.id);
+    } catch (error) {
+      this.again = error.message.includes("again=true");
+      problem(error.message);
+      button.disabled = false;
+      button.textContent = this.again ? "Resume all the same" : "Resume";
+    }
   }
 
   tree() {
@@ -359,7 +378,7 @@ function step(item, opened, viewer) {
       const facts = item.open ? "is speaking" : [event.usage && `${count(event.usage.input)} in, ${count(event.usage.output)} out`, event.cost && usd(event.cost.usd), event.latency_ms !== undefined && seconds(event.latency_ms / 1000)].filter(Boolean).join(" · ");
       return { title: [bold(named(event) || "model"), soft(facts, item.open ? "state running" : "soft")],
         body: [item.thinking && (item.open && !item.text ? h("p", { class: "thinking small" }, item.thinking.slice(-600)) : more("thinking", "what it thought", h("p", { class: "thinking small" }, item.thinking))),
-          item.text && prose(item.text)] };
+          item.text && (item.text === viewer.said() && item.run === viewer.id ? soft("the answer, as above") : prose(item.text))] };
     }
     case "tool": {
       const end = item.end, args = item.event.args;
