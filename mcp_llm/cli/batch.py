@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mcp_llm.batch.items import Item
     from mcp_llm.batch.operation import Batch, Outcome
     from mcp_llm.batch.results import Results
+    from mcp_llm.config import Config
     from mcp_llm.llm.service import Service
 
 EXAMPLES: Final = """\b
@@ -30,30 +31,65 @@ Examples:
 _SHARED: Final = ("model", "system", "max_tokens", "temperature", "effort", "context", "timeout_s")
 
 
-@click.group()
+class Lazy(click.Group):
+    """The orders' commands are loaded when one of them, or the help, is asked for."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name."""
+        self._load()
+        return super().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names."""
+        self._load()
+        return list(self.commands)
+
+    def _load(self) -> None:
+        from .orders import COMMANDS
+
+        self.commands.update({one.name: one for one in COMMANDS if one.name})
+
+
+@click.group(cls=Lazy)
 def command() -> None:
-    """Ask many at once."""
+    """Ask many at once: yourself (`run`), or by a provider that takes a day and half the price (`submit`)."""
+
+
+ASKED: Final = (
+    click.argument("source", required=False, metavar="[FILE|-]"),
+    click.option(
+        "--dir",
+        "folder",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Each file below.",
+    ),
+    click.option("--pattern", default="*", show_default=True, metavar="GLOB", help="Which files of --dir, by name."),
+    click.option("--template", metavar="TEXT|@FILE", help="The prompt, with {{fields}} of the line or the file."),
+    click.option("--text", "plain", is_flag=True, help="Each line is a prompt, not JSON."),
+    click.option("-m", "--model", help="For items that name none."),
+    click.option("-s", "--system", help="The system's words."),
+    click.option("--schema", metavar="FILE|JSON", help="Answers as JSON of this JSON Schema."),
+    click.option("--max-tokens", type=click.IntRange(1)),
+    click.option("--temperature", type=float),
+    click.option("--effort", type=click.Choice(EFFORTS)),
+    click.option("--context", metavar="NAME", help="Routing context."),
+    click.option("--budget-usd", type=click.FloatRange(0), help="The most that all together may cost."),
+)
+"""What is asked, the same whoever works it off."""
+
+
+def asking(function: Callable[..., int]) -> Callable[..., int]:
+    """A command with the options of `ASKED`."""
+    for option in reversed(ASKED):
+        function = option(function)
+    return function
 
 
 @command.command("run", epilog=EXAMPLES)
-@click.argument("source", required=False, metavar="[FILE|-]")
-@click.option("--dir", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Each file below.")
-@click.option("--pattern", default="*", show_default=True, metavar="GLOB", help="Which files of --dir, by name.")
-@click.option("--template", metavar="TEXT|@FILE", help="The prompt, with {{fields}} of the line or the file.")
-@click.option("--text", "plain", is_flag=True, help="Each line is a prompt, not JSON.")
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Go on with this file if it is there."
-)
-@click.option("-m", "--model", help="For items that name none.")
-@click.option("-s", "--system", help="The system's words.")
-@click.option("--schema", metavar="FILE|JSON", help="Answers as JSON of this JSON Schema.")
-@click.option("--max-tokens", type=click.IntRange(1))
-@click.option("--temperature", type=float)
-@click.option("--effort", type=click.Choice(EFFORTS))
-@click.option("--context", metavar="NAME", help="Routing context.")
+@asking
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Go on with it if it is there.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For each.")
 @click.option("--at-once", type=click.IntRange(1, 256), default=8, show_default=True, help="Calls in flight.")
-@click.option("--budget-usd", type=click.FloatRange(0), help="The most that all together may cost.")
 @click.option("--dry-run", is_flag=True, help="Only check the items and say how many there are.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -64,22 +100,12 @@ def run(source: str | None, **given: Any) -> int:
     goes on where it was: what has an answer is not asked again, what failed is. Exits with 3 where items failed, with 4
     where the budget ended it.
     """
-    if (source is None) == (given["folder"] is None):
-        raise click.UsageError("give a FILE (or - for stdin), or --dir, and not both")
-    config = running.load()
-    items = _items(source, given)
-    from mcp_llm.batch.items import checked
+    config, items, total, defaults = read(source, given)
     from mcp_llm.errors import InvalidInput
 
-    total = checked(items())
-    if given["folder"] is not None:
-        _allow(config, given["folder"])
     if given["dry_run"]:
         terminal.line(f"{total} items, all well formed")
         return 0
-    defaults = {name: given[name] for name in _SHARED if given[name] is not None}
-    if (schema := written.schema(given["schema"])) is not None:
-        defaults["json_schema"] = schema
     with ExitStack() as stack:
         results: Results | None = None
         if given["output"] is not None:
@@ -92,12 +118,29 @@ def run(source: str | None, **given: Any) -> int:
         return _all(items, total, results, defaults, config, given)
 
 
+def read(source: str | None, given: dict[str, Any]) -> tuple[Config, Callable[[], Iterator[Item]], int, dict[str, Any]]:
+    """(settings, the items as often as they are wanted, how many, what holds for those that say nothing else)."""
+    if (source is None) == (given["folder"] is None):
+        raise click.UsageError("give a FILE (or - for stdin), or --dir, and not both")
+    config = running.load()
+    items = _items(source, given)
+    from mcp_llm.batch.items import checked
+
+    total = checked(items())
+    if given["folder"] is not None:
+        _allow(config, given["folder"])
+    defaults = {name: given[name] for name in _SHARED if given.get(name) is not None}
+    if (schema := written.schema(given["schema"])) is not None:
+        defaults["json_schema"] = schema
+    return config, items, total, defaults
+
+
 def _all(
     items: Callable[[], Iterator[Item]],
     total: int,
     results: Results | None,
     defaults: dict[str, Any],
-    config: Any,
+    config: Config,
     given: dict[str, Any],
 ) -> int:
     from mcp_llm.batch.operation import Batch
@@ -172,7 +215,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         yield from file
 
 
-def _allow(config: Any, folder: Path) -> None:
+def _allow(config: Config, folder: Path) -> None:
     """Whoever names a folder means it: its files may be attached in this process."""
     settings = config.settings
     roots = (*settings.files.roots, str(folder.resolve()))

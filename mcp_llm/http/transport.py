@@ -98,7 +98,7 @@ class Transport:
             httpcore2.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target.encode()),
             headers=fields,
         )
-        return Exchange(origin, message, body or b"", deadlines or Deadlines(), self._caps)
+        return Exchange(origin, message, body or b"", deadlines or Deadlines(), self._caps, once=request.once)
 
     async def aclose(self) -> None:
         """Close the resting connections; exchanges under way are their callers' to close."""
@@ -159,7 +159,14 @@ class Exchange:
     headers: dict[str, str]
 
     def __init__(
-        self, origin: Origin, request: httpcore2.Request, body: bytes, deadlines: Deadlines, caps: Caps
+        self,
+        origin: Origin,
+        request: httpcore2.Request,
+        body: bytes,
+        deadlines: Deadlines,
+        caps: Caps,
+        *,
+        once: bool = False,
     ) -> None:
         self.sent_at = 0.0
         self.first_byte_s: float | None = None
@@ -168,6 +175,7 @@ class Exchange:
         self._body = body
         self._deadlines = deadlines
         self._caps = caps
+        self._once = once
         self._link: Link | None = None
         self._raw: AsyncGenerator[bytes] | None = None
         self._inflater: Inflater | None = None
@@ -180,7 +188,7 @@ class Exchange:
         self._clock = clock = Clock(self._deadlines)
         self.sent_at = clock.started
         try:
-            response = await self._send(fresh=False)
+            response = await self._send(fresh=self._once)
         except _Stale:
             response = await self._send(fresh=True)
         self._response = response

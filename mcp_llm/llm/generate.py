@@ -87,7 +87,7 @@ async def generate(
     started = time.time_ns() // 1_000_000
     _check_words(ask)
     thread, history = await service.threads.open(ask.thread, ask.principal)
-    request, warnings = await _request(service, ask, history)
+    request, warnings = await request_of(service, ask, history)
     plan = plan or await service.plan(ask.model, ask.context, _needs(request))
     job = Job(
         run_id,
@@ -130,7 +130,7 @@ async def estimate(service: Service, ask: Ask) -> dict[str, Any]:
     """What the call would do and cost, without making it: `{model, provider, input_tokens, usd, usd_at_most, ...}`."""
     _check_words(ask)
     _, history = await service.threads.open(None if ask.thread == "new" else ask.thread, ask.principal)
-    request, warnings = await _request(service, ask, history)
+    request, warnings = await request_of(service, ask, history)
     plan = await service.plan(ask.model, ask.context, _needs(request))
     target = plan.targets[0]
     fitted, words = parameters.fit(request, target)
@@ -145,12 +145,13 @@ async def count_tokens(service: Service, ask: Ask) -> TokenCount:
     """The input tokens of the call, counted by the provider where it can, without making it."""
     _check_words(ask)
     _, history = await service.threads.open(None if ask.thread == "new" else ask.thread, ask.principal)
-    request, _ = await _request(service, ask, history)
+    request, _ = await request_of(service, ask, history)
     plan = await service.plan(ask.model, ask.context, _needs(request))
     return await counting.count(service.models, request, plan.targets[0])
 
 
-async def _request(service: Service, ask: Ask, history: Sequence[Message]) -> tuple[ChatRequest, list[str]]:
+async def request_of(service: Service, ask: Ask, history: Sequence[Message]) -> tuple[ChatRequest, list[str]]:
+    """What a caller wrote as a request, and sentences about files that were skipped. Raises InvalidInput, TooLarge."""
     parts, warnings = await service.attachments(ask.files)
     prompt = [ask.prompt] if isinstance(ask.prompt, str) else list(ask.prompt)
     said: list[Part] = [Text(_clean(piece)) if isinstance(piece, str) else piece for piece in prompt if piece != ""]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mcp_llm.catalog.price import Cost as Price
     from mcp_llm.types.chat import ChatResponse
+    from mcp_llm.types.usage import Usage
 
     from .answer import Answer
 
@@ -38,7 +39,6 @@ def result(
         usage += turn.usage
     finished = last.finished or time.monotonic()
     said = [words for turn in turns for words in turn.warnings] + warnings
-    calls = response.message.tool_calls
     extras = response.extras or {}
     return Generated(
         response=response.text,
@@ -48,18 +48,9 @@ def result(
         finish_reason=response.stop,
         finish_reason_raw=response.stop_raw[:NAME_SHOWN] if response.stop_raw else response.stop_raw,
         thinking=response.message.thinking or None,
-        tool_calls=tuple(Call(id=call.id, name=call.name, arguments=_arguments(call.arguments)) for call in calls)
-        or None,
+        tool_calls=wanted(response),
         parsed=parsed,
-        usage=Tokens(
-            input=usage.input,
-            output=usage.output,
-            total=usage.total,
-            cached=usage.cached,
-            cache_write=usage.cache_write,
-            reasoning=usage.reasoning,
-            estimated=usage.estimated,
-        ),
+        usage=counted(usage),
         cost=priced([turn.cost for turn in turns]),
         latency_ms=round((finished - turns[0].started) * 1000),
         first_token_ms=round((turns[0].first_chunk - turns[0].started) * 1000),
@@ -73,6 +64,25 @@ def result(
         ),
         warnings=tuple(dict.fromkeys([*said, *_notes(response)])),
         citations=extras.get("citations"),
+    )
+
+
+def wanted(response: ChatResponse) -> tuple[Call, ...] | None:
+    """The calls that a response asks for; None where it asks for none."""
+    calls = response.message.tool_calls
+    return tuple(Call(id=call.id, name=call.name, arguments=_arguments(call.arguments)) for call in calls) or None
+
+
+def counted(usage: Usage) -> Tokens:
+    """What was used, as results say it."""
+    return Tokens(
+        input=usage.input,
+        output=usage.output,
+        total=usage.total,
+        cached=usage.cached,
+        cache_write=usage.cache_write,
+        reasoning=usage.reasoning,
+        estimated=usage.estimated,
     )
 
 

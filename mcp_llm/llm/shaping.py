@@ -25,7 +25,7 @@ async def shaped(
 
     Raises SchemaMismatch, with the raw text kept, when the repaired answer does not fit either.
     """
-    parsed, faults, warnings = await _check(response.text, request.json_schema)
+    parsed, faults, warnings = await fitting(response.text, request.json_schema)
     if not faults:
         return response, parsed, warnings
     if response.stop == "length":
@@ -37,7 +37,7 @@ async def shaped(
     first = response.message if response.message.parts else assistant("(nothing)")
     repair = user(repair_prompt(faults, request.json_schema or {"type": "object"}))
     second = await again(request.model_copy(update={"messages": (*request.messages, first, repair)}))
-    parsed, left, warnings = await _check(second.text, request.json_schema)
+    parsed, left, warnings = await fitting(second.text, request.json_schema)
     if left:
         raise SchemaMismatch(
             "the answer does not satisfy the schema, also after one repair: "
@@ -51,8 +51,8 @@ async def shaped(
     )
 
 
-async def _check(text: str, schema: dict[str, Any] | None) -> tuple[Any, list[str], list[str]]:
-    """(value, faults, warnings)."""
+async def fitting(text: str, schema: dict[str, Any] | None) -> tuple[Any, list[str], list[str]]:
+    """(value, faults, warnings) of an answer that should have this shape; without a schema, be an object."""
     try:
         value = parse(text)
     except SchemaMismatch as exc:

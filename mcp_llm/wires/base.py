@@ -43,7 +43,9 @@ class Field:
 class HttpRequest:
     """One HTTP request without host or key. `path` is appended to the provider's base URL; the body is JSON or a form.
 
-    `warnings` tells what the wire could not spell and left out, in sentences for the caller.
+    `once`: it makes something that costs, and may under no circumstances be sent twice; a resting connection that turns
+    out to be closed would be reason to. `warnings` tells what the wire could not spell and left out, in sentences for
+    the caller.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -53,6 +55,7 @@ class HttpRequest:
     query: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     stream: bool = False
+    once: bool = False
     warnings: list[str] = field(default_factory=list)
 
 

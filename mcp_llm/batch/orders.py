@@ -1,0 +1,267 @@
+"""Batches that a vendor works off in its own time, at half price: ordered, asked for, collected - each order a run.
+
+What is on disk before the order leaves says that it may have left; nothing is ordered twice by itself. Whoever looks
+first when it is done collects it, whichever process that is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel
+
+from mcp_llm.errors import BudgetExceeded, Error, InvalidInput, ProviderError, TooLarge, Unsupported
+from mcp_llm.http.deadlines import Deadlines
+from mcp_llm.llm import parameters
+from mcp_llm.llm.exchange import encode, whole
+from mcp_llm.llm.generate import request_of
+from mcp_llm.llm.money import UNKNOWN_OUTPUT
+from mcp_llm.runs.ending import fail
+from mcp_llm.types.events import Finish, JobEvent, Resumed, Start
+from mcp_llm.wires import batch as wires
+from mcp_llm.wires.batch.contract import Entry
+from mcp_llm.wires.whole import decoded
+
+from .collect import collected
+from .operation import asked
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from mcp_llm.catalog.find import Target
+    from mcp_llm.llm.service import Service
+    from mcp_llm.runs.journal import Journal
+    from mcp_llm.runs.store import RunInfo, RunStore
+    from mcp_llm.wires.base import HttpReply, HttpRequest
+    from mcp_llm.wires.batch.contract import BatchWire, State
+
+    from .items import Item
+
+KIND: Final = "batch"
+SOON: Final = 5.0
+LONGEST: Final = 60.0
+"""Seconds between looks: at first, and after a while."""
+CAP: Final = 1024 * 1024 * 1024
+"""Bytes of results that are read."""
+PATIENCE: Final = Deadlines(first_byte=120, idle=60, total=1800)
+
+
+class Order(BaseModel):
+    """What a run of this kind keeps of the order: the keys are `i0`, `i1`, ... in the order of `ids`."""
+
+    model: str
+    ids: list[str]
+    json_schema: dict[str, Any] | None = None
+    context: str | None = None
+
+
+@dataclass(slots=True)
+class Orders:
+    """Makes orders and sees them through; a Resumer for their runs, so that any process can."""
+
+    service: Service
+    runs: RunStore
+    automatic: bool = True
+    wait: bool = True
+    """Whether `drive` waits for the end; if not, it looks once and leaves the run as it stands."""
+
+    async def submit(
+        self,
+        items: Sequence[Item],
+        defaults: dict[str, Any],
+        *,
+        budget_usd: Decimal | None = None,
+        principal: str = "local",
+    ) -> tuple[str, State]:
+        """(run, how it stands). Raises Unsupported for a provider without batches, InvalidInput, BudgetExceeded."""
+        target, wire, quirks = await self._target(defaults.get("model"), defaults.get("context"))
+        entries, worst = await self._entries(items, defaults, target, quirks.max_items, quirks.max_bytes, principal)
+        self._allow(worst, budget_usd, Decimal(str(quirks.price)), target)
+        order = Order(
+            model=target.name,
+            ids=[item.id for item in items],
+            json_schema=defaults.get("json_schema"),
+            context=defaults.get("context"),
+        )
+        journal = await self.runs.create(KIND, order.model_dump(mode="json"), principal, model=target.name)
+        provider, name = target.provider_id, target.model_id
+        try:
+            await journal.append(Start(prompt=f"{len(items)} requests", kind=KIND, provider=provider, model=name))
+            await journal.append(JobEvent(state="submitting", total=len(items), provider=provider, model=name))
+            state = await self._conversation(target, wire.submit(entries, target.model_id, quirks))
+            sent = JobEvent(state="submitted", job_id=state.id, total=len(items), provider=provider, model=name)
+            await journal.append(sent)
+        except Exception as exc:
+            await fail(journal, exc)
+            raise
+        await journal.release()
+        return journal.run_id, state
+
+    async def cancel(self, run_id: str, principal: str = "local") -> State:
+        """Ask the vendor to stop; what was answered by then can still be collected."""
+        info = await self.runs.get(run_id, principal)
+        target, wire, quirks = await self._of(info.request)
+        job = await self._job(run_id)
+        await self._call(target, wire.cancel(job, quirks))
+        return await self._state(target, wire, quirks, job)
+
+    async def check(self, info: RunInfo, again: bool) -> None:
+        """Raise InvalidInput for an order of which nobody knows whether it has left."""
+        await self._job(info.id)
+
+    async def drive(self, journal: Journal) -> dict[str, Any]:
+        """See it through: wait for the vendor, collect, finish the run. Its result; {} where it is not done yet."""
+        order = Order.model_validate(journal.request)
+        target, wire, quirks = await self._of(journal.request)
+        job = await self._job(journal.run_id)
+        await journal.append(Resumed(after=journal.seq, attempt=journal.attempts))
+        pause, seen = SOON, -1
+        while True:
+            try:
+                state = await self._state(target, wire, quirks, job)
+            except ProviderError as error:
+                if not error.retryable or not self.wait:
+                    raise
+            else:
+                if state.status != "running":
+                    break
+                if state.done is not None and state.done != seen:
+                    seen = state.done
+                    await journal.append(self._event(target, state))
+            if not self.wait:
+                return {}
+            await self.service.llm.sleep(pause)
+            pause = min(pause * 1.5, LONGEST)
+        await journal.append(self._event(target, state))
+        if state.status == "failed":
+            raise ProviderError(state.message or "the batch failed", provider=target.provider_id, retry=False)
+        replies = [await self._call(target, request) for request in wire.reading(state, quirks)]
+        results = {one.key: one for reply in replies for one in decoded(lambda: list(wire.results(reply)))}  # noqa: B023
+        result, cost = await collected(
+            self.service, order.ids, order.json_schema, results, target, Decimal(str(quirks.price)), journal
+        )
+        await journal.finish(
+            Finish(result=result, cost=cost), status="cancelled" if state.status == "cancelled" else None
+        )
+        return result
+
+    async def _job(self, run_id: str) -> str:
+        events = [event for event in await self.runs.events(run_id) if isinstance(event, JobEvent)]
+        job = next((event.job_id for event in reversed(events) if event.job_id), None)
+        if job is None:
+            raise InvalidInput(
+                f"run {run_id} was cut off while its batch was submitted: it may be there or not. Look at the "
+                "provider's own list of batches; to order it (again), submit it anew"
+            )
+        return job
+
+    async def _of(self, request: dict[str, Any]) -> tuple[Target, BatchWire, Any]:
+        order = Order.model_validate(request)
+        return await self._target(order.model, order.context)
+
+    async def _target(self, model: str | None, context: str | None) -> tuple[Target, BatchWire, Any]:
+        service = self.service
+        target = (await service.plan(model, context)).targets[0]
+        name = target.provider.wires.get(KIND)
+        if name is None:
+            able = [one for one, provider in service.catalog.providers.items() if KIND in provider.wires]
+            raise Unsupported(
+                f"{target.provider_id} has no batches; {', '.join(able)} have. `batch run` asks any model"
+            )
+        return target, wires.wire(name), service.catalog.quirks(target.provider_id, KIND)
+
+    async def _entries(
+        self,
+        items: Sequence[Item],
+        defaults: dict[str, Any],
+        target: Target,
+        most: int,
+        most_bytes: int,
+        principal: str,
+    ) -> tuple[list[Entry], Decimal | None]:
+        """The requests as they go into the batch, and the most that they cost at the usual price."""
+        if len(items) > most:
+            raise TooLarge(
+                f"a batch of {target.provider_id} holds {most:,} requests, these are {len(items):,}: split them"
+            )
+        learned = await self.service.llm.learned.of(target.provider_id, target.model_id)
+        entries: list[Entry] = []
+        worst: Decimal | None = Decimal(0)
+        size = 0
+        for index, item in enumerate(items):
+            if item.arguments.get("model") not in {None, defaults.get("model")}:
+                raise InvalidInput(f"item {item.number} names a model of its own; a batch has one (-m)")
+            request, _ = await request_of(self.service, asked({**defaults, **item.arguments}, principal), [])
+            request, _ = parameters.fit(request.model_copy(update={"stream": False}), target, learned)
+            http = encode(request, target)
+            size += len(str(http.json))
+            if size > most_bytes:
+                raise TooLarge(
+                    f"a batch of {target.provider_id} holds {most_bytes:,} bytes, these are more: split them"
+                )
+            entries.append(Entry(f"i{index}", http))
+            longest = request.max_tokens or target.facts.output or UNKNOWN_OUTPUT
+            one = self.service.purse.worst(target, parameters.estimate_tokens(request), longest)
+            worst = None if worst is None or one is None else worst + one
+        return entries, worst
+
+    def _allow(self, worst: Decimal | None, budget: Decimal | None, share: Decimal, target: Target) -> None:
+        """Raise BudgetExceeded where the order may cost more than it may: it cannot be stopped half way."""
+        caps = [cap for cap in (budget, self.service.config.settings.budget.day_usd) if cap is not None]
+        if not caps:
+            return
+        if worst is None:
+            raise BudgetExceeded(
+                f"the price of {target.name} is not known, so the batch is held to no budget: set it under [prices]",
+                limit="usd",
+            )
+        if worst * share > min(caps):
+            raise BudgetExceeded(
+                f"the batch may cost ${worst * share:.4f}, the budget is ${min(caps):.4f}: set max_tokens, raise it, "
+                "or order less",
+                limit="usd",
+            )
+
+    def _event(self, target: Target, state: State) -> JobEvent:
+        return JobEvent(
+            state=state.status,
+            provider=target.provider_id,
+            model=target.model_id,
+            job_id=state.id,
+            done=state.done,
+            total=state.total,
+            message=state.message,
+        )
+
+    async def _state(self, target: Target, wire: BatchWire, quirks: Any, job: str) -> State:
+        reply = await self._call(target, wire.poll(job, quirks))
+        return decoded(lambda: wire.state(reply))
+
+    async def _conversation(self, target: Target, steps: Generator[HttpRequest, HttpReply, State]) -> State:
+        request = next(steps)
+        while True:
+            reply = await self._call(target, request)
+            try:
+                request = decoded(lambda: steps.send(reply))  # noqa: B023 - called at once
+            except StopIteration as end:
+                state: State = end.value
+                return state
+
+    async def _call(self, target: Target, request: HttpRequest) -> HttpReply:
+        service = self.service
+        try:
+            return await whole(
+                request,
+                target,
+                service.access,
+                service.llm.transport(),
+                PATIENCE,
+                cap=CAP,
+                decode=lambda reply: reply,
+            )
+        except Error as error:
+            if isinstance(error, ProviderError):
+                error.provider = error.provider or target.provider_id
+            raise
