@@ -206,6 +206,23 @@ async def test_an_mcp_server_is_given_the_trace_and_its_failure_is_the_spans(hom
     assert (failed.attributes or {})["error.type"] == "tool_error"
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_what_a_tool_of_ours_asks_stands_below_the_call_of_it(home: Path, spans: Spans, mode: Any) -> None:
+    from mcp import Client
+
+    from mcp_llm import config
+    from mcp_llm.server.build import build
+
+    loaded = config.load(environment={"MCP_LLM_HOME": str(home)}, overrides={"discover": False})
+    async with Client(build(loaded), mode=mode) as client:
+        await client.call_tool("generate", {"prompt": "hi", "model": "demo"})
+        await client.call_tool("run_agent", {"prompt": "hi", "model": "demo", "servers": []})
+    tree = spans.tree()
+    assert ("tools/call generate", "chat demo") in tree
+    assert ("tools/call run_agent", "invoke_agent agent") in tree
+    assert ("invoke_agent agent", "chat demo") in tree
+
+
 async def test_a_run_that_fails_or_is_refused_has_the_status(home: Path, spans: Spans) -> None:
     async with opened(home, {"scripted": Scripted(["no", End(stop="content_filter", note="private words")])}) as app:
         with pytest.raises(Exception, match="private words"):

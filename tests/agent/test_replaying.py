@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -22,7 +23,6 @@ from mcp_llm.types.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from mcp_llm.app import App
     from mcp_llm.types.events import Event
@@ -219,6 +219,17 @@ async def test_another_end_is_a_difference(home: Path, tmp_path: Path) -> None:
     failed = recording.Recording(found.header, [*found.events[:-1], ErrorEvent(error="the disk", kind="store")])
     replayed = await again(tmp_path, failed)
     assert [one.where for one in replayed.differences] == ["the end"]
+
+
+RECORDINGS = sorted((Path(__file__).parent / "recordings").glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("file", RECORDINGS, ids=[file.stem for file in RECORDINGS])
+async def test_what_was_recorded_once_still_goes_the_same_way(tmp_path: Path, file: Path) -> None:
+    """Made with version 1 of the format: one that cannot be read, or goes another way, is a change that users feel."""
+    replayed = await again(tmp_path, recording.load(file))
+    assert replayed.differences == ()
+    assert replayed.identical
 
 
 async def test_a_run_that_keeps_no_steps_says_so(home: Path) -> None:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from agent.scripted import MODEL, PRICES, Scripted, call, do, opened, results
 
-from mcp_llm.agent.rerun import rerun
+from mcp_llm.agent.rerun import asked, before, rerun
+from mcp_llm.agent.resuming import Agents
 from mcp_llm.agent.task import Limits, Task
 from mcp_llm.errors import InvalidInput
 from mcp_llm.runs import recording
+from mcp_llm.runs.resume import Resumers, drive
 from mcp_llm.toolsets.functions import Function, Functions
-from mcp_llm.types.events import ModelEnd, ToolStart
+from mcp_llm.types.events import ModelEnd, Start, ToolStart
 from mcp_llm.types.result import Cost, Tokens
 
 if TYPE_CHECKING:
@@ -117,6 +119,24 @@ async def test_a_rerun_can_be_replayed_and_made_again_like_any_other(home: Path,
         third = await rerun(app, app.journals, second, step=2, toolsets=notes.tools)
     assert (replayed.differences, replayed.steps) == ((), 3)
     assert (third.response, notes.written) == ("finished", ["one", "two", "three"])
+
+
+async def test_a_rerun_whose_process_is_gone_is_gone_on_with(home: Path, notes: Notes) -> None:
+    other = Scripted("finished")
+    async with opened(home, {"scripted": script(), "other": other}, prices=BOTH) as app:
+        found = await first(app, notes)
+        settings = app.config.settings.agents
+        task = asked(found, 1, OTHER, Limits(), settings, "local")
+        journal = await app.journals.create("agent.bound", task.model_dump(mode="json", exclude_defaults=True), "local")
+        await journal.append(Start(prompt="go"), *before(found, 1))
+        await journal.release()
+        resumers = Resumers()
+        resumers.register("agent.bound", Agents(app, app.journals, toolsets=notes.tools))
+        taken, resumer = await resumers.claim(app.journals, journal.run_id, "local")
+        await drive(resumer, taken)
+        info = await app.journals.get(journal.run_id, "local")
+    assert (info.status, info.result["response"], info.result["turns"]) == ("finished", "finished", 2)
+    assert (info.result["usage"]["input"], notes.written, len(other.requests)) == (100, ["one", "two"], 1)
 
 
 async def test_what_cannot_be_compared_is_said(home: Path, notes: Notes) -> None:
