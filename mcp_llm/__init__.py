@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from mcp_llm.errors import Error as Error
     from mcp_llm.media import aembed as aembed
     from mcp_llm.media import agenerate_image as agenerate_image
+    from mcp_llm.media import aspeak as aspeak
     from mcp_llm.media import atranscribe as atranscribe
     from mcp_llm.media import embed as embed
     from mcp_llm.media import generate_image as generate_image
+    from mcp_llm.media import speak as speak
     from mcp_llm.media import transcribe as transcribe
     from mcp_llm.provider import get_provider as get_provider
     from mcp_llm.recorded import diff_runs as diff_runs
@@ -73,6 +75,8 @@ _HOMES = {
     "rerun_agent": "mcp_llm.recorded",
     "atranscribe": "mcp_llm.media",
     "transcribe": "mcp_llm.media",
+    "aspeak": "mcp_llm.media",
+    "speak": "mcp_llm.media",
     "run_agent": "mcp_llm.api",
     "stream": "mcp_llm.api",
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from mcp_llm.background import background, opened
 from mcp_llm.llm import embed as embedding
 from mcp_llm.llm import image as painting
+from mcp_llm.llm import speech as speaking
 from mcp_llm.llm import transcribe as listening
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mcp_llm.llm.doing import Call
     from mcp_llm.types.embed import Embedded, InputType
     from mcp_llm.types.image import Background, Format, Painted, Quality
+    from mcp_llm.types.speech import Said, Sound
     from mcp_llm.types.transcribe import Timestamps, Transcribed
 
 
@@ -126,3 +128,40 @@ async def atranscribe(
 def transcribe(file: Any, **arguments: Any) -> Transcribed:
     """`atranscribe` for code that is not async."""
     return background.call(lambda: atranscribe(file, **arguments))
+
+
+async def aspeak(
+    text: str,
+    *,
+    voice: str | None = None,
+    speakers: dict[str, str] | None = None,
+    format: Sound | None = None,
+    speed: float | None = None,
+    instructions: str | None = None,
+    language: str | None = None,
+    on_sound: Callable[[bytes], Awaitable[None]] | None = None,
+    **call: Unpack[Call],
+) -> Said:
+    """The text as sound, in `.files[0]`: its `data`, `mime` and the `path` where it is kept.
+
+    `voice` is one of the vendor's, `speakers` are names in the text with a voice for each, `instructions` say how it
+    is spoken, `format` is mp3, opus, aac, flac, wav or pcm. `on_sound` gets the bytes as they come. The other keywords
+    are those of `aembed`.
+    """
+    return await speaking.speak(
+        await opened.get(),
+        text,
+        voice=voice,
+        speakers=speakers,
+        format=format,
+        speed=speed,
+        instructions=instructions,
+        language=language,
+        on_sound=on_sound,
+        **call,
+    )
+
+
+def speak(text: str, **arguments: Any) -> Said:
+    """`aspeak` for code that is not async."""
+    return background.call(lambda: aspeak(text, **arguments))

@@ -33,6 +33,7 @@ PUBLIC: Final = [
     "agenerate",
     "agenerate_image",
     "agenerate_result",
+    "aspeak",
     "atranscribe",
     "compare_models",
     "count_tokens",
@@ -47,6 +48,7 @@ PUBLIC: Final = [
     "replay_run",
     "rerun_agent",
     "run_agent",
+    "speak",
     "stream",
     "transcribe",
 ]

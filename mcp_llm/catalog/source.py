@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CODE_WIRES: Final = frozenset({"demo", "code"})
 """Wires of providers that are code: they have no module, no quirks and no bytes."""
 
-OPERATIONS: Final = ("embed", "image", "transcribe")
+OPERATIONS: Final = ("embed", "image", "transcribe", "speech")
 """What an endpoint in OpenAI's dialect may also do, under the paths that OpenAI has for it."""
 
 COMPATIBLE: Final[Mapping[str, Any]] = MappingProxyType(

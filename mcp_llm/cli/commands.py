@@ -33,6 +33,7 @@ TABLE: Final = {
     "embed": "Turn texts into vectors.",
     "image": "Make pictures from words, or change given ones.",
     "workflow": "Run, check, draw and list YAML workflows of tasks that use one another's results.",
+    "speak": "Speak a text aloud, into a file.",
     "transcribe": "Write down what is said in a recording.",
     "models": "What can be asked: models, capabilities, context, prices.",
     "health": "Ask each configured provider whether it answers.",

@@ -25,7 +25,7 @@ def test_one_line_in_a_file_is_a_provider(user: Callable[..., Catalog]) -> None:
     provider = catalog.provider("acme")
     assert catalog.problems == ()
     assert provider.name == "acme"
-    assert provider.wires == dict.fromkeys(("chat", "models", "embed", "image", "transcribe"), "openai")
+    assert provider.wires == dict.fromkeys(("chat", "models", "embed", "image", "transcribe", "speech"), "openai")
     assert (provider.auth.env, provider.auth.headers) == (("ACME_API_KEY",), {"Authorization": "Bearer {key}"})
     assert (provider.auth.required, provider.local) == (True, False)
     target = catalog.find("acme:some/model")

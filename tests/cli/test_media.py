@@ -54,3 +54,10 @@ def test_transcribe_writes_words_or_subtitles(run: Run, tmp_path: Path) -> None:
     srt = run("transcribe", str(file), "--srt", "-q").stdout
     assert srt.startswith("1\n00:00:00,000 --> 00:00:01,000\nThis is")
     assert run("transcribe", str(tmp_path / "no.wav")).returncode == 2
+
+
+def test_speak_writes_a_file_or_into_a_pipe(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "hi.wav"
+    assert run("speak", "Good", "morning", "-o", str(file), "-q").stdout == f"{file}\n"
+    assert sound.duration(file.read_bytes()) == 0.25
+    assert run("speak", stdin="").returncode == 2

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-PACK = {"embed", "generate_image", "transcribe"}
+PACK = {"embed", "generate_image", "speak", "transcribe"}
 
 
 @pytest.fixture
@@ -107,3 +107,10 @@ async def test_a_recording_is_written_down(server: Any) -> None:
     assert result.content[0].text.startswith("This is mcp-llm's built-in demo, no model. It was given 16,044 bytes")
     assert result.structured_content["segments"][0]["end"] == 1.0
     assert "· 1 s long ·" in result.content[0].text
+
+
+async def test_words_are_spoken_into_a_file_and_not_into_the_reply(server: Any) -> None:
+    result = await call(server, "speak", text="Good morning to you")
+    words, link = result.content
+    assert words.text.startswith("spoken: 19 characters, 0.5 s\n\ngood-morning-to-you.wav (audio/wav, 8,044 bytes)")
+    assert (link.mime_type, link.size) == ("audio/wav", 8044)

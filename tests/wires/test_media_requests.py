@@ -13,8 +13,9 @@ from mcp_llm.errors import Unsupported
 from mcp_llm.types.embed import EmbedRequest
 from mcp_llm.types.image import ImageRequest
 from mcp_llm.types.message import Media
+from mcp_llm.types.speech import SpeechRequest
 from mcp_llm.types.transcribe import TranscribeRequest
-from mcp_llm.wires import embed, image, transcribe
+from mcp_llm.wires import embed, image, speech, transcribe
 
 TEXTS = ("How warm is it?", "\U0001f600 \u2028 é")
 EMBED: dict[str, EmbedRequest] = {
@@ -323,3 +324,58 @@ def test_only_who_translates_is_asked_to() -> None:
         target = load().find(name, "transcribe")
         request = transcribe.wire("openai").encode(english, target.model_id, target.quirks)
         assert request.path == "/audio/translations"
+
+
+SPEECH: dict[str, SpeechRequest] = {
+    "plain": SpeechRequest(text="Good morning."),
+    "all": SpeechRequest(text="Hi.", voice="coral", format="wav", speed=1.5, instructions="Softly"),
+    "language": SpeechRequest(text="Grüezi.", language="de-CH"),
+}
+DUET = SpeechRequest(text="Ann: Hi. Bob: Ho.", speakers={"Ann": "Kore", "Bob": "Puck"})
+
+
+def spoken(provider: str, request: SpeechRequest) -> Any:
+    target = load().find(provider, "speech")
+    return speech.wire(target.wire).encode(request, target.model_id, target.quirks)
+
+
+@pytest.mark.parametrize("name", SPEECH)
+def test_bodies_for_speech_are_of_openais_types(name: str, sdk: Any) -> None:
+    from openai.types.audio import speech_create_params as params
+
+    request = spoken("openai", SPEECH[name])
+    assert sdk.walk(request.json, params.SpeechCreateParams) == []
+    assert request.path == "/audio/speech"
+    if name == "language":
+        assert request.warnings == ["`language` was not sent: gpt-4o-mini-tts does not take it"]
+
+
+@pytest.mark.parametrize("request_", [*SPEECH.values(), DUET])
+def test_bodies_for_speech_are_of_googles_types(request_: SpeechRequest, sdk: Any) -> None:
+    request = spoken("google", request_)
+    assert sdk.check("gemini", request.json) == []
+    assert request.json["generationConfig"]["responseModalities"] == ["AUDIO"]
+
+
+def test_google_is_given_two_voices_and_directions() -> None:
+    config = spoken("google", DUET).json["generationConfig"]["speechConfig"]
+    assert [one["speaker"] for one in config["multiSpeakerVoiceConfig"]["speakerVoiceConfigs"]] == ["Ann", "Bob"]
+    said = spoken("google", SPEECH["all"]).json
+    assert said["contents"][0]["parts"] == [{"text": "Softly: Hi."}]
+    assert said["generationConfig"]["speechConfig"]["voiceConfig"] == {"prebuiltVoiceConfig": {"voiceName": "coral"}}
+
+
+def test_what_a_voice_cannot_do_is_said_before_anything_is_sent() -> None:
+    assert spoken("groq", SPEECH["plain"]).json == {
+        "model": "canopylabs/orpheus-v1-english",
+        "input": "Good morning.",
+        "voice": "hannah",
+        "response_format": "wav",
+    }
+    for provider, request, words in (
+        ("groq", SpeechRequest(text="x", format="mp3"), "speaks wav, not mp3"),
+        ("openai", DUET, "one voice at a time"),
+        ("google", SpeechRequest(text="x", format="mp3"), "wav or pcm here, not mp3"),
+    ):
+        with pytest.raises(Unsupported, match=words):
+            spoken(provider, request)

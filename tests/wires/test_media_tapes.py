@@ -14,10 +14,12 @@ from wires.test_tapes import Faults, error_faults, fault, tell
 from mcp_llm.catalog.load import load
 from mcp_llm.errors import Error, Garbled, ProviderError, Refused, UnknownProvider, Unsupported
 from mcp_llm.llm.operation import dialect
+from mcp_llm.llm.speech import playable
 from mcp_llm.types.embed import EmbedRequest
 from mcp_llm.types.image import ImageRequest
+from mcp_llm.types.speech import SpeechRequest
 from mcp_llm.types.transcribe import TranscribeRequest
-from mcp_llm.wires import embed, image, transcribe
+from mcp_llm.wires import embed, image, speech, transcribe
 from mcp_llm.wires.base import HttpReply
 from mcp_llm.wires.failures import failure
 from mcp_llm.wires.whole import decoded
@@ -253,6 +255,28 @@ def test_transcripts_are_read_as_the_vendor_reads_them(known: Catalog, tapes: Pa
         if bad:
             found[tape.id] = bad
     tell("openai-transcription", "tapes", len(cases), found, report, f", {len(NOT_ALL)} excused")
+
+
+def test_speech_is_read_as_the_vendor_reads_it(known: Catalog, tapes: Path, report: list[str]) -> None:
+    """The SDK gives a reply's bytes as they are, packed in JSON too: there, ours are the sound inside."""
+    found: dict[str, Faults] = {}
+    cases = list(read(tapes, "openai-speech"))
+    for tape in cases:
+        own = quirks(known, tape, "speech", speech, "openai")
+        request = SpeechRequest(text=tape.asked["input"])
+        got, error = outcome(tape, speech.wire("openai"), request, own)
+        bad = [fault("error", error, None)] if error else []
+        if not error:
+            data, mime = playable(got, None)
+            packed = tape.reply.headers["content-type"] == "application/json"
+            want = base64.b64decode(json.loads(tape.reply.body)["audio_data"]) if packed else tape.reply.body
+            if data != want or (not packed and sha(data) != tape.expected["sha"]):
+                bad.append(fault("sound", sha(data), tape.expected))
+            if mime not in {"audio/mpeg", "audio/wav"} or got.usage.characters != len(tape.asked["input"]):
+                bad.append(fault("kind", (mime, got.usage), tape.expected["content_type"]))
+        if bad:
+            found[tape.id] = bad
+    tell("openai-speech", "tapes", len(cases), found, report)
 
 
 def test_the_catalog_says_which_dialect_a_target_speaks(known: Catalog) -> None:

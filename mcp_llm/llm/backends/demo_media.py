@@ -6,24 +6,32 @@ An embedding here is a hash of the words: texts that share words are near one an
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import struct
+import sys
 import zlib
 from array import array
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.types.embed import Vectors
 from mcp_llm.types.image import Picture, Pictures
+from mcp_llm.types.speech import Spoken
 from mcp_llm.types.transcribe import Segment, Transcript
 from mcp_llm.types.usage import Usage
 
 if TYPE_CHECKING:
     from mcp_llm.types.embed import EmbedRequest, Vector
     from mcp_llm.types.image import ImageRequest
+    from mcp_llm.types.speech import SpeechRequest
     from mcp_llm.types.transcribe import TranscribeRequest
 
 NOTICE: Final = "This is mcp-llm's built-in demo, no model."
 DIMENSIONS: Final = 64
+RATE: Final = 8000
+TONE: Final = RATE // 8
+"""Samples of one word."""
+MOST_TONES: Final = 40
 SIDE: Final = 64
 """Pixels of a picture's side."""
 
@@ -72,6 +80,19 @@ async def transcribe(request: TranscribeRequest, model: str) -> Transcript:
         usage=Usage(seconds=end),
         model=model,
     )
+
+
+async def speech(request: SpeechRequest, model: str) -> Spoken:
+    """A tone for each word, its height chosen by the word: the demo cannot speak."""
+    samples = array("h")
+    for word in request.text.split()[:MOST_TONES]:
+        pitch = 220 + hashlib.sha256(word.encode("utf-8", "replace")).digest()[0] * 3
+        samples.extend(
+            round(8000 * math.sin(at * pitch * math.tau / RATE) * math.sin(at * math.pi / TONE)) for at in range(TONE)
+        )
+    if sys.byteorder == "big":
+        samples.byteswap()
+    return Spoken(samples.tobytes(), "audio/l16", RATE, Usage(characters=len(request.text)), model)
 
 
 def _png(words: str) -> bytes:

@@ -11,6 +11,7 @@ from .generate_image import GENERATE_IMAGE
 from .list_models import LIST_MODELS
 from .run_agent import RUN_AGENT
 from .runs import RUNS
+from .speak import SPEAK
 from .transcribe import TRANSCRIBE
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 PACKS: Final[dict[str, tuple[Published, ...]]] = {
     "core": (GENERATE, COMPARE_MODELS, RUN_AGENT, RUNS, LIST_MODELS),
-    "media": (EMBED, GENERATE_IMAGE, TRANSCRIBE),
+    "media": (EMBED, GENERATE_IMAGE, TRANSCRIBE, SPEAK),
 }
 
 
