@@ -125,6 +125,7 @@ async def bench(
             ledger,
             Approvals(runs, journal, settings.agents.approval_s, loop.append, approver, upward),
             append=loop.append,
+            add=loop.add,
             note=journal.note,
             trace=trace,
             handles=handles,

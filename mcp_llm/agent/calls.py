@@ -77,6 +77,7 @@ class Calls:
     ledger: Ledger
     approvals: Approvals
     append: Callable[[Event], Awaitable[Any]]
+    add: Callable[[Event], None]
     note: Callable[[Event], None]
     trace: Callable[[Limits], dict[str, Any]]
     handles: dict[str, str] = field(default_factory=dict)
@@ -84,6 +85,7 @@ class Calls:
     repeats: Repeats = field(default_factory=Repeats)
     tell: Callable[[str], None] | None = None
     telemetry: Telemetry = field(default_factory=Telemetry)
+    _running: int = 0
 
     async def make(self, step: int, calls: Sequence[ToolCall], cut_off: bool) -> None:
         """Make them, or say why not. Raises Stuck once all have their results."""
@@ -92,6 +94,7 @@ class Calls:
             room = min(room, self.meter.limits.calls - self.meter.calls)
         limiter = anyio.CapacityLimiter(self.settings.parallel)
         stuck = False
+        self._running = len(calls)
         try:
             async with anyio.create_task_group() as tasks:
                 for index, call in enumerate(calls):
@@ -170,18 +173,21 @@ class Calls:
 
     async def _end(self, call: ToolCall, args: Any, result: ToolResult, key: str, took: int | None) -> None:
         media = any(isinstance(part, Media) for part in result.parts)
-        await self.append(
-            ToolEnd(
-                tool=call.name,
-                args=args,
-                result=result.text,
-                call_id=call.id,
-                is_error=result.is_error,
-                parts=result.parts if media else None,
-                rest=self.handles.get(key),
-                latency_ms=took,
-            )
+        event = ToolEnd(
+            tool=call.name,
+            args=args,
+            result=result.text,
+            call_id=call.id,
+            is_error=result.is_error,
+            parts=result.parts if media else None,
+            rest=self.handles.get(key),
+            latency_ms=took,
         )
+        self._running -= 1
+        if self._running:
+            await self.append(event)  # the others may take long
+        else:
+            self.add(event)  # the next request is written at once, and is not sent before this is on disk
 
     def _unknown(self, name: str) -> str:
         close = get_close_matches(name, self.tools, n=3)

@@ -131,7 +131,7 @@ class Meter:
             scope.tokens - used.tokens - used.held_tokens
             for scope in self.scopes()
             if scope.tokens is not None
-            for used in [await ledger.used(scope.kind, scope.key)]
+            for used in [await ledger.seen(scope.kind, scope.key)]
         ]
         return min(left, default=None)
 
@@ -146,7 +146,7 @@ class Meter:
         gone = Decimal(0)
         for scope in self.scopes():  # our own is the last
             if scope.usd is not None:
-                used = await ledger.used(scope.kind, scope.key)
+                used = await ledger.seen(scope.kind, scope.key)
                 gone = used.usd + used.held_usd
                 left.append(max(Decimal(0), scope.usd - gone))
         return min(left, default=None), gone

@@ -87,6 +87,12 @@ class Loop:
         self.history.take(event)
         self.meter.take(event)
 
+    def add(self, event: Event) -> None:
+        """The same for an event that nobody acts on before the next one that is awaited, or `journal.settled`."""
+        self.journal.add(event)
+        self.history.take(event)
+        self.meter.take(event)
+
     async def converse(self) -> ChatResponse:
         """The last reply. Raises BudgetExceeded, Stuck, and what else ends the run."""
         while True:
@@ -106,13 +112,13 @@ class Loop:
         """One reply, stored. `said` are further messages of ours, `changes` what is asked differently this time."""
         settings = self.settings.model_copy(update=changes) if changes else self.settings
         if self.history.asking is None:
-            await self._begin(said, settings)
+            self._begin(said, settings)
         try:
             answer = await self._stream()
         except ContextTooLong:
             if not await compaction.force(self):
                 raise
-            await self._begin((), settings)
+            self._begin((), settings)
             answer = await self._stream()
         self.plan = _staying(self.plan, answer)
         await self._fell_back(answer)
@@ -132,7 +138,7 @@ class Loop:
             latency_ms=round(((answer.finished or answer.first_chunk) - answer.asked) * 1000),
             first_token_ms=round((answer.first_chunk - answer.asked) * 1000),
         )
-        await self.append(event)
+        self.add(event)  # on disk before the first of its calls is made, in one commit with that call's start
         if response.stop == "content_filter":
             raise Refused(
                 response.note or "a content filter stopped the reply",
@@ -147,9 +153,9 @@ class Loop:
             )
         return response
 
-    async def _begin(self, said: tuple[Message, ...], settings: ChatRequest) -> None:
+    def _begin(self, said: tuple[Message, ...], settings: ChatRequest) -> None:
         target = self.plan.targets[0]
-        await self.append(
+        self.add(
             ModelStart(
                 step=self.history.replies,
                 model=target.model_id,
@@ -168,6 +174,7 @@ class Loop:
             if left is not None and gone is not None and self._modest(request, left):
                 job.scopes = self.meter.capped(gone + left / 2)
             try:
+                self.journal.push()  # its commit is that of the reservation
                 async with self.service.llm.stream(request, self.plan, job) as answer:
                     async for batch in answer.batches():
                         await self.recorder.take(batch)
@@ -210,6 +217,7 @@ class Loop:
             tell=self.tell,
             scopes=self.meter.scopes(),
             conversation=self.journal.run_id,
+            before=self.journal.settled,
         )
 
     async def _fell_back(self, answer: Answer) -> None:

@@ -108,6 +108,7 @@ async def _replay(service: Service, recording: Recording) -> Replayed:
             outcome = await operation.answered(loop, task_of(recording).json_schema, time.monotonic())
         except Error as exc:
             outcome = exc
+        await loop.journal.settled()
         again = steps(await runs.events(loop.journal.run_id))
     for one, other in zip(found[: backend.asked], again, strict=False):
         differences += _calls(one, other)
@@ -198,6 +199,7 @@ def _loop(
         service.purse.ledger,
         Answered(runs, journal, 0.0, loop.append, record=record),
         append=loop.append,
+        add=loop.add,
         note=journal.note,
         trace=lambda _: {},
         handles=record.handles,

@@ -14,7 +14,7 @@ from mcp_llm.types.usage import Usage
 from .exchange import blame
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from decimal import Decimal
 
     from mcp_llm.catalog.find import Target
@@ -34,6 +34,7 @@ class Job:
 
     `timeout_s` bounds the whole call, retries included; `tell` gets one line a person would want to read. `scopes` are
     budgets that it shares with other calls, reserved together with its own. `conversation` is a thread's id or a run's.
+    `before` is awaited when the money is reserved and nothing is sent yet.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class Job:
     tell: Callable[[str], None] | None = None
     scopes: tuple[Scope, ...] = ()
     conversation: str | None = None
+    before: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(slots=True)

@@ -171,6 +171,8 @@ class Attempts:
             request, hold, words = await way.reserve(request, target, job)
             warnings += words
             try:
+                if job.before is not None:
+                    await job.before()
                 async with AsyncExitStack() as own:
                     if not (gate := self._gate(target)).free:
                         await _enter(own, gate, way.tokens(request), deadline)

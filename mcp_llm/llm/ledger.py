@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from . import reservation as rules
@@ -17,7 +18,6 @@ from .reservation import Reservation, Scope
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
-    from decimal import Decimal
 
     from mcp_llm.store.sqlite import Store
 
@@ -27,6 +27,8 @@ GroupBy: TypeAlias = Literal["model", "provider", "context", "operation", "day",
 
 LEASE_SECONDS = 60
 """A reservation not renewed for so long belongs to a dead process."""
+_SEEN = 1000
+"""Scopes whose figures are remembered."""
 _TEXT = 300
 """Characters of a name that are kept; names come from callers and providers."""
 
@@ -104,6 +106,17 @@ class Used:
     held_tokens: int
     held_calls: int
 
+    def plus(self, other: Used) -> Used:
+        """Figure by figure."""
+        return Used(
+            self.usd + other.usd,
+            self.tokens + other.tokens,
+            self.calls + other.calls,
+            self.held_usd + other.held_usd,
+            self.held_tokens + other.held_tokens,
+            self.held_calls + other.held_calls,
+        )
+
 
 class Ledger:
     """The ledger of one store; several processes may keep one together. `clock` gives epoch milliseconds."""
@@ -113,6 +126,7 @@ class Ledger:
         self._clock = clock or _now
         self._owner = secrets.token_hex(8)
         self._open: set[str] = set()
+        self._seen: dict[tuple[str, str], Used] = {}
         self._started = False
 
     @property
@@ -157,26 +171,34 @@ class Ledger:
         amount = (None if usd is None else rules.nano(usd), tokens, calls)
         row = None if entry is None else _row(entry)
 
-        def hold(connection: sqlite3.Connection) -> None:
+        def hold(connection: sqlite3.Connection) -> list[rules.Row]:
             now = self._clock()
             expires = now + LEASE_SECONDS * 1000
-            rules.hold(connection, made.id, self._owner, limited, amount, row, now=now, expires=expires)
+            return rules.hold(connection, made.id, self._owner, limited, amount, row, now=now, expires=expires)
 
         self._open.add(made.id)
         try:
-            await self._store.write(hold)
+            states = await self._store.write(hold)
         except BaseException:
             self._open.discard(made.id)
+            for key in made.scopes:
+                self._seen.pop(key, None)
             raise
+        if len(self._seen) > _SEEN:
+            self._seen.clear()
+        worst = Used(Decimal(0), 0, 0, usd or Decimal(0), tokens or 0, calls)
+        for key, state in zip(made.scopes, states, strict=True):
+            self._seen[key] = _used(state).plus(worst)
         return made
 
     async def commit(
         self, reservation: Reservation, entry: Entry, *, usd: Decimal | None = None, tokens: int | None = None
     ) -> None:
-        """Write the row and, in the same transaction, the real figure in the place of what was held.
+        """Put the real figure in the place of what was held, and write the row: in one transaction, soon.
 
-        `usd` and `tokens` are what was really used; left out, they are the entry's. Unknown (or impossible) figures
-        are charged at the worst case, so for a failure that is known not to be billed pass 0.
+        Until it is on disk the worst case stands there, and that is what counts should this process die. `usd` and
+        `tokens` are what was really used; left out, they are the entry's. Unknown (or impossible) figures are charged
+        at the worst case, so for a failure that is known not to be billed pass 0.
         """
         if reservation.settled:
             raise ValueError("this reservation has been settled before")
@@ -186,7 +208,7 @@ class Ledger:
             reservation.settled = True
             self._store.post(self._rows, row)
             return
-        await self._settle(reservation, row)
+        self._settle(reservation, row)
 
     def _rows(self, connection: sqlite3.Connection, rows: list[Any]) -> None:
         rules.insert(connection, rows, now=self._clock())
@@ -198,15 +220,23 @@ class Ledger:
         if not reservation.scopes:
             reservation.settled = True
             return
-        await self._settle(reservation, None)
+        self._settle(reservation, None)
 
-    async def _settle(self, reservation: Reservation, row: rules.Row | None) -> None:
+    def _settle(self, reservation: Reservation, row: rules.Row | None) -> None:
         # Not renewed from here on: if the write fails, what was held expires and stays spent at its worst case.
         self._open.discard(reservation.id)
-        await self._store.write(
-            lambda connection: rules.settle(connection, reservation, row, reservation.calls, now=self._clock())
-        )
+        self._store.post(self._settled, (reservation, row))
         reservation.settled = True
+        usd, tokens, calls = (0, 0, 0) if row is None else (row[-2], row[-1], reservation.calls)
+        back = (-(reservation.usd or Decimal(0)), -(reservation.tokens or 0), -reservation.calls)
+        change = Used(rules.dollars(usd), tokens, calls, *back)
+        for key in reservation.scopes:
+            if (seen := self._seen.get(key)) is not None:
+                self._seen[key] = seen.plus(change)
+
+    def _settled(self, connection: sqlite3.Connection, rows: list[Any]) -> None:
+        for reservation, row in rows:
+            rules.settle(connection, reservation, row, reservation.calls, now=self._clock())
 
     def _renew(self, connection: sqlite3.Connection) -> None:
         expires = self._clock() + LEASE_SECONDS * 1000
@@ -225,8 +255,15 @@ class Ledger:
             "SELECT usd, tokens, calls, held_usd, held_tokens, held_calls FROM budgets WHERE kind = ? AND key = ?",
             (kind, key),
         )
-        usd, tokens, calls, held_usd, held_tokens, held_calls = found[0] if found else (0,) * 6
-        return Used(rules.dollars(usd), tokens, calls, rules.dollars(held_usd), held_tokens, held_calls)
+        return _used(found[0] if found else (0,) * 6)
+
+    async def seen(self, kind: str, key: str) -> Used:
+        """The same as this process knows it from its own calls; it looks at the disk only where it knows nothing.
+
+        For scopes that one process at a time has, a run's. A reservation is checked against the disk in any case.
+        """
+        known = self._seen.get((kind, key))
+        return known if known is not None else await self.used(kind, key)
 
     async def spend(
         self,
@@ -252,6 +289,11 @@ class Ledger:
             values,
         )
         return [_spend(*row) for row in found]
+
+
+def _used(row: rules.Row) -> Used:
+    usd, tokens, calls, held_usd, held_tokens, held_calls = row
+    return Used(rules.dollars(usd), tokens, calls, rules.dollars(held_usd), held_tokens, held_calls)
 
 
 def _spend(key: str, *sums: Any) -> Spend:

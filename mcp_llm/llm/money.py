@@ -1,7 +1,8 @@
 """The purse: the worst case is reserved before a call, the real figure committed after it, one ledger row each time.
 
-A call without any dollar, token or call limit reserves nothing and its row is posted; with a limit both sides are
-durable, so that parallel calls and several processes cannot overshoot. An unknown price is never free.
+A call without any dollar, token or call limit reserves nothing. With a limit the reservation is on disk before the call
+and stands until the real figure is, so that parallel calls and several processes cannot overshoot. An unknown price is
+never free.
 """
 
 from __future__ import annotations
@@ -109,7 +110,8 @@ class Purse:
         left: list[Decimal] = []
         for scope in scopes:
             if scope.usd is not None:
-                used = await self.ledger.used(scope.kind, scope.key)
+                look = self.ledger.seen if scope.kind == "run" else self.ledger.used
+                used = await look(scope.kind, scope.key)
                 left.append(max(Decimal(0), scope.usd - used.usd - used.held_usd))
         return min(left, default=None)
 

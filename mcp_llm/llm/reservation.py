@@ -126,12 +126,16 @@ def hold(
     *,
     now: int,
     expires: int,
-) -> None:
-    """Check every scope and hold the amount in all of them, or raise BudgetExceeded and hold nothing."""
+) -> list[Row]:
+    """Check every scope and hold the amount in all of them, or raise BudgetExceeded and hold nothing.
+
+    What each scope had used and held before, in the order of the columns of `budgets`.
+    """
     expire(connection, now)
     held = tuple(min(value or 0, _MOST) for value in amount)
-    for scope in scopes:
-        _check(scope, _state(connection, scope, now), amount)
+    states = [_state(connection, scope, now) for scope in scopes]
+    for scope, state in zip(scopes, states, strict=True):
+        _check(scope, state, amount)
     _move(connection, [(scope.kind, scope.key) for scope in scopes], held=held, now=now)
     connection.execute(
         "INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
@@ -145,6 +149,7 @@ def hold(
             expires,
         ),
     )
+    return states
 
 
 def _state(connection: sqlite3.Connection, scope: Scope, now: int) -> Row:

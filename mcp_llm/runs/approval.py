@@ -68,6 +68,7 @@ class Approvals:
         self, tool: Tool, args: dict[str, Any], call: ToolCall, key: str, asked: dict[str, Any]
     ) -> tuple[Any, str]:
         """(the answer, who gave it: `user` or `deadline`); None is no answer."""
+        await self.journal.settled()  # a person may take their time
         if self.upward is not None:
             answer, by = await self.upward(tool, args, call, f"{self.journal.run_id[:8]}-{key}", asked)
             await self._told(tool, args, call, "allowed" if verdict(answer) else "denied", by)

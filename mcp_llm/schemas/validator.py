@@ -7,8 +7,11 @@ annotation here, as the specification has it by default.
 from __future__ import annotations
 
 import json
+import sys
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -36,98 +39,179 @@ class _OutOfTime(Exception):
     """The validator has used its time."""
 
 
+@dataclass(slots=True)
+class _Run:
+    """One validation: its end, what it could not check, and what to call the schema."""
+
+    deadline: float
+    notes: list[str]
+    what: str
+
+
+_RUN: ContextVar[_Run] = ContextVar("validation")
+_SMALL = 500
+"""Values, and subschemas, up to which a plain check takes microseconds each."""
+_PLAIN = frozenset(
+    {
+        *(
+            "type",
+            "properties",
+            "required",
+            "items",
+            "additionalProperties",
+            "enum",
+            "const",
+            "$schema",
+            "$id",
+            "format",
+        ),
+        *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "minimum", "maximum"),
+        *("exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems"),
+        *("minProperties", "maxProperties"),
+    }
+)
+"""Keywords whose cost is that of a look."""
+
+
 def validate(value: Json, schema: Json, warnings: list[str] | None = None, what: str = "json_schema") -> list[str]:
     """Readable errors, each with its path (`$.items[0].name: ...`); empty when the value fits.
 
     Takes 0.2 s at most (plus the first import of jsonschema); what could not be checked is appended to `warnings`.
     `what` is what they call the schema.
     """
-    import jsonschema
     import referencing
 
-    notes = warnings if warnings is not None else []
-    rules = _rules(jsonschema.Draft202012Validator.VALIDATORS, time.monotonic() + VALIDATE_SECONDS, notes, what)
-    extend: Any = jsonschema.validators.extend  # untyped
-    validator = extend(jsonschema.Draft202012Validator, rules)
+    run = _Run(time.monotonic() + VALIDATE_SECONDS, warnings if warnings is not None else [], what)
     errors: list[str] = []
+    before = _RUN.set(run)
     try:
         # A registry without a `retrieve` function: a remote $ref is an error and not a request.
-        for error in validator(schema, registry=referencing.Registry()).iter_errors(value):
+        for error in _validator()(schema, registry=referencing.Registry()).iter_errors(value):
             errors.append(f"{_path(error.absolute_path)}: {_short(error.message)}")
             if len(errors) == _MOST_ERRORS:
-                notes.append(f"Only the first {_MOST_ERRORS} errors are listed.")
+                run.notes.append(f"Only the first {_MOST_ERRORS} errors are listed.")
                 break
     except _OutOfTime:
-        notes.append(f"Validation against {what} was skipped after {VALIDATE_SECONDS} s: the schema is too costly.")
+        run.notes.append(f"Validation against {what} was skipped after {VALIDATE_SECONDS} s: the schema is too costly.")
     except RecursionError:
-        notes.append(f"Validation against {what} was skipped: the schema or the answer is nested too deep.")
+        run.notes.append(f"Validation against {what} was skipped: the schema or the answer is nested too deep.")
     except referencing.exceptions.Unresolvable:
-        notes.append(f"Validation against {what} was skipped: a $ref in it points at nothing.")
+        run.notes.append(f"Validation against {what} was skipped: a $ref in it points at nothing.")
+    finally:
+        _RUN.reset(before)
     return errors
 
 
 async def check(value: Json, schema: Json, what: str = "json_schema") -> Checked:
-    """`validate` on a worker thread."""
+    """`validate`, on a worker thread unless it is sure to be done sooner than a thread would begin."""
     checked = Checked()
-    checked.errors = await anyio.to_thread.run_sync(validate, value, schema, checked.warnings, what)
+    if "jsonschema" in sys.modules and _small(value) and _plain(schema):
+        checked.errors = validate(value, schema, checked.warnings, what)
+    else:
+        checked.errors = await anyio.to_thread.run_sync(validate, value, schema, checked.warnings, what)
     return checked
 
 
-def _rules(known: Any, deadline: float, notes: list[str], what: str) -> dict[str, Any]:
-    def timed(rule: Callable[..., Any]) -> Callable[..., Any]:
-        def run(validator: Any, wanted: Any, instance: Any, schema: Any) -> Any:
-            if time.monotonic() > deadline:
-                raise _OutOfTime
-            return rule(validator, wanted, instance, schema)
+def _small(value: Json) -> bool:
+    stack, count = [value], 0
+    while stack:
+        node = stack.pop()
+        count += 1
+        if isinstance(node, dict | list):
+            count += len(node)
+            stack.extend(node.values() if isinstance(node, dict) else node)
+        if count > _SMALL:
+            return False
+    return True
 
-        return run
 
-    def found(pattern: str, text: str) -> bool | None:
-        if time.monotonic() > deadline:
-            raise _OutOfTime
-        result = patterns.matches(pattern, text)
-        if result is None:
-            note = f"The pattern {_short(pattern, 60)!r} of {what} was skipped: it may be too slow to check."
-            if note not in notes:
-                notes.append(note)
-        return result
+def _plain(schema: Json) -> bool:
+    """Whether it costs no more than a look at each value: nothing is tried several ways, searched for or compared."""
+    stack, count = [schema], 0
+    while stack:
+        node = stack.pop()
+        count += 1
+        if not isinstance(node, dict) or count > _SMALL or not node.keys() <= _PLAIN:
+            return False
+        enum, inner, items = node.get("enum"), node.get("properties"), node.get("items")
+        if isinstance(enum, list) and len(enum) > _SMALL:
+            return False
+        stack += inner.values() if isinstance(inner, dict) else ()
+        if items is not None:
+            stack.append(items)
+        if not isinstance(node.get("additionalProperties", False), bool):
+            return False
+    return True
 
-    def pattern(validator: Any, wanted: str, instance: Any, schema: Any) -> Any:
-        if isinstance(instance, str) and found(wanted, instance) is False:
-            yield _error(f"{_short(instance)!r} does not match {_short(wanted)!r}")
 
-    def pattern_properties(validator: Any, wanted: dict[str, Any], instance: Any, schema: Any) -> Any:
-        if isinstance(instance, dict):
-            for expression, inner in wanted.items():
-                for name, value in instance.items():
-                    if found(expression, name):
-                        yield from validator.descend(value, inner, path=name, schema_path=expression)
+@cache
+def _validator() -> Any:
+    """The validator's class; made once, as making it costs as much as fifty small checks."""
+    import jsonschema
 
-    def additional_properties(validator: Any, wanted: Any, instance: Any, schema: Any) -> Any:
-        if isinstance(instance, dict):
-            named, expressions = schema.get("properties", {}), schema.get("patternProperties", {})
-            for name, value in instance.items():
-                # A name whose pattern was skipped counts as known: an unsure check must not refuse an answer.
-                if name in named or any(found(expression, name) is not False for expression in expressions):
-                    continue
-                if wanted is False:
-                    yield _error(f"{_short(name)!r} is not a property that is allowed here")
-                elif wanted is not True:
-                    yield from validator.descend(value, wanted, path=name)
-
-    def unique_items(validator: Any, wanted: Any, instance: Any, schema: Any) -> Any:
-        if wanted and isinstance(instance, list):
-            spelled = {json.dumps(item, sort_keys=True) for item in instance}
-            if len(spelled) != len(instance):
-                yield _error("the items are not all different")
-
+    known = jsonschema.Draft202012Validator
     own = {
-        "pattern": pattern,
-        "patternProperties": pattern_properties,
-        "additionalProperties": additional_properties,
-        "uniqueItems": unique_items,
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+        "uniqueItems": _unique_items,
     }
-    return {name: timed(rule) for name, rule in {**known, **own}.items()}
+    extend: Any = jsonschema.validators.extend  # untyped
+    return extend(known, {name: _timed(rule) for name, rule in {**known.VALIDATORS, **own}.items()})
+
+
+def _timed(rule: Callable[..., Any]) -> Callable[..., Any]:
+    def timed(validator: Any, wanted: Any, instance: Any, schema: Any) -> Any:
+        if time.monotonic() > _RUN.get().deadline:
+            raise _OutOfTime
+        return rule(validator, wanted, instance, schema)
+
+    return timed
+
+
+def _found(pattern: str, text: str) -> bool | None:
+    run = _RUN.get()
+    if time.monotonic() > run.deadline:
+        raise _OutOfTime
+    result = patterns.matches(pattern, text)
+    if result is None:
+        note = f"The pattern {_short(pattern, 60)!r} of {run.what} was skipped: it may be too slow to check."
+        if note not in run.notes:
+            run.notes.append(note)
+    return result
+
+
+def _pattern(validator: Any, wanted: str, instance: Any, schema: Any) -> Any:
+    if isinstance(instance, str) and _found(wanted, instance) is False:
+        yield _error(f"{_short(instance)!r} does not match {_short(wanted)!r}")
+
+
+def _pattern_properties(validator: Any, wanted: dict[str, Any], instance: Any, schema: Any) -> Any:
+    if isinstance(instance, dict):
+        for expression, inner in wanted.items():
+            for name, value in instance.items():
+                if _found(expression, name):
+                    yield from validator.descend(value, inner, path=name, schema_path=expression)
+
+
+def _additional_properties(validator: Any, wanted: Any, instance: Any, schema: Any) -> Any:
+    if isinstance(instance, dict):
+        named, expressions = schema.get("properties", {}), schema.get("patternProperties", {})
+        for name, value in instance.items():
+            # A name whose pattern was skipped counts as known: an unsure check must not refuse an answer.
+            if name in named or any(_found(expression, name) is not False for expression in expressions):
+                continue
+            if wanted is False:
+                yield _error(f"{_short(name)!r} is not a property that is allowed here")
+            elif wanted is not True:
+                yield from validator.descend(value, wanted, path=name)
+
+
+def _unique_items(validator: Any, wanted: Any, instance: Any, schema: Any) -> Any:
+    if wanted and isinstance(instance, list):
+        spelled = {json.dumps(item, sort_keys=True) for item in instance}
+        if len(spelled) != len(instance):
+            yield _error("the items are not all different")
 
 
 def _error(message: str) -> Exception:

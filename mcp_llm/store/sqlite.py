@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -29,6 +29,28 @@ T = TypeVar("T")
 
 ANSWER_SECONDS = 20.0
 """A write that is not committed by then is given up: longer than SQLite waits for another process's lock."""
+
+
+class Sent(Generic[T]):
+    """A write that is queued; two that are sent in a row share a commit."""
+
+    __slots__ = ("_done", "_job")
+
+    def __init__(self, job: Job, done: anyio.Event) -> None:
+        self._job = job
+        self._done = done
+
+    async def result(self) -> T:
+        """What `work` gave, once it is on disk; raises as `Store.write` does, and is no more interrupted than that."""
+        with anyio.move_on_after(ANSWER_SECONDS, shield=True):
+            await self._done.wait()
+        job = self._job
+        if not job.finished:
+            job.abandoned = True
+            raise StoreError(f"The state database did not answer within {ANSWER_SECONDS:.0f} s: check its disk.")
+        if job.error is not None:
+            raise home.explain(job.error)
+        return job.result  # type: ignore[no-any-return]  # what `work` gave
 
 
 class Store:
@@ -82,18 +104,15 @@ class Store:
         raised here; sqlite3.IntegrityError becomes Conflict, other trouble StoreError. The call is not interrupted by
         cancellation, so what it returned is what happened. `work` may run twice, the first time being undone.
         """
+        return await self.send(work).result()
+
+    def send(self, work: Callable[[sqlite3.Connection], T]) -> Sent[T]:
+        """Queue `work` behind all that was queued before, without waiting: `result` of what this gives does."""
         schedule = scheduler()
         done = anyio.Event()
         job = Job(work, lambda _: _wake(schedule, done))
         self._writer.submit(job)
-        with anyio.move_on_after(ANSWER_SECONDS, shield=True):
-            await done.wait()
-        if not job.finished:
-            job.abandoned = True
-            raise StoreError(f"The state database did not answer within {ANSWER_SECONDS:.0f} s: check its disk.")
-        if job.error is not None:
-            raise home.explain(job.error)
-        return job.result  # type: ignore[no-any-return]  # what `work` gave
+        return Sent(job, done)
 
     async def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
         """One statement, committed; the number of rows it changed."""
