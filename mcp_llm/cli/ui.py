@@ -27,11 +27,9 @@ def command(port: int, no_open: bool) -> int:
         terminal.line(address)
         if opened or no_open:
             return
-        import webbrowser
-
-        if not webbrowser.open(address):
-            terminal.note("no browser could be started here: open the address above in one on this machine")
         opened.append(address)
+        if not _show(address):
+            terminal.note("no browser could be started here: open the address above in one on this machine")
 
     async def work(app: App) -> None:
         from mcp_llm.server.pages.serve import serve
@@ -44,3 +42,14 @@ def command(port: int, no_open: bool) -> int:
     except running.Interrupted as exc:
         return 0 if exc.code == terminal.INTERRUPTED else exc.code
     return 0
+
+
+def _show(address: str) -> bool:
+    """Open it in a browser with windows; one that lives in the terminal would take the terminal."""
+    import webbrowser
+
+    try:
+        found = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return type(found) is not webbrowser.GenericBrowser and found.open(address)

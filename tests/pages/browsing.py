@@ -25,6 +25,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE = 90_000
+"""Milliseconds that anything may take; the machine may be busy."""
 HERE = ("data:", "about:", "blob:")
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +35,7 @@ class Seen:
     """What a context asked for and complained about."""
 
     def __init__(self, context: Any, *allowed: str) -> None:
+        context.set_default_timeout(PATIENCE)
         self.allowed = (*allowed, *HERE)
         self.asked: list[str] = []
         self.bodies: list[str] = []

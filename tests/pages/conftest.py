@@ -47,9 +47,9 @@ def axe_source(folder: Path) -> str:
     return (folder / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(folder: Path) -> Iterator[Any]:
-    """Debian's Chromium."""
+    """Debian's Chromium. Its driver holds the thread's event loop: it ends before other modules need one."""
     sys.path.insert(0, str(folder / "wheel"))
     driver: Any = import_module("playwright.sync_api")
     with driver.sync_playwright() as playing:

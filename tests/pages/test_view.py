@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from mcp_llm.agent.task import Limits, Task
 from mcp_llm.errors import InvalidInput
 from mcp_llm.llm.ledger import Entry
 from mcp_llm.server.pages import told, usage, view
+from mcp_llm.toolsets.functions import Function, Functions
 from mcp_llm.types.chat import ChatResponse
 from mcp_llm.types.events import ModelEnd, ModelStart, TextEvent, ThinkingEvent, ToolEnd
 from mcp_llm.types.message import Text, assistant
@@ -114,6 +116,27 @@ async def test_many_events_come_in_parts_and_none_is_lost(home: Path, monkeypatc
     lasting = {(one.run_id, one.seq) for one in events if one.event not in {"text", "thinking"}}
     assert lasting <= set(seen)
     assert len({name for name, _ in seen}) == 2
+
+
+async def test_no_look_is_larger_than_a_host_can_carry(home: Path) -> None:
+    def talk(number: int) -> str:
+        return f"{number} " + "x" * 100_000
+
+    tools = Functions([Function(talk, approval="allow")])
+    turns = [[call("talk", {"number": turn + n}, id=f"c{turn + n}") for n in range(30)] for turn in range(0, 150, 30)]
+    script = [*turns, "y" * 1_000_000]
+    async with opened(home, {"scripted": Scripted(*script)}, agents={"calls_a_turn": 32}) as app:
+        task = Task(prompt="z" * 500_000, model="scripted:m", budget=Limits(usd=1000))
+        result = await do(app, task, toolsets=[tools])
+        sizes, after, more, ends = [], "", True, 0
+        while more:
+            found = await view.looked(app, ME, result.run_id, after)
+            sizes.append(len(json.dumps(found)))
+            after, more = found["after"], found["more"]
+            ends += sum(event["event"] == "tool_end" for event in found["events"])
+    assert len(sizes) > 1
+    assert max(sizes) < 900_000
+    assert ends == 150
 
 
 async def test_somebody_elses_run_is_as_unknown_as_none(home: Path) -> None:

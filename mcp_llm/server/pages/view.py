@@ -5,6 +5,7 @@ Read only, and only what belongs to the principal. `after` is where the last loo
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from mcp_llm.runs.store import RunInfo
 
 MOST: Final = 400
-"""Events in one look."""
+ROOM: Final = 300_000
+"""Events in one look, and their characters as JSON; a host carries at most 1 MiB in one message."""
 LONG: Final = 200_000
-"""Characters of a result that are shown; a host carries at most 1 MiB in one message."""
+"""Characters of one part of a result that are shown."""
 AGENTS: Final = ("agent", DELEGATE, "agent.bound")
 LISTED: Final = 100
 
@@ -50,25 +52,26 @@ async def looked(app: App, principal: str, run_id: str, after: str = "", wait_s:
     seen = {name: seq for name, seq, _ in before}
     events: list[dict[str, Any]] = []
     reached: list[str] = []
-    more = False
+    room = ROOM
     for info, last in family:
         start = seen.get(info.id, -1)
-        if len(events) >= MOST and start < last:
-            more = True
-            reached.append(f"{info.id}.{start}.")
-            continue
-        new = await app.journals.events(info.id, start) if start < last else []
-        kept = new[:MOST]
-        more = more or len(kept) < len(new)
-        events += told(kept)
-        end = kept[-1].seq if kept else start
-        reached.append(f"{info.id}.{end}.{info.status if len(kept) == len(new) else ''}")
+        new = await app.journals.events(info.id, start) if start < last and room > 0 else []
+        kept, end = new[:MOST], start
+        for event in told(kept):
+            if room <= 0:
+                break
+            room -= len(json.dumps(event, ensure_ascii=False))
+            events.append(event)
+            end = event["seq"]
+        # Until all of it is told its status is not: the next look then has something new.
+        reached.append(f"{info.id}.{end}.{info.status if end >= last else ''}")
+    more = any(place.endswith(".") for place in reached)
     events.sort(key=lambda event: (event["ts"], event["run_id"], event["seq"]))
     root = family[0][0]
     return {
         "run": row(root) | {"prompts": [cut(str(one)) for one in root.request.get("prompts") or ()]},
         "result": _result(root),
-        "partial": "" if not root.live else (await app.journals.partial(run_id))[-LONG:],
+        "partial": (await app.journals.partial(run_id))[-LONG:] if root.live and root.kind not in AGENTS else "",
         "tree": [row(info) for info, _ in family],
         "events": events,
         "more": more,
@@ -107,22 +110,23 @@ def row(info: RunInfo) -> dict[str, Any]:
 
 
 def _result(info: RunInfo) -> dict[str, Any] | None:
-    """What came of it; long texts are cut, and say so."""
+    """What came of it; long texts are cut, and say so, and what has no place is left out, and counted."""
     if not info.result:
         return None
-    found = dict(info.result)
-    if isinstance(results := found.get("results"), list) and info.kind == "compare_models":
+    found = {name: _bounded(value) for name, value in info.result.items() if name != "results"}
+    if isinstance(results := info.result.get("results"), list):
         share = max(400, LONG // max(1, len(results)))
-        found["results"] = [
-            {**one, "response": cut(str(one.get("response") or ""), share), "thinking": None}
-            for one in results
-            if isinstance(one, dict)
-        ]
-    return found | {
-        name: cut(text, LONG)
-        for name in ("response", "thinking", "partial", "error")
-        if isinstance(text := found.get(name), str)
-    }
+        rows = [{name: _bounded(value, share) for name, value in one.items()} for one in results]
+        found["results"] = rows[: ROOM // (2 * share) + 1]
+        found["omitted"] = len(rows) - len(found["results"])
+    return found
+
+
+def _bounded(value: Any, most: int = LONG) -> Any:
+    """A text in so many characters; any other JSON whole, or not at all."""
+    if isinstance(value, str):
+        return cut(value, most)
+    return value if len(json.dumps(value)) <= most else None
 
 
 async def _questions(app: App, root: RunInfo) -> list[dict[str, Any]]:

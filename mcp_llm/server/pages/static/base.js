@@ -128,7 +128,9 @@ function link(address, words) {
   return made;
 }
 
-const json = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
+/** JSON as text; marks that would turn the order of what a person reads are spelled out. */
+const json = (value) => shown(typeof value === "string" ? value : JSON.stringify(value, null, 1));
+const shown = (text) => text.replace(/[\u202a-\u202e\u2066-\u2069\u200e\u200f]/g, (one) => "\\u" + one.charCodeAt(0).toString(16));
 
 /** Arguments in one line, as short as they can be. */
 function brief(value, most = 120) {
@@ -136,7 +138,7 @@ function brief(value, most = 120) {
   const text = typeof value === "object" && !Array.isArray(value)
     ? Object.entries(value).map(([name, one]) => `${name}: ${typeof one === "string" ? one : JSON.stringify(one)}`).join(", ")
     : typeof value === "string" ? value : JSON.stringify(value);
-  return first(text.replace(/\s+/g, " "), most);
+  return shown(first(text.replace(/\s+/g, " "), most));
 }
 
 // Being told

@@ -10,6 +10,7 @@ function comparison(data, prompts = []) {
     h("section", { class: "stack", "aria-label": "Figures" }, h("h2", null, "Figures"), figures(models), doubts(data)),
     frontier(data, models),
     ...byPrompt(results, prompts),
+    data.omitted > 0 && h("p", { class: "note small" }, `${plural(data.omitted, "more answer")}: mcp-llm runs read ${data.run_id}`),
   ];
 }
 

@@ -9,10 +9,11 @@ function watch(id) {
   viewer.watch(id).catch((error) => problem(error.message));
 }
 
-function listed(rows) {
+function listed(all) {
+  const rows = all.filter((row) => !row.parent); // parts are shown with the run that they belong to
   put(at("view"), h("h1", null, "Runs"), rows.length
     ? h("ul", { class: "stack" }, rows.map((row) => h("li", { class: "row" },
-        h("button", { type: "button", class: "plain", onclick: () => { put(at("view"), viewer.parts.head, viewer.parts.asks, viewer.parts.body); watch(row.run_id); } }, first(row.says || row.run_id, 80)),
+        h("button", { type: "button", class: "plain wrap", onclick: () => { put(at("view"), viewer.parts.head, viewer.parts.asks, viewer.parts.body); watch(row.run_id); } }, first(row.says || row.run_id, 80)),
         state(row.status), h("span", { class: "soft small" }, [row.kind, row.model, row.age].filter(Boolean).join(" · ")))))
     : h("p", { class: "soft" }, "No runs."));
 }

@@ -25,7 +25,7 @@ function provider(one) {
     const fresh = provider(found.provider);
     item.replaceWith(fresh.item);
     const wins = value !== null && found.provider.where && !found.provider.own && name === found.provider.variable;
-    said(fresh.told, wins ? `saved, but the one from ${found.provider.where} comes first` : done, wins ? "warn" : "good");
+    said(fresh.told, wins ? `saved, but the one from ${found.provider.where} comes first` : `${done}; servers that run take it up at their next start`, wins ? "warn" : "good");
     fresh.input.focus();
   };
   const test = h("button", { type: "button", onclick: async (event) => {

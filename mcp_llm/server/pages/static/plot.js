@@ -2,7 +2,7 @@
 
 /** Round steps from 0 to at least `most`. */
 function steps(most, wanted = 4) {
-  if (!(most > 0)) return [0, 1];
+  if (!(most > 0)) return [0, 1]; // nothing but zeros: the axis has to have some length
   const raw = most / wanted;
   const size = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].find((one) => one * size >= raw * 0.999) * size;
@@ -29,7 +29,8 @@ function scatter({ points, x, y, title }) {
       s("text", { x: left - 8, y: py(value) + 4, "text-anchor": "end" }, y.words(value))
     );
   }
-  for (const value of xs) svg.append(s("text", { x: px(value), y: H - bottom + 16, "text-anchor": "middle" }, x.words(value)));
+  const zeros = points.every((one) => !one.x);
+  for (const value of zeros ? [0] : xs) svg.append(s("text", { x: px(value), y: H - bottom + 16, "text-anchor": "middle" }, x.words(value)));
   if (unknown) svg.append(s("text", { x: right + 34, y: H - bottom + 16, "text-anchor": "middle" }, "?"));
   svg.append(s("text", { x: (left + right) / 2, y: H - 6, "text-anchor": "middle" }, x.name));
   const front = points.filter((one) => one.x !== null && !one.beaten).sort((a, b) => a.x - b.x || a.y - b.y);
@@ -47,7 +48,7 @@ function scatter({ points, x, y, title }) {
     const words = first(one.name, 26), width = words.length * 6.4 + 10;
     const before = cx + width > W - 4;
     const box = (up) => ({ x: before ? cx - 9 - width : cx + 9, y: cy + 4 - up });
-    const lifts = cy > H - bottom - 12 ? [11, 25, 39] : [0, 14, -14, 28, -28];
+    const lifts = cy > H - bottom - 12 ? [11, 25, 39, 53, 67] : cy < top + 12 ? [0, -14, -28, -42, -56] : [0, 14, -14, 28, -28, 42, -42];
     const free = lifts.find((up) =>
       taken.every((other) => Math.abs(other.y - box(up).y) > 12 || other.x > box(up).x + width || box(up).x > other.x + other.width));
     const put = box(free ?? lifts[0]);

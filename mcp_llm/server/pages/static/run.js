@@ -23,6 +23,7 @@ class Viewer {
         this.after = found.after;
         if (found.more) continue;
         if (found.run && !this.view.live) return;
+        await pause(found.run ? 120 : 0); // what comes in one moment is shown in one go
         if (found.run === undefined && !this.view) return;
       } catch (error) {
         // A run that was answered in one go is on disk a moment after its answer.
