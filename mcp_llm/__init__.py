@@ -37,11 +37,14 @@ if TYPE_CHECKING:
     from mcp_llm.recorded import record_run as record_run
     from mcp_llm.recorded import replay_run as replay_run
     from mcp_llm.recorded import rerun_agent as rerun_agent
+    from mcp_llm.steps import run_workflow as run_workflow
+    from mcp_llm.toolsets.protocol import ProtocolProvider as ProtocolProvider
     from mcp_llm.types.chat import ToolSpec as ToolSpec
     from mcp_llm.types.message import Media as Media
     from mcp_llm.types.message import Message as Message
     from mcp_llm.types.message import Text as Text
     from mcp_llm.types.result import Generated as Generated
+    from mcp_llm.workflow.schema import WorkflowResult as WorkflowResult
 
 __version__ = "0.1.0"
 
@@ -53,8 +56,10 @@ _HOMES = {
     "Generated": "mcp_llm.types.result",
     "Media": "mcp_llm.types.message",
     "Message": "mcp_llm.types.message",
+    "ProtocolProvider": "mcp_llm.toolsets.protocol",
     "Text": "mcp_llm.types.message",
     "ToolSpec": "mcp_llm.types.chat",
+    "WorkflowResult": "mcp_llm.workflow.schema",
     "acompare_models": "mcp_llm.api",
     "acount_tokens": "mcp_llm.api",
     "aembed": "mcp_llm.media",
@@ -78,6 +83,7 @@ _HOMES = {
     "aspeak": "mcp_llm.media",
     "speak": "mcp_llm.media",
     "run_agent": "mcp_llm.api",
+    "run_workflow": "mcp_llm.steps",
     "stream": "mcp_llm.api",
 }
 

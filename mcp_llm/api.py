@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mcp_llm.app import App
     from mcp_llm.compare.result import Compared, Result
     from mcp_llm.llm.counting import TokenCount
+    from mcp_llm.toolsets.base import Toolset
     from mcp_llm.types.chat import Effort
     from mcp_llm.types.result import Generated
 
@@ -183,10 +184,11 @@ async def run_agent(config: dict[str, Any], on_event: Callable[[dict[str, Any]],
     """Hand a task to an agent; its answer. `on_event` gets every event as a dict, last `finish` or `error`.
 
     `config`: `prompt` (needed), `model`, `provider`, `agent`, `persona`, `instruction`, `extra_context`, `servers` and
-    `tools` (lists of names and globs), `disable_mcp`, `functions` (Python functions as further tools), `continue_from`
-    and `agent_id` (the run's id, if it is to have a certain one), `json_schema`, `effort`, `temperature`, `max_tokens`,
-    `context`, `budget_usd`, `max_turns`, `max_seconds`. Other keys are ignored. `mcp_server_url` has to be the URL of a
-    server in the settings. Raises the errors of `mcp_llm.errors`; a limit that is reached is none.
+    `tools` (lists of names and globs), `disable_mcp`, `functions` (Python functions as further tools), `providers`
+    (names of registered objects with `handle_request`, whose methods are tools), `continue_from` and `agent_id` (the
+    run's id, if it is to have a certain one), `json_schema`, `effort`, `temperature`, `max_tokens`, `context`,
+    `budget_usd`, `max_turns`, `max_seconds`. Other keys are ignored. `mcp_server_url` has to be the URL of a server in
+    the settings. Raises the errors of `mcp_llm.errors`; a limit that is reached is none.
     """
     return (await run_agent_result(config, on_event)).response
 
@@ -202,6 +204,8 @@ async def run_agent_result(
     listener = None if on_event is None else Told(on_event)
     try:
         task, functions, run_id = read(config, app.config.settings, app.prompts)
+        if named := config.get("providers"):
+            functions = [*functions, _provided(app, [named] if isinstance(named, str) else list(named))]
         return await run(
             app,
             app.journals,
@@ -219,9 +223,25 @@ async def run_agent_result(
 def register_provider(name: str, provider: object) -> None:
     """Make a provider in code, an object or its class, available as `name:model`.
 
-    See `mcp_llm.llm.backends` for the three shapes.
+    See `mcp_llm.llm.backends` for its shapes. One with `handle_request` is also a method of workflows
+    (`name/method`), and tools for agents that name it in `providers`.
     """
     opened.register(name, provider)
+
+
+def _provided(app: App, names: Sequence[str]) -> Toolset:
+    """The methods of registered provider objects as tools."""
+    from mcp_llm.toolsets.protocol import Provided
+
+    known = app.backends.speakers()
+    for name in names:
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise InvalidInput(
+                f"config: no provider with `handle_request` is registered as {name!r}; there are {there}"
+            )
+    chosen = {name: known[name] for name in names}
+    return Provided(chosen, attach=app.attachments, ready=app.backends.ready)
 
 
 def _ask(contents: Any, options: dict[str, Any], **known: Any) -> Ask:

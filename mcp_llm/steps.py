@@ -1,8 +1,9 @@
-"""What a workflow's tasks can do beyond asking models: an agent, and the host that a run of a workflow needs."""
+"""Workflows from Python, and what their tasks can do beyond asking models: agents, which stand beside this layer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from pydantic import BeforeValidator, Field
 
@@ -13,11 +14,13 @@ from mcp_llm.workflow.method import Done, Host, Method
 from mcp_llm.workflow.parameters import Dollars, Words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mcp_llm.app import App
     from mcp_llm.runs.approval import Approver
+    from mcp_llm.workflow.load import Node
     from mcp_llm.workflow.method import Call
+    from mcp_llm.workflow.schema import WorkflowResult
 
 
 def _listed(value: Any) -> Any:
@@ -42,7 +45,7 @@ class Agent(Value):
     max_seconds: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
 
 
-GIVES = frozenset(
+GIVES: Final = frozenset(
     ("response", "model", "model_used", "provider", "parsed", "usage", "cost", "latency_ms", "run_id", "warnings")
 ) | frozenset(("stop_reason", "turns", "calls", "finish_reason", "fallbacks"))
 
@@ -83,7 +86,7 @@ async def run_agent(call: Call) -> Done:
     return Done(result, found.usage, found.cost, metadata | {"stop_reason": found.stop_reason})
 
 
-METHODS = {"agent/run": Method(run_agent, Agent, GIVES, repeatable=True)}
+METHODS: Final = {"agent/run": Method(run_agent, Agent, GIVES, repeatable=True)}
 
 
 def host(
@@ -95,3 +98,40 @@ def host(
 ) -> Host:
     """What a workflow needs of this process."""
     return Host(app, app.journals, METHODS, approver, tell, keep)
+
+
+async def run_workflow(
+    workflow: str | Path | Mapping[str, Any],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    on_event: Callable[[dict[str, Any]], Any] | None = None,
+    budget_usd: float | None = None,
+    run_id: str | None = None,
+) -> WorkflowResult:
+    """Run a workflow: a file, the name of one in the config folder's `workflows`, YAML text, or a dict of the same.
+
+    A task that fails is part of the result (`status`, `error`, `tasks`). `on_event` gets every event as a dict, last
+    `finish` or `error`; `run_id` is the run's id, if it is to have a certain one. Raises WorkflowError with every fault
+    of the file, InvalidInput for inputs, before anything has run.
+    """
+    from mcp_llm.background import opened
+    from mcp_llm.workflow import operation
+
+    app = cast("App", await opened.get())
+    node = _node(app, workflow)
+    return await operation.run_workflow(
+        host(app), node, inputs or {}, on_event=on_event, budget_usd=budget_usd, run_id=run_id
+    )
+
+
+def _node(app: App, workflow: str | Path | Mapping[str, Any]) -> Node:
+    from mcp_llm.workflow import folder, load
+
+    if isinstance(workflow, str) and "\n" in workflow:
+        return load.read(workflow)
+    if isinstance(workflow, str | Path):
+        path = Path(workflow)
+        if path.suffix in folder.ENDINGS or path.is_file():
+            return folder.read(path)
+        return folder.named(app.config.folder / "workflows", str(workflow))
+    return load.of(dict(workflow))

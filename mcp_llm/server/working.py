@@ -1,11 +1,11 @@
-"""A `run_agent` call: a run from the start, waited for while the host bears it, and asked about where it has to ask.
+"""A call that is a run from the start: waited for while the host bears it, and asked about where it has to ask.
 
 A call that nobody has detached ends with its client; one that has handed back its run id goes on, also after a restart.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 from mcp.types import ElicitResult
@@ -19,12 +19,18 @@ from mcp_llm.errors import Denied, InvalidInput, ToolFailed
 from mcp_llm.runs import wait
 from mcp_llm.runs.detach import Finished, Running, run_detachable
 
-from .asking import Asking, approved
+from . import result as results
+from . import tasks
+from .asking import ROUNDS, Asking, State, approvals, approved, hand_back, way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+
+    from mcp.types import CallToolResult, InputRequiredResult
 
     from .run import Run
+
+T = TypeVar("T")
 
 ALIAS: Final = "mcp_llm/trace"
 ENDING: Final = 2.0
@@ -32,23 +38,31 @@ ENDING: Final = 2.0
 
 
 async def work_lasting(run: Run, task: Task, wait_s: float | None) -> AgentResult | Running:
-    """The result, or the run that goes on. Raises what ended it."""
+    """The agent's result, or the run that goes on. Raises what ended it."""
+
+    async def work(asking: Asking) -> AgentResult:
+        return await run_agent(
+            run.service,
+            run.service.journals,
+            task,
+            run_id=run.run_id,
+            approver=asking.approve,
+            sinks=(Lines(run.progress), asking),
+            tell=run.progress.tell,
+            keep=lambda: asking.detached,
+        )
+
+    return await driven(run, work, wait_s)
+
+
+async def driven(run: Run, work: Callable[[Asking], Awaitable[T]], wait_s: float | None) -> T | Running:
+    """What the work gives, or the run that it is and that goes on; the work tells its events to what it is given."""
     runs = run.service.journals
     asking = Asking(run)
-    approver = asking.approve
 
-    async def work() -> AgentResult:
+    async def begin() -> T:
         try:
-            return await run_agent(
-                run.service,
-                runs,
-                task,
-                run_id=run.run_id,
-                approver=approver,
-                sinks=(Lines(run.progress), asking),
-                tell=run.progress.tell,
-                keep=lambda: asking.detached,
-            )
+            return await work(asking)
         finally:
             asking.begun.set()
 
@@ -63,14 +77,28 @@ async def work_lasting(run: Run, task: Task, wait_s: float | None) -> AgentResul
         asking.leave = leave
 
     with run.beating():
-        given = await run_detachable(run.life.tasks, work, deadline_s=run.inline(wait_s), detach=detach, hurry=hurry)
+        given = await run_detachable(run.life.tasks, begin, deadline_s=run.inline(wait_s), detach=detach, hurry=hurry)
     return given.value if isinstance(given, Finished) else given
 
 
-async def collect(run: Run, run_id: str, wait_s: float | None) -> AgentResult | Running:
+async def unfinished(run: Run, done: Running, state: State | None) -> CallToolResult | InputRequiredResult:
+    """The reply of a call whose run goes on: what it asks, in the way that the host bears, else its run id."""
+    asked = [one for one in await run.service.journals.questions(done.run_id) if one.open]
+    if not asked:
+        return results.running(done)
+    rounds = state.rounds + 1 if state is not None else 1
+    if tasks.declared(run.context.session):  # the task asks
+        return results.waiting(done.run_id, done.partial, {one.id: one.question for one in asked})
+    if way(run.context) == "return" and rounds <= ROUNDS:
+        return hand_back(approvals(asked), State(run=done.run_id, rounds=rounds))
+    return results.waiting(done.run_id, done.partial, {one.id: one.question for one in asked})
+
+
+async def collect(run: Run, run_id: str, wait_s: float | None, read: Callable[[Any], T]) -> T | Running:
     """What a run came to, or that it goes on: the call that began it has come again, with answers to its questions.
 
-    Raises InvalidInput for a run that is not the caller's, ToolFailed with what ended it.
+    `read` makes a result of what the run has stored. Raises InvalidInput for a run that is not the caller's,
+    ToolFailed with what ended it.
     """
     runs = run.service.journals
     for question in await runs.questions(run_id):
@@ -91,8 +119,8 @@ async def collect(run: Run, run_id: str, wait_s: float | None) -> AgentResult | 
         with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING):
             await runs.request_cancel(run_id, run.principal)
         raise
-    if info.status == "finished":
-        return AgentResult.model_validate(info.result)
+    if info.status == "finished" or "tasks" in info.result:  # a workflow that failed has a result too
+        return read(info.result)
     if info.status in {"failed", "cancelled"}:
         raise ToolFailed(f"run {run_id} {info.status}: {info.result.get('error', 'no reason is known')}")
     return Running(run_id, await runs.partial(run_id))

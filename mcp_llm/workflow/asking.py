@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import BudgetExceeded
 from mcp_llm.llm import generate as generating
@@ -14,21 +14,30 @@ from mcp_llm.types.message import Message, Text
 from .method import Done
 
 if TYPE_CHECKING:
+    from mcp_llm.llm.ledger import Scope
     from mcp_llm.llm.service import Service
+    from mcp_llm.types.result import Generated
 
     from .method import Call
     from .parameters import Compare, Generate
 
-OPERATION = "workflow"
-_FILES = ("files", "file_path", "image_path")
+OPERATION: Final = "workflow"
+CHARACTERS: Final = 3
+"""Of a token, at least; for looking whether half of the allowance will do."""
+_FILES: Final = ("files", "file_path", "image_path")
 
 
 async def generate(call: Call) -> Done:
     """Ask once."""
     service, ask = call.host.service, _ask(call.parameters, call.principal)
     plan = await service.plan(ask.model, ask.context)
-    job = Job(call.run_id, operation=OPERATION, scopes=call.allowance.scopes(service, plan.targets))
-    given = await generating.generate(service, ask, run_id=call.child_id, part_of=job)
+
+    async def work(scopes: tuple[Scope, ...]) -> Generated:
+        job = Job(call.run_id, operation=OPERATION, scopes=scopes)
+        return await generating.generate(service, ask, run_id=call.child_id, part_of=job)
+
+    tokens = _characters(call.parameters) // CHARACTERS
+    given = await call.allowance.within(service, plan.targets, tokens, open_ended=ask.max_tokens is None, work=work)
     metadata = {"model": given.model_used, "provider": given.provider, "run_id": given.run_id}
     return Done(reply(given), given.usage, given.cost, metadata)
 
@@ -45,18 +54,22 @@ async def compare(call: Call) -> Done:
 
     service, given = call.host.service, call.parameters
     targets = [target for model in given.models for target in (await service.plan(model, given.context)).targets[:1]]
+    scopes = call.allowance.scopes(service, targets)
     ask = Comparison(
         **{name: getattr(given, name) for name in type(given).model_fields if name not in _FILES},
         files=_files(given),
-        budget_usd=float(await call.allowance.left(service)) if call.allowance.said else None,
+        budget_usd=None if scopes[0].usd is None else float(await call.allowance.left(service)),
         principal=call.principal,
     )
-    scopes = call.allowance.scopes(service, targets)
     found = await comparing(service, ask, run_id=call.child_id, again=call.again, scopes=scopes)
-    if found.quoted:
-        raise BudgetExceeded(f"{found.response} In a workflow that is its `budget_usd`.", limit="usd")
+    if found.quoted:  # of models whose price nobody knows
+        raise BudgetExceeded(f"{found.response} In a workflow that is `budget_usd` of the file.", limit="usd")
     result = found.model_dump(mode="json", exclude_none=True)
     return Done(result, None, found.cost, {"run_id": found.run_id})
+
+
+def _characters(given: Generate) -> int:
+    return len(given.prompt) + len(given.system or "") + sum(len(turn.content) for turn in given.messages)
 
 
 def _files(given: Generate | Compare) -> list[str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .allowance import Allowance
     from .method import Done, Host
     from .plan import Step
+    from .schema import Retry
     from .template import Filling
 
 logger = logging.getLogger(__name__)
@@ -53,8 +54,6 @@ class Work:
     allowance: Allowance
     approvals: Approvals
     trace: dict[str, Any] | None = None
-    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
-    random: Callable[[], float] = random.random
 
 
 @dataclass(slots=True)
@@ -141,7 +140,7 @@ async def made(
             result = getattr(error, "result", None)
             return Outcome("failed", result, str(error)[:4000], error.kind, number, took)
         why = str(error)[:500]
-        await work.sleep(_delay(work, step, number, error))
+        await anyio.sleep(delay(task.retry, number, error, random.random()))
         number, before = number + 1, None
 
 
@@ -161,12 +160,14 @@ def _may_retry(error: Error) -> bool:
     return error.may_retry if isinstance(error, ProviderError) else error.retryable
 
 
-def _delay(work: Work, step: Step, number: int, error: Error) -> float:
-    """Full jitter: anything between nothing and the longest wait; never less than the provider asked for."""
-    retry = step.task.retry
+def delay(retry: Retry, number: int, error: Error, luck: float) -> float:
+    """Seconds after the n-th attempt. Full jitter: anything up to the longest wait (`luck` is from 0 to 1).
+
+    It is never less than the provider asked for, as long as that is within `max_delay`.
+    """
     longest = retry.longest(number)
     asked = min(getattr(error, "retry_after", None) or 0.0, retry.max_delay)
-    return max(asked, longest * work.random() if retry.jitter else longest)
+    return max(asked, longest * luck if retry.jitter else longest)
 
 
 async def _wanted(work: Work, step: Step, path: str | None, filled: dict[str, Any]) -> bool:

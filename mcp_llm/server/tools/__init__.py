@@ -10,6 +10,7 @@ from .generate import GENERATE
 from .generate_image import GENERATE_IMAGE
 from .list_models import LIST_MODELS
 from .run_agent import RUN_AGENT
+from .run_workflow import RUN_WORKFLOW
 from .runs import RUNS
 from .speak import SPEAK
 from .transcribe import TRANSCRIBE
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PACKS: Final[dict[str, tuple[Published, ...]]] = {
     "core": (GENERATE, COMPARE_MODELS, RUN_AGENT, RUNS, LIST_MODELS),
+    "workflow": (RUN_WORKFLOW,),
     "media": (EMBED, GENERATE_IMAGE, TRANSCRIBE, SPEAK),
 }
 

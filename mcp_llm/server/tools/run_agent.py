@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from mcp_llm.agent.task import Limits, Task
+from mcp_llm.agent.task import AgentResult, Limits, Task
 from mcp_llm.runs.detach import Running
-from mcp_llm.server import asking, tasks, working
+from mcp_llm.server import asking, working
 from mcp_llm.server import result as results
 
 from .published import Arguments, publish
@@ -55,20 +55,12 @@ async def run_run_agent(given: RunAgentArguments, run: Run) -> CallToolResult | 
     """Do it, as long as the host waits; what goes on then is a run."""
     state = asking.returned(run.context)
     if state is not None and state.run is not None:
-        done = await working.collect(run, state.run, given.wait_s)
+        done = await working.collect(run, state.run, given.wait_s, AgentResult.model_validate)
     else:
         done = await working.work_lasting(run, task(given, run), given.wait_s)
     if not isinstance(done, Running):
         return results.generated(done, run.host.result_chars)
-    asked = [one for one in await run.service.journals.questions(done.run_id) if one.open]
-    if not asked:
-        return results.running(done)
-    rounds = state.rounds + 1 if state is not None else 1
-    if tasks.declared(run.context.session):  # the task asks
-        return results.waiting(done.run_id, done.partial, {one.id: one.question for one in asked})
-    if asking.way(run.context) == "return" and rounds <= asking.ROUNDS:
-        return asking.hand_back(asking.approvals(asked), asking.State(run=done.run_id, rounds=rounds))
-    return results.waiting(done.run_id, done.partial, {one.id: one.question for one in asked})
+    return await working.unfinished(run, done, state)
 
 
 def task(given: RunAgentArguments, run: Run) -> Task:
