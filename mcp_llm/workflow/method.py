@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from mcp_llm.errors import InvalidInput
 from mcp_llm.types.message import ToolCall
 
+from .boundary import Boundaries
 from .template import MISSING, child, references
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class Host:
     approver: Approver | None = None
     tell: Callable[[str], None] = lambda _: None
     keep: Callable[[], bool] = lambda: False
+    boundaries: Boundaries = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.boundaries = Boundaries(self.service.config.settings.python)
 
 
 @dataclass(slots=True)
