@@ -29,6 +29,12 @@ SMALL: Final = 4000
 
 async def shown(app: App, info: RunInfo, most: int) -> CallToolResult:
     """A run as it stands, in about `most` characters."""
+    if "workflow" in info.result:  # one that failed has a result too
+        from mcp_llm.workflow.schema import WorkflowResult
+
+        from .tools import run_workflow
+
+        return run_workflow.shown(_read(WorkflowResult, info.result), most)
     if info.status == "finished":
         given = await finished(app, info, most)
         return given.model_copy(

@@ -358,7 +358,7 @@ async def test_nothing_outlives_the_step(python: Any) -> None:
         tasks.cancel_scope.cancel()
     assert task.error == "the code failed: it took longer than 3 s and was ended"
     with anyio.fail_after(30):
-        while during & await living():
+        while during & await living():  # noqa: ASYNC110 - other processes tell us nothing
             await anyio.sleep(0.05)
 
 

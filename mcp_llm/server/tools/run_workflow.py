@@ -71,10 +71,11 @@ async def _run(name: str, given: RunWorkflowArguments, run: Run) -> WorkflowResu
     from mcp_llm import steps
     from mcp_llm.workflow import folder
     from mcp_llm.workflow.lines import Lines
-    from mcp_llm.workflow.operation import KIND, run_workflow
+    from mcp_llm.workflow.operation import KIND, check, run_workflow
 
     app = run.service
     node = folder.named(app.config.folder / "workflows", name)
+    total = len(check(steps.host(app), node).steps)
     trace = working.trace(run)
     depth = app.config.settings.agents.depth
     if trace is not None and trace.depth > depth:
@@ -93,7 +94,7 @@ async def _run(name: str, given: RunWorkflowArguments, run: Run) -> WorkflowResu
             principal=run.principal,
             budget_usd=budget,
             trace=None if trace is None else trace.model_dump(mode="json", exclude_none=True),
-            sinks=(Lines(run.progress, name, len(node.at(("tasks",)).plain())), asked),
+            sinks=(Lines(run.progress, name, total), asked),
         )
 
     return await working.driven(run, work, given.wait_s)
