@@ -61,6 +61,7 @@ def command(check: bool, host: bool, everything: bool, as_json: bool) -> int:
             able.extend(await _able(service, found, check=check))
             found.extend(findings.files(service))
             found.append(findings.tools(config))
+            found.extend(await findings.servers(app))
             if host:
                 found.extend(await hosts.findings(app))
 

@@ -17,6 +17,7 @@ from .masks import masked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mcp_llm.app import App
     from mcp_llm.catalog.schema import Provider
     from mcp_llm.config import Config
     from mcp_llm.llm.health import ProviderHealth
@@ -189,6 +190,21 @@ def tools(config: Config) -> Finding:
     tokens = len(json.dumps(listed, ensure_ascii=False)) // 4
     names = ", ".join(str(one["name"]) for one in listed)
     return Finding("tools", "ok", f"{len(listed)} ({names}), about {tokens:,} tokens of definitions")
+
+
+async def servers(app: App) -> list[Finding]:
+    """The MCP servers that agents use, as they were last seen; none is started."""
+    from .servers import seen
+
+    found = []
+    for one in await seen(app, ()):
+        words = f"{one.name}: {one.state}"
+        if one.changed:
+            fix = f"`mcp-llm servers check {one.name}` shows what changed, `mcp-llm servers approve {one.name}` agrees"
+            found.append(Finding("servers", "problem", words, fix))
+        else:
+            found.append(Finding("servers", "ok", words))
+    return found
 
 
 def checked(service: Service, found: list[ProviderHealth]) -> Iterator[Finding]:

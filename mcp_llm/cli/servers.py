@@ -88,7 +88,7 @@ class Seen:
 @as_json
 def listed(as_json: bool) -> int:
     """The configured servers and what was agreed to; none is started."""
-    found = _do(lambda app: _all(app, ()))
+    found = _do(lambda app: seen(app, ()))
     if as_json:
         terminal.dump([one.data() for one in found])
         return 0
@@ -110,7 +110,7 @@ def check(names: tuple[str, ...], as_json: bool) -> int:
     """Open the servers (all, without NAMES) and show their tools and what changed. Exit code 1: something is wrong."""
 
     async def work(app: App) -> list[Seen]:
-        return await _opened(app, await _all(app, names))
+        return await _opened(app, await seen(app, names))
 
     found = _do(work)
     wrong = any((one.changed or one.error) and not one.server.disabled for one in found)
@@ -137,7 +137,7 @@ def approve(name: str, tools: tuple[str, ...], yes: bool) -> int:
     """Agree to what the server NAME offers now: to TOOLS, or to everything that changed. Shows it first."""
 
     async def look(app: App) -> Seen:
-        return (await _all(app, (name,)))[0]
+        return (await seen(app, (name,)))[0]
 
     one = _do(look)
     chosen = {pin.tool: pin for pin in one.changed if not tools or pin.tool in tools}
@@ -164,7 +164,7 @@ def approve(name: str, tools: tuple[str, ...], yes: bool) -> int:
     return 1 if late else 0
 
 
-async def _all(app: App, names: Sequence[str]) -> list[Seen]:
+async def seen(app: App, names: Sequence[str]) -> list[Seen]:
     """These servers, or all. Raises InvalidInput for one that is not configured."""
     from mcp_llm.toolsets.pins import StoredPins, target
 

@@ -48,6 +48,21 @@ def test_a_change_is_shown_and_off_until_it_is_approved(run: Any, said: Path) ->
     assert run("servers", "check").returncode == 0
 
 
+def test_the_doctor_names_what_is_off_and_the_commands(run: Any, said: Path) -> None:
+    run("servers", "check")
+    said.write_text("Adds more.", encoding="utf-8")
+    run("servers", "check")
+    found = json.loads(run("doctor", "--json").stdout)["findings"]
+    assert [one for one in found if one["topic"] == "servers"] == [
+        {
+            "topic": "servers",
+            "level": "problem",
+            "text": "rug: 2 tools, 1 changed and off",
+            "fix": "`mcp-llm servers check rug` shows what changed, `mcp-llm servers approve rug` agrees",
+        }
+    ]
+
+
 def test_what_was_not_shown_is_not_agreed_to(run: Any, said: Path) -> None:
     run("servers", "check")
     said.write_text("Once.", encoding="utf-8")
