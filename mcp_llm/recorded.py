@@ -26,7 +26,7 @@ async def record_run(run_id: str, path: str | PathLike[str]) -> None:
 
     Raises InvalidInput for a run that is unknown, still running or has no events; OSError from the disk.
     """
-    import anyio
+    import anyio.to_thread
 
     from mcp_llm import __version__
     from mcp_llm.runs import keys, recording
@@ -34,7 +34,7 @@ async def record_run(run_id: str, path: str | PathLike[str]) -> None:
     app = await _app()
     found = await recording.take(app.journals, run_id, ME)
     text = "".join(recording.lines(found, keys.redactor(app.access), by=__version__))
-    await anyio.Path(path).write_text(text, encoding="utf-8")
+    await anyio.to_thread.run_sync(lambda: recording.save(Path(path), text, replace=True))
 
 
 async def replay_run(run: str | PathLike[str]) -> Replayed:

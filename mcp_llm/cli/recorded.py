@@ -45,13 +45,14 @@ def record(run: str, output: Path | None, force: bool) -> int:
         found = await recording.take(app.journals, run, ME)
         return found, "".join(recording.lines(found, keys.redactor(app.access), by=__version__))
 
+    from mcp_llm.runs.recording import save
+
     found, text = _do(work)
     if output is None:
         terminal.write(text, raw=True)
         return 0
     try:
-        with output.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(text)
+        save(output, text, replace=force)
     except FileExistsError:
         raise click.UsageError(f"{output} is there already; --force replaces it") from None
     except OSError as exc:

@@ -17,7 +17,7 @@ import anyio.to_thread
 from pydantic import Field, ValidationError
 
 from mcp_llm.errors import Conflict, InvalidInput, TooLarge
-from mcp_llm.types.events import EVENT, Finish, Start, encode
+from mcp_llm.types.events import EVENT, Finish, Start, decode, encode
 from mcp_llm.types.message import Value
 
 if TYPE_CHECKING:
@@ -147,6 +147,14 @@ async def find(runs: RunStore, where: str, principal: str) -> Recording:
     return await take(runs, where, principal)
 
 
+def save(path: Path, text: str, *, replace: bool = False) -> None:
+    """Write a file for its owner's eyes only. Raises OSError; FileExistsError unless it may `replace` one."""
+    with open(
+        path, "w" if replace else "x", encoding="utf-8", opener=lambda name, how: os.open(name, how, 0o600)
+    ) as out:
+        out.write(text)
+
+
 def load(path: Path) -> Recording:
     """Read a file. Raises InvalidInput, TooLarge."""
     try:
@@ -225,12 +233,10 @@ async def keep(runs: RunStore, recording: Recording, principal: str) -> bool:
     def work(connection: sqlite3.Connection) -> bool:
         row = connection.execute("SELECT principal FROM runs WHERE id = ?", (recording.id,)).fetchone()
         if row is not None:
-            mine = connection.execute(
-                "SELECT data FROM run_events WHERE run = ? ORDER BY seq", (recording.id,)
-            ).fetchall()
-            if row[0] == principal and [one[0] for one in mine] == [encode(event) for event in recording.events]:
+            mine = connection.execute("SELECT data FROM run_events WHERE run = ? ORDER BY seq", (recording.id,))
+            if row[0] == principal and [decode(one[0]) for one in mine] == recording.events:
                 return False
-            raise Conflict(f"there is another run {recording.id} here, so this one cannot be kept beside it")
+            raise Conflict(f"run {recording.id} is here already and is not quite the same: use it by its id")
         for one in recording.all():
             _insert(connection, one, principal)
         return True

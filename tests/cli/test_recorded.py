@@ -29,6 +29,7 @@ def test_a_run_is_recorded_once_and_replayed_from_its_file_elsewhere(run: Any, a
     elsewhere.mkdir()
     there = run("runs", "replay", str(file), "--json", MCP_LLM_HOME=str(elsewhere))
     assert (written.returncode, written.stdout) == (0, "")
+    assert file.stat().st_mode & 0o077 == 0
     assert (refused.returncode, "--force replaces it" in refused.stderr) == (2, True)
     assert piped.stdout == file.read_text(encoding="utf-8")
     ended = f"run {agent}: 1 of 1 model calls, 0 tool calls; it ended with answer (stop)"

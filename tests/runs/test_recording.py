@@ -107,7 +107,7 @@ async def test_an_imported_run_is_one_of_the_readers_and_the_second_time_it_is_t
     assert await recording.keep(runs, data, "me")
     assert not await recording.keep(runs, data, "me")
     assert [event.event for event in await runs.events("r", principal="me")] == ["start"]
-    with pytest.raises(Conflict, match="there is another run r here"):
+    with pytest.raises(Conflict, match="run r is here already and is not quite the same"):
         await recording.keep(runs, data, "you")
 
 
