@@ -31,8 +31,10 @@ def serve(config: Config | None = None) -> None:
     for problem in config.problems:
         print(f"mcp-llm: {problem}", file=sys.stderr)  # noqa: T201 - stderr is where a host shows it
     from .build import build
+    from .untraced import spare
 
     server = build(config)
+    spare(server, config.settings.telemetry)
     gc.enable()
     gc.freeze()
 

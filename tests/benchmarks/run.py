@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import agents
 import clients
 import fanout
+import http_under_test
 import servers_under_test as served
 import state
 from peers import PEERS, environment, version
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from table import Row
 
 HERE = Path(__file__).resolve().parent
-KINDS = [*clients.CASES, "server", "start", "agent", "fanout", "durable"]
+KINDS = [*clients.CASES, "server", "http", "start", "agent", "fanout", "durable"]
 
 
 @contextmanager
@@ -68,6 +69,8 @@ def main() -> None:
         rows += clients.rows(clients.measure(base, kinds, rounds, share, clients.runners(pythons)))
         if "server" in chosen.only:
             rows += served.calls(f"{base}/n20/g0/v1", rounds, share)
+        if "http" in chosen.only:
+            rows += http_under_test.rows(base, rounds, share)
         if "start" in chosen.only:
             rows += served.starts(f"{base}/n20/g0/v1", rounds, pythons)
         if "agent" in chosen.only:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic_core import from_json
 
 from mcp_llm.app import App
 from mcp_llm.errors import ConfigError, StoreError
 from mcp_llm.server import build as building
 from mcp_llm.server.principal import LOCAL
+from mcp_llm.server.untraced import spare
 
 from .body import Bodies, Unread, replay
 from .calls import GRACE, Calls, Exchange, follow
@@ -54,6 +56,7 @@ PEEK: Final = 256 * 1024
 PRIVATE: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie"})
 """Headers that end here: nothing behind the door can pass them on."""
 READY_SECONDS: Final = 1.0
+MODERN: Final = frozenset(MODERN_PROTOCOL_VERSIONS)
 
 
 class Application:
@@ -87,6 +90,7 @@ class Application:
 
         Raises ConfigError where it cannot be known who may call.
         """
+        spare(self._server, self.config.settings.telemetry)
         async with self._server.session_manager.run(), anyio.create_task_group() as tasks:
             self._tasks = tasks
             try:
@@ -270,9 +274,14 @@ def _header(scope: Scope, name: bytes) -> str | None:
 
 
 def _method(scope: Scope, body: bytes) -> str:
-    """What a message asks for; empty for a notification and for an answer, `?` for what cannot be told."""
+    """What a message asks for; empty for a notification and for an answer, `?` for what cannot be told.
+
+    Clients of 2026-07-28 say it in a header, and the SDK refuses a message that is another.
+    """
+    if _header(scope, b"mcp-protocol-version") in MODERN and (said := _header(scope, b"mcp-method")):
+        return said
     if len(body) > PEEK:
-        return _header(scope, b"mcp-method") or "?"
+        return "?"
     try:
         message = from_json(body)
     except ValueError:

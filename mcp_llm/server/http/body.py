@@ -1,16 +1,12 @@
-"""A request's body, read whole before anybody works on it: capped, against a clock, and never unpacked."""
+"""A request's body, read whole before anybody works on it: capped and never unpacked. Its clock is `protocol.py`'s."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope
 
-SECONDS: Final = 30.0
-"""For the whole of it: a byte a second is no client."""
 TOTAL: Final = 128 * 1024 * 1024
 """Bytes of all bodies that are being read or worked on at a time."""
 
@@ -26,9 +22,8 @@ class Unread(Exception):
 class Bodies:
     """Reads them and keeps account of how much is in memory."""
 
-    def __init__(self, limit: int, *, seconds: float = SECONDS, total: int = TOTAL) -> None:
+    def __init__(self, limit: int, *, total: int = TOTAL) -> None:
         self._limit = limit
-        self._seconds = seconds
         self._total = max(total, limit)
         self._held = 0
 
@@ -42,23 +37,19 @@ class Bodies:
             raise self._too_large()
         data = bytearray()
         try:
-            with anyio.fail_after(self._seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        raise Unread(0)
-                    piece = message.get("body", b"")
-                    if len(data) + len(piece) > self._limit:
-                        raise self._too_large()
-                    if self._held + len(piece) > self._total:
-                        raise Unread(503, "too much is being sent to this server at once; try again in a moment")
-                    data += piece
-                    self._held += len(piece)
-                    if not message.get("more_body"):
-                        return bytes(data)
-        except TimeoutError:
-            self._held -= len(data)
-            raise Unread(408, f"the body did not arrive within {self._seconds:.0f} s") from None
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise Unread(0)
+                piece = message.get("body", b"")
+                if len(data) + len(piece) > self._limit:
+                    raise self._too_large()
+                if self._held + len(piece) > self._total:
+                    raise Unread(503, "too much is being sent to this server at once; try again in a moment")
+                data += piece
+                self._held += len(piece)
+                if not message.get("more_body"):
+                    return bytes(data)
         except BaseException:
             self._held -= len(data)
             raise

@@ -15,6 +15,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, TextContent
 
 from .replies import SERVER_ERROR
+from .turns import Turns
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -37,8 +38,8 @@ class Exchange:
     why: str = "nobody waits for this call any more"
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     handlers: set[anyio.CancelScope] = field(default_factory=set)
-    idle: anyio.Event = field(default_factory=anyio.Event)
-    """Set when the last handler has ended."""
+    idle: anyio.Event | None = None
+    """Set when the last handler has ended, where somebody waits for that."""
 
     def end(self, why: str) -> None:
         """Cancel what it set going; whoever still listens is told why."""
@@ -64,7 +65,8 @@ class Calls:
         self._resumable = resumable
         self._open: set[Exchange] = set()
         self._running = 0
-        self._changed = anyio.Event()
+        self._empty: anyio.Event | None = None
+        self._turns = Turns()
 
     @property
     def running(self) -> int:
@@ -85,6 +87,8 @@ class Calls:
         self._running += exchange.counted
         try:
             with exchange.scope:
+                if exchange.counted:
+                    await self._turns.wait(tasks)
                 await app({**scope, KEY: exchange}, receive, watched)
         finally:
             self._open.discard(exchange)
@@ -95,12 +99,13 @@ class Calls:
 
     def _done(self, exchange: Exchange) -> None:
         self._running -= exchange.counted
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
+        if self._empty is not None and not self._running:
+            self._empty.set()
 
     async def _vanished(self, exchange: Exchange) -> None:
         """Nobody hears the answer: wait a while, because the client may say what it wants, then end the work."""
         self._open.add(exchange)
+        exchange.idle = anyio.Event()
         try:
             while exchange.handlers:
                 with anyio.move_on_after(self.grace):
@@ -120,7 +125,8 @@ class Calls:
     async def drained(self) -> None:
         """Return when no work is left."""
         while self._running:
-            await self._changed.wait()
+            self._empty = anyio.Event()
+            await self._empty.wait()
 
     def end(self, why: str) -> None:
         """Cancel all work; its clients are told why."""
@@ -145,7 +151,7 @@ async def follow(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Ha
             return await call_next(ctx)
     finally:
         exchange.handlers.discard(scope)
-        if not exchange.handlers:
+        if exchange.idle is not None and not exchange.handlers:
             exchange.idle.set()
     if ctx.method == "tools/call":  # as a tool's result, because hosts show the others to nobody
         return CallToolResult(content=[TextContent(type="text", text=exchange.why)], is_error=True)

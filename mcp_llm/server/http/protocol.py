@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 HEAD_SECONDS: Final = 15.0
 """From the first byte (or the opening of the connection) to the end of a request's head."""
+BODY_SECONDS: Final = 30.0
+"""From there to the end of its body: a byte a second is no client."""
 STALLED_SECONDS: Final = 30.0
 """For a client that has stopped reading to take what waits for it: about 64 KiB."""
 MOST: Final = 4096
@@ -24,7 +26,11 @@ LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 
 
 
 def protocol(
-    *, most: int = MOST, head_seconds: float = HEAD_SECONDS, stalled_seconds: float = STALLED_SECONDS
+    *,
+    most: int = MOST,
+    head_seconds: float = HEAD_SECONDS,
+    body_seconds: float = BODY_SECONDS,
+    stalled_seconds: float = STALLED_SECONDS,
 ) -> type[Any]:
     """The class that uvicorn makes one of for each connection."""
     parser: type[Any]
@@ -38,7 +44,8 @@ def protocol(
 
         def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
             super().__init__(config, *args, **kwargs)
-            self._head: Any = None
+            self._late: Any = None
+            self._body = False
             self._head_bytes = 0
             self._stall: Any = None
 
@@ -49,34 +56,44 @@ def protocol(
                 transport.write(FULL)
                 transport.close()
             else:
-                self._await_head()
+                self._expect(head_seconds)
 
         def data_received(self, data: bytes) -> None:
             if self.transport.is_closing():
                 return
-            self._await_head()
             super().data_received(data)
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._head_is_there()
-            elif self._head is not None:
-                self._head_bytes += len(data)
-                if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
-                    self.transport.write(LONG)
-                    self.transport.close()
+            cycle = self.cycle
+            if cycle is None or cycle.response_complete:
+                self._begin(len(data))
+            elif not cycle.more_body:
+                self._in_time()
+            elif not self._body:
+                self._in_time()
+                self._body = True
+                self._expect(body_seconds)
 
-        def _await_head(self) -> None:
-            if self._head is None and (self.cycle is None or self.cycle.response_complete):
-                self._head = self.loop.call_later(head_seconds, self.transport.abort)
+        def _expect(self, seconds: float) -> None:
+            """What comes next has so long to be whole."""
+            self._late = self.loop.call_later(seconds, self.transport.abort)
 
-        def _head_is_there(self) -> None:
-            self._head_bytes = 0
-            if self._head is not None:
-                self._head.cancel()
-                self._head = None
+        def _in_time(self) -> None:
+            self._head_bytes, self._body = 0, False
+            if self._late is not None:
+                self._late.cancel()
+                self._late = None
+
+        def _begin(self, size: int) -> None:
+            """A head that is not whole yet."""
+            if self._late is None:
+                self._expect(head_seconds)
+            self._head_bytes += size
+            if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+                self.transport.write(LONG)
+                self.transport.close()
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            self._head_is_there()  # from here uvicorn's own timer runs, until the next byte
+            self._in_time()  # from here uvicorn's own timer runs, until the next byte
 
         def pause_writing(self) -> None:
             super().pause_writing()
@@ -95,7 +112,7 @@ def protocol(
                 super().timeout_keep_alive_handler()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._head_is_there()
+            self._in_time()
             if self._stall is not None:
                 self._stall.cancel()
             super().connection_lost(exc)

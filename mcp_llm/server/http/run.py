@@ -27,6 +27,8 @@ from mcp_llm.errors import ConfigError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from mcp.server import MCPServer
+
     from mcp_llm.config import Config
 
     from .app import Application
@@ -48,8 +50,8 @@ RESERVE: Final = 64
 OUT: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-def serve_http(config: Config) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP; then return.
+def serve_http(config: Config, server: MCPServer[Any] | None = None) -> None:
+    """Serve until SIGTERM, SIGINT or SIGHUP; then return. `server` stands in for ours.
 
     Raises ConfigError for what may not or cannot be served, in a group if that turns out when all is open.
     """
@@ -59,7 +61,7 @@ def serve_http(config: Config) -> None:
     gc.disable()
     from .app import build
 
-    application = build(config)
+    application = build(config, server)
     gc.enable()
     gc.freeze()
     for problem in config.problems:
@@ -72,7 +74,8 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises ConfigError when the address cannot be had."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        # With the protocol's number asyncio sets TCP_NODELAY on what is accepted: without, an answer waits 40 ms.
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             if os.name == "posix":  # elsewhere it lets two servers take one port
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,0 +1,52 @@
+"""Calls begin in turn: a crowd that comes at once is begun a few at a time, so that the others are soon told how it is.
+
+Without, the loop would be so busy beginning a thousand calls that the thousand after them learn of it seconds later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.lowlevel
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+WINDOW: Final = 0.01
+FREE: Final = 16
+"""Calls that begin at once in a window of so many seconds; the others wait for a turn of the loop."""
+EACH: Final = 2
+"""Calls that begin with each turn of the loop."""
+
+
+class Turns:
+    """Hands out beginnings."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[anyio.Event] = deque()
+        self._since = 0.0
+        self._begun = 0
+
+    async def wait(self, tasks: TaskGroup) -> None:
+        """Return when it is one's turn: at once, unless many came just now."""
+        now = time.monotonic()
+        if now - self._since > WINDOW:
+            self._since, self._begun = now, 0
+        if self._begun < FREE and not self._waiting:
+            self._begun += 1
+            return
+        turn = anyio.Event()
+        self._waiting.append(turn)
+        if len(self._waiting) == 1:
+            tasks.start_soon(self._hand_out)
+        await turn.wait()
+
+    async def _hand_out(self) -> None:
+        while self._waiting:
+            await anyio.lowlevel.checkpoint()
+            for turn in [self._waiting[index] for index in range(min(EACH, len(self._waiting)))]:
+                turn.set()
+                self._waiting.popleft()

@@ -1,0 +1,50 @@
+"""Calls that come at once begin in the order they came, a few in each turn of the loop, and none is forgotten."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from mcp_llm.server.http import turns as module
+from mcp_llm.server.http.turns import Turns
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_crowd_begins_in_order_and_leaves_room_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WINDOW", float("inf"))  # the clock says that all came at once
+    turns, begun = Turns(), list[int]()
+    async with anyio.create_task_group() as tasks:
+
+        async def one(number: int) -> None:
+            await turns.wait(tasks)
+            begun.append(number)
+
+        for number in range(100):
+            tasks.start_soon(one, number)
+        await anyio.lowlevel.checkpoint()
+        assert begun == list(range(module.FREE))
+        most = 0
+        while len(begun) < 100:
+            before = len(begun)
+            await anyio.lowlevel.checkpoint()
+            most = max(most, len(begun) - before)
+    assert (begun, most) == (list(range(100)), module.EACH)
+
+
+async def test_whoever_gives_up_while_waiting_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FREE", 0)
+    turns, begun = Turns(), list[int]()
+    async with anyio.create_task_group() as tasks:
+
+        async def one(number: int) -> None:
+            with anyio.CancelScope() as scope:
+                if number % 2:
+                    scope.cancel()
+                await turns.wait(tasks)
+                begun.append(number)
+
+        for number in range(20):
+            tasks.start_soon(one, number)
+    assert begun == list(range(0, 20, 2))
