@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pages.browsing import Pages, Seen, axe, until
+from pages.browsing import Pages, Process, Seen, axe, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -284,6 +284,27 @@ def test_when_the_process_ends_the_page_says_what_to_do(browser: Any, home: Path
     pages.end()
     assert "Start it again" in page.wait_for_selector("[role=alert]").inner_text()
     context.close()
+
+
+WORKFLOW = """\
+name: two steps
+tasks:
+  - {id: first, method: llm/generate, parameters: {prompt: one, model: demo}}
+  - {id: second, method: llm/generate, dependencies: [first], parameters: {prompt: two, model: demo}}
+"""
+
+
+def test_a_workflow_is_seen_task_by_task(page: Any, pages: Pages, tmp_path: Path, axe_source: str) -> None:
+    (tmp_path / "steps.yaml").write_text(WORKFLOW)
+    made = Process("-m", "mcp_llm", "workflow", "run", str(tmp_path / "steps.yaml"))
+    made.process.wait(timeout=60)
+    made.end()
+    page.get_by_role("link", name="two steps").click()
+    page.wait_for_selector(".answer")
+    assert page.inner_text("h1") == "two steps"
+    titles = [words.split()[:3] for words in page.locator(".log .what").all_inner_texts()]
+    assert titles == [["first", "llm/generate", "done"], ["second", "llm/generate", "done"]]
+    assert axe(page, axe_source) == []
 
 
 def test_a_run_whose_process_has_gone_is_gone_on_with(page: Any, pages: Pages, house: House) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mcp_llm.app import App
 
 PAGES: Final = {"comparison": "ui://mcp-llm/comparison.html", "run": "ui://mcp-llm/run.html"}
-TOOLS: Final = {"compare_models": "comparison", "run_agent": "run", "runs": "run"}
+TOOLS: Final = {"compare_models": "comparison", "run_agent": "run", "run_workflow": "run", "runs": "run"}
 """Tool -> the page that shows its result."""
 TITLES: Final = {"comparison": "Models side by side", "run": "A run as it happens"}
 _OURS: Final = ("ui://", "view://")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_llm.types.events import Compacted, ModelEnd, ModelStart, Start, TextEvent, ThinkingEvent, ToolEnd, ToolStart
+from mcp_llm.types.events import Compacted, ModelEnd, ModelStart, TextEvent, ThinkingEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,14 +46,7 @@ def one(event: Event) -> dict[str, Any]:
     if isinstance(event, Compacted):
         return head | _kept({"reason": event.reason, "messages": len(event.messages)})
     data = event.model_dump(mode="json", exclude_none=True, exclude={"v", "ts", "run_id", "seq", "event", "parts"})
-    if isinstance(event, Start):
-        data["prompt"] = cut(event.prompt)
-    if isinstance(event, ToolStart | ToolEnd):
-        data |= {name: _short(data[name]) for name in ("args", "result") if name in data}
-    else:
-        data |= {name: cut(value) for name, value in data.items() if isinstance(value, str)}
-        data |= {name: _short(data[name]) for name in ("args", "result") if name in data}
-    return head | data
+    return head | {name: _short(value) for name, value in data.items()}
 
 
 def cut(text: str, most: int = SHOWN) -> str:

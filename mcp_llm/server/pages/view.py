@@ -89,6 +89,8 @@ def row(info: RunInfo) -> dict[str, Any]:
     arguments: dict[str, Any] = given if isinstance(given, dict) else {}
     prompts = request.get("prompts") or arguments.get("prompts") or ()
     prompt = request.get("prompt") or arguments.get("prompt") or next(iter(prompts), None)
+    if prompt is None and isinstance(workflow := request.get("workflow"), dict):
+        prompt = workflow.get("name")
     said = info.result.get("response") or info.result.get("error") or info.result.get("partial")
     cost = info.result.get("cost")
     found = {

@@ -78,6 +78,9 @@ const first = (text, most) => {
 /** `provider:model`, as everywhere else. */
 const named = (one) => (one.provider && one.model && !one.model.startsWith(one.provider + ":") && one.provider !== one.model ? `${one.provider}:${one.model}` : one.model);
 
+/** What kind of run it is, in a word. */
+const kind = (name) => ({ agent: "Agent", compare_models: "Comparison", generate: "Answer" }[name] || String(name).split(".")[0].replace(/_/g, " ").replace(/^./, (one) => one.toUpperCase()));
+
 function state(word) {
   return h("span", { class: "state " + word }, word);
 }

@@ -4,11 +4,11 @@ const body = at("rows"), filter = at("status");
 let last = "";
 
 function row(one, skew) {
-  const words = first(one.prompt || one.says, 110) || `${{ compare_models: "Comparison", generate: "Answer" }[one.kind] || one.kind}`;
+  const words = first(one.prompt || one.says, 110) || kind(one.kind);
   return h("tr", null,
     h("td", null, state(one.status)),
     h("th", { scope: "row" }, h("a", { href: way.address(one.id), "data-focus": one.id }, words),
-      h("div", { class: "soft small", css: { "font-weight": 400 } }, { compare_models: "comparison", generate: "one answer" }[one.kind] || one.kind, one.agent && ` · ${one.agent}`)),
+      h("div", { class: "soft small", css: { "font-weight": 400 } }, kind(one.kind), one.agent && ` · ${one.agent}`)),
     h("td", { class: "soft less" }, first(named(one), 60)),
     h("td", { class: "right nowrap" }, ["finished"].includes(one.status) ? usd(one.usd) : ""),
     h("td", { class: "right nowrap less" }, one.latency_ms !== undefined ? seconds(one.latency_ms / 1000) : ["running", "waiting"].includes(one.status) ? seconds((Date.now() - skew - one.created) / 1000) : seconds((one.updated - one.created) / 1000)),

@@ -71,7 +71,7 @@ class Viewer {
     switch (event.event) {
       case "start":
         run.name = event.persona || run.name;
-        run.start = event.ts;
+        Object.assign(run, { start: event.ts, prompt: event.prompt, after: event.continued, again: event.rerun_of });
         add({ event });
         break;
       case "model_start":
@@ -80,6 +80,7 @@ class Viewer {
         break;
       case "text":
       case "thinking": {
+        if (run.tasked) break; // a workflow says in words what its tasks say in full
         const reply = run.reply && run.reply.open ? run.reply : (run.reply = add({ kind: "reply", event, text: "", thinking: "", open: true }));
         if (event.event === "text") reply.text += event.text;
         else reply.thinking += event.summary;
@@ -87,6 +88,7 @@ class Viewer {
         break;
       }
       case "model_end": {
+        if (run.tasked) break; // a workflow says in words what its tasks say in full
         const reply = run.reply && run.reply.open ? run.reply : add({ kind: "reply", event });
         Object.assign(reply, { event, text: event.text || "", thinking: event.thinking || "", open: false, changed: true });
         run.turns += 1;
@@ -100,6 +102,23 @@ class Viewer {
         const item = run.tools.get(event.call_id) || add({ kind: "tool", event });
         if (event.latency_ms !== undefined) run.calls += 1;
         Object.assign(item, { end: event, open: false, changed: true });
+        break;
+      }
+      case "task_start": {
+        const place = `task ${event.task} ${event.item ?? ""}`, known = run.tools.get(place);
+        run.tasked = true;
+        if (known) Object.assign(known, { event, open: true, changed: true });
+        else run.tools.set(place, add({ kind: "task", event, open: true }));
+        break;
+      }
+      case "task_end": {
+        const item = run.tools.get(`task ${event.task} ${event.item ?? ""}`) || add({ kind: "task", event });
+        Object.assign(item, { end: event, open: false, changed: true });
+        break;
+      }
+      case "job": {
+        const item = run.job || (run.job = add({ event }));
+        Object.assign(item, { event, changed: true });
         break;
       }
       case "agent_end": {
@@ -160,13 +179,13 @@ class Viewer {
   }
 
   head(run) {
-    const what = { agent: "Agent", compare_models: "Comparison", generate: "Answer" }[run.kind] || run.kind;
+    const what = kind(run.kind);
     const total = this.total(), compared = run.kind === "compare_models" && this.view.result && this.view.result.models;
-    const name = (this.runs.get(run.id) || {}).name || run.agent;
+    const own = this.runs.get(run.id) || {}, name = own.name || run.agent;
     const took = run.latency_ms !== undefined ? run.latency_ms / 1000 : ((this.view.live ? this.view.now : run.updated) - run.created) / 1000;
     return [
       h("div", { class: "row apart" },
-        h("h1", null, first(run.prompt, 140) || (compared ? `Comparison of ${plural(compared.length, "model")}` : `${what} by ${named(run) || "a model"}`)),
+        h("h1", null, first(run.prompt || own.prompt, 140) || (compared ? `Comparison of ${plural(compared.length, "model")}` : `${what} by ${named(run) || "a model"}`)),
         this.view.live && (way.home === "local" || way.acts) && h("button", { type: "button", class: "danger", "data-focus": "cancel", onclick: (event) => this.cancel(event.currentTarget) }, "Cancel run")),
       h("div", { class: "facts" },
         state(run.status),
@@ -176,6 +195,8 @@ class Viewer {
         h("span", null, seconds(took)),
         run.kind !== "compare_models" && (total.priced || total.unpriced || run.usd !== undefined) &&
           h("span", null, total.priced || total.unpriced ? sum(total.usd, total.unpriced) : usd(run.usd)),
+        [["goes on with", own.after], ["again", own.again]].map(([words, id]) => id && h("span", null, words, " ",
+          way.address ? h("a", { class: "mono", href: way.address(id) }, id.slice(0, 8)) : h("span", { class: "mono" }, id.slice(0, 8)))),
         h("span", { class: "mono" }, run.id)),
       run.prompt && run.prompt.trim().length > first(run.prompt, 140).length &&
         h("details", { "data-key": "prompt" }, h("summary", null, "the whole task"), h("div", { class: "prose" }, run.prompt)),
@@ -357,62 +378,4 @@ function spend(run, event) {
   else { run.usd += cost; run.priced += 1; }
   run.input += (event.usage && event.usage.input) || 0;
   run.output += (event.usage && event.usage.output) || 0;
-}
-
-/** What says nothing that is not said elsewhere. */
-function quiet(item, viewer) {
-  if (item.kind === "start") return item.run === viewer.id;
-  if (item.kind === "agent_start" || item.kind === "agent_end") return viewer.runs.has(item.event.child_run);
-  if (item.kind === "finish") return true;
-  return item.kind === "reply" && !item.open && !item.text && !item.thinking && !(item.event.calls || []).length;
-}
-
-/** One line of the log: `{title, body}`. */
-function step(item, opened, viewer) {
-  const { event } = item;
-  const bold = (words) => h("b", null, words), soft = (words, kind = "soft") => words && h("span", { class: `${kind} small` }, words);
-  const more = (key, words, body) => h("details", { "data-key": key, open: opened.has(key) }, h("summary", null, words), body);
-  switch (item.kind) {
-    case "start":
-      return { title: [bold("begins"), soft(named(event))], body: h("p", { class: "soft" }, event.prompt) };
-    case "reply": {
-      const facts = item.open ? "is speaking" : [event.usage && `${count(event.usage.input)} in, ${count(event.usage.output)} out`, event.cost && usd(event.cost.usd), event.latency_ms !== undefined && seconds(event.latency_ms / 1000)].filter(Boolean).join(" · ");
-      return { title: [bold(named(event) || "model"), soft(facts, item.open ? "state running" : "soft")],
-        body: [item.thinking && (item.open && !item.text ? h("p", { class: "thinking small" }, item.thinking.slice(-600)) : more("thinking", "what it thought", h("p", { class: "thinking small" }, item.thinking))),
-          item.text && (item.text === viewer.said() && item.run === viewer.id ? soft("the answer, as above") : prose(item.text))] };
-    }
-    case "tool": {
-      const end = item.end, args = item.event.args;
-      const title = [bold(h("code", null, event.tool)), !end ? soft("is running", "state running") : end.is_error ? soft("failed", "bad") : null,
-        end && end.latency_ms !== undefined && soft(seconds(end.latency_ms / 1000))];
-      const line = brief(args);
-      return { title, body: [
-        line && h("p", { class: "mono soft" }, line),
-        args && JSON.stringify(args).length > 100 && more("args", "arguments", h("pre", { tabindex: 0 }, json(args))),
-        end && end.result !== undefined && (json(end.result).length < 160 && !json(end.result).includes("\n")
-          ? h("p", { class: end.is_error ? "bad" : "" }, "→ ", json(end.result))
-          : more("result", end.is_error ? "what went wrong" : `result, ${plural(json(end.result).length, "character")}`, h("pre", { tabindex: 0 }, json(end.result))))] };
-    }
-    case "approval": {
-      const words = { asked: "waits for a yes", allowed: "was allowed", denied: "was denied" }[event.state];
-      const by = { user: "by you", policy: "by your settings", deadline: "nobody answered in time" }[event.by];
-      return { title: [bold(h("code", null, event.tool)), soft(words, event.state === "denied" ? "bad" : event.state === "asked" ? "warn" : "good"), soft(by)] };
-    }
-    case "agent_start":
-      return { title: [bold(`asks ${event.agent}`)], body: !viewer.runs.has(event.child_run) && event.prompt && h("p", { class: "soft" }, event.prompt) };
-    case "agent_end":
-      return { title: [bold(event.agent), soft(event.status)], body: event.result && prose(json(event.result)) };
-    case "budget":
-      return { title: [bold(event.stopped ? "limit reached" : "limit near"), soft(event.limit, "warn")], body: event.message && h("p", null, event.message) };
-    case "fallback":
-      return { title: [bold("another model is asked"), soft(`${event.provider}:${event.model}`)], body: h("p", { class: "warn" }, event.message || event.error) };
-    case "resumed":
-      return { title: [bold("goes on"), soft(`attempt ${event.attempt}, after its process had gone`)] };
-    case "compacted":
-      return { title: [bold("history made shorter"), soft(event.reason)] };
-    case "error":
-      return { title: [bold(event.kind === "cancelled" ? "cancelled" : "failed")], body: h("p", { class: event.kind === "cancelled" ? "soft" : "bad" }, event.error) };
-    default:
-      return { title: [bold(item.kind)], body: null };
-  }
 }
