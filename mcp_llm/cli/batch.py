@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from . import running, terminal, written
-from .ask import EFFORTS
+from . import orders, running, terminal
+from .many import asking, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,61 +28,11 @@ Examples:
   mcp-llm batch run --dir docs --pattern "*.md" --template "Summarize: {{content}}" -o summaries.jsonl
   cat names.txt | mcp-llm batch run - --text --template "Where is {{prompt}} from?" -o origins.jsonl
 """
-_SHARED: Final = ("model", "system", "max_tokens", "temperature", "effort", "context", "timeout_s")
 
 
-class Lazy(click.Group):
-    """The orders' commands are loaded when one of them, or the help, is asked for."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name."""
-        self._load()
-        return super().get_command(ctx, cmd_name)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names."""
-        self._load()
-        return list(self.commands)
-
-    def _load(self) -> None:
-        from .orders import COMMANDS
-
-        self.commands.update({one.name: one for one in COMMANDS if one.name})
-
-
-@click.group(cls=Lazy)
+@click.group()
 def command() -> None:
     """Ask many at once: yourself (`run`), or by a provider that takes a day and half the price (`submit`)."""
-
-
-ASKED: Final = (
-    click.argument("source", required=False, metavar="[FILE|-]"),
-    click.option(
-        "--dir",
-        "folder",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="Each file below.",
-    ),
-    click.option("--pattern", default="*", show_default=True, metavar="GLOB", help="Which files of --dir, by name."),
-    click.option("--template", metavar="TEXT|@FILE", help="The prompt, with {{fields}} of the line or the file."),
-    click.option("--text", "plain", is_flag=True, help="Each line is a prompt, not JSON."),
-    click.option("-m", "--model", help="For items that name none."),
-    click.option("-s", "--system", help="The system's words."),
-    click.option("--schema", metavar="FILE|JSON", help="Answers as JSON of this JSON Schema."),
-    click.option("--max-tokens", type=click.IntRange(1)),
-    click.option("--temperature", type=float),
-    click.option("--effort", type=click.Choice(EFFORTS)),
-    click.option("--context", metavar="NAME", help="Routing context."),
-    click.option("--budget-usd", type=click.FloatRange(0), help="The most that all together may cost."),
-)
-"""What is asked, the same whoever works it off."""
-
-
-def asking(function: Callable[..., int]) -> Callable[..., int]:
-    """A command with the options of `ASKED`."""
-    for option in reversed(ASKED):
-        function = option(function)
-    return function
 
 
 @command.command("run", epilog=EXAMPLES)
@@ -116,23 +66,6 @@ def run(source: str | None, **given: Any) -> int:
             except OSError as exc:
                 raise InvalidInput(f"{given['output'].name} cannot be written: {type(exc).__name__}") from None
         return _all(items, total, results, defaults, config, given)
-
-
-def read(source: str | None, given: dict[str, Any]) -> tuple[Config, Callable[[], Iterator[Item]], int, dict[str, Any]]:
-    """(settings, the items as often as they are wanted, how many, what holds for those that say nothing else)."""
-    if (source is None) == (given["folder"] is None):
-        raise click.UsageError("give a FILE (or - for stdin), or --dir, and not both")
-    config = running.load()
-    items = _items(source, given)
-    from mcp_llm.batch.items import checked
-
-    total = checked(items())
-    if given["folder"] is not None:
-        _allow(config, given["folder"])
-    defaults = {name: given[name] for name in _SHARED if given.get(name) is not None}
-    if (schema := written.schema(given["schema"])) is not None:
-        defaults["json_schema"] = schema
-    return config, items, total, defaults
 
 
 def _all(
@@ -188,40 +121,6 @@ def _all(
     return 3 if batch.failed else 0
 
 
-def _items(source: str | None, given: dict[str, Any]) -> Callable[[], Iterator[Item]]:
-    """The items, as often as they are asked for: once to check them all, once to ask them."""
-    from mcp_llm.batch.items import from_folder, from_lines
-
-    template = given["template"]
-    if template is not None and template.startswith("@"):
-        try:
-            template = Path(template[1:]).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as exc:
-            raise click.BadParameter(f"the template {template[1:]!r} cannot be read as UTF-8 text") from exc
-    if (folder := given["folder"]) is not None:
-        return lambda: from_folder(folder, given["pattern"], template)
-    assert source is not None
-    if source == "-":
-        lines = sys.stdin.buffer.read().split(b"\n")
-        return lambda: from_lines(lines, template, plain=given["plain"])
-    path = Path(source)
-    if not path.is_file():
-        raise click.BadParameter(f"there is no file {source!r}")
-    return lambda: from_lines(_lines(path), template, plain=given["plain"])
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from file
-
-
-def _allow(config: Config, folder: Path) -> None:
-    """Whoever names a folder means it: its files may be attached in this process."""
-    settings = config.settings
-    roots = (*settings.files.roots, str(folder.resolve()))
-    config.settings = settings.model_copy(update={"files": settings.files.model_copy(update={"roots": roots})})
-
-
 class _Bar:
     """Progress on a terminal, nothing elsewhere."""
 
@@ -274,3 +173,7 @@ def _summary(batch: Batch, total: int, had: int, left: int, *, to_stderr: bool, 
     )
     words = f"{total} items: {', '.join(part for part in parts if part)}"
     (terminal.note if to_stderr else terminal.line)(words)
+
+
+for _one in orders.COMMANDS:
+    command.add_command(_one)

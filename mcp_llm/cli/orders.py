@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import click
 
 from . import running, terminal
-from .batch import asking, read
+from .many import asking, read
 
 if TYPE_CHECKING:
     from mcp_llm.app import App
