@@ -10,6 +10,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from . import reservation as rules
@@ -124,7 +125,8 @@ class Ledger:
     def __init__(self, store: Store, *, clock: Callable[[], int] | None = None) -> None:
         self._store = store
         self._clock = clock or _now
-        self._owner = secrets.token_hex(8)
+        self._owner = secrets.token_hex(16)
+        self._numbers = count(1)
         self._open: set[str] = set()
         self._seen: dict[tuple[str, str], Used] = {}
         self._started = False
@@ -160,7 +162,11 @@ class Ledger:
             raise ValueError("a reservation cannot be negative")
         limited = [scope for scope in scopes if scope.limited]
         made = Reservation(
-            secrets.token_hex(16), tuple((scope.kind, scope.key) for scope in limited), usd, tokens, calls
+            f"{self._owner}-{next(self._numbers)}",
+            tuple((scope.kind, scope.key) for scope in limited),
+            usd,
+            tokens,
+            calls,
         )
         if not limited:
             return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import InvalidInput, Unsupported
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from mcp_llm.catalog.find import Target
     from mcp_llm.catalog.schema import Facts
-    from mcp_llm.types.chat import Effort
+    from mcp_llm.types.chat import Effort, ToolSpec
 
 EFFORTS: Final[tuple[Effort, ...]] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 SAMPLING: Final = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty")
@@ -130,11 +131,16 @@ def estimate_tokens(request: ChatRequest) -> int:
                 extra += 1000 * sum(isinstance(piece, Media) for piece in part.parts)
             else:
                 characters += len(getattr(part, "text", "")) + len(getattr(part, "arguments", ""))
-    for tool in request.tools:
-        characters += len(tool.name) + len(tool.description) + len(str(tool.parameters))
+    characters += sum(map(_written, request.tools))
     if request.json_schema:
         characters += len(str(request.json_schema))
     return characters // 4 + extra + 1
+
+
+@lru_cache(512)
+def _written(tool: ToolSpec) -> int:
+    """Characters of a tool's definition."""
+    return len(tool.name) + len(tool.description) + len(str(tool.parameters))
 
 
 def _defaults(request: ChatRequest, facts: Facts) -> dict[str, Any]:

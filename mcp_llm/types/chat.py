@@ -20,12 +20,16 @@ Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh",
 
 
 class ToolSpec(Value):
-    """A function the model may ask for. `parameters` is a JSON Schema whose root is an object."""
+    """A function the model may ask for. `parameters` is a JSON Schema whose root is an object; it is never changed."""
 
     name: str
     description: str = ""
     parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
     strict: bool | None = None
+
+    def __hash__(self) -> int:
+        # An agent offers the same tools in every turn: wires remember how they are spelled.
+        return hash((self.name, self.description))
 
 
 class ChatRequest(Value):

@@ -109,6 +109,8 @@ def _id(old: str, taken: set[str], ids: re.Pattern[str] | None) -> str:
 
 def _answered(turn: Sequence[Message], calls: Sequence[tuple[str, ToolCall]]) -> list[Message]:
     """The user's messages after a model's turn with one result for each call, all in the first of them."""
+    if len(turn) == 1 and len(turn[0].parts) == len(calls) and all(map(_answers, turn[0].parts, calls)):
+        return [turn[0]]  # as nearly always; a long history is gone through again for every request
     waiting: dict[str, deque[ToolCall]] = {}
     for old, call in calls:
         waiting.setdefault(old, deque()).append(call)
@@ -139,6 +141,11 @@ def _answered(turn: Sequence[Message], calls: Sequence[tuple[str, ToolCall]]) ->
     at = max((index for index, part in enumerate(first) if isinstance(part, ToolResult)), default=-1) + 1
     first[at:at] = late
     return [_with(message, parts) for message, parts in fitted]
+
+
+def _answers(part: Part, call: tuple[str, ToolCall]) -> bool:
+    """Whether the part is the result of just this call, under the call's own id."""
+    return isinstance(part, ToolResult) and part.id == call[0] == call[1].id and part.name == call[1].name
 
 
 def _quoted(result: ToolResult) -> list[Part]:

@@ -5,6 +5,7 @@ What a reply means is `decoder.py`. No files are uploaded and no cache is made h
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -90,7 +91,7 @@ def request_body(request: ChatRequest, quirks: Quirks, warnings: list[str]) -> d
         else:
             turns.insert(0, {"role": "user", "parts": [{"text": words}]})
     if request.tools:
-        body["tools"] = [{"functionDeclarations": [_declaration(tool, quirks) for tool in request.tools]}]
+        body["tools"] = [{"functionDeclarations": [_declaration(tool, quirks.tool_schema) for tool in request.tools]}]
         if calling := _calling(request, quirks):
             body["toolConfig"] = {"functionCallingConfig": calling}
         if request.parallel_tool_calls is False:
@@ -100,13 +101,15 @@ def request_body(request: ChatRequest, quirks: Quirks, warnings: list[str]) -> d
     return body
 
 
-def _declaration(tool: ToolSpec, quirks: Quirks) -> dict[str, Any]:
+@lru_cache(base.SPELLED)
+def _declaration(tool: ToolSpec, spelling: str) -> dict[str, Any]:
+    """Not to be changed: a later request gets the same."""
     declaration: dict[str, Any] = {"name": tool.name}
     if tool.description:
         declaration["description"] = tool.description
     # An object without properties is refused in the OpenAPI spelling and says nothing in the other.
     if tool.parameters.get("properties") or tool.parameters.keys() - {"type", "properties", "required", "title"}:
-        if quirks.tool_schema == "json_schema":
+        if spelling == "json_schema":
             declaration["parametersJsonSchema"] = to_plain(tool.parameters)
         else:
             declaration["parameters"] = to_openapi(tool.parameters)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic_core import from_json
+
 from mcp_llm.errors import Unsupported
 from mcp_llm.types.message import Media, Text, Thinking, ToolCall, ToolResult
 
@@ -185,7 +187,7 @@ def _arguments(call: ToolCall) -> str:
     if not call.arguments.strip():
         return "{}"
     try:
-        whole = isinstance(json.loads(call.arguments), dict)
-    except (ValueError, RecursionError):
+        whole = isinstance(from_json(call.arguments), dict)
+    except ValueError:
         whole = False
     return call.arguments if whole else json.dumps({"arguments": call.arguments}, ensure_ascii=False)

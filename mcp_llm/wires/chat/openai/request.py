@@ -6,6 +6,7 @@ What vendors disagree on is data (`Quirks`), never guessed from a URL or a model
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -89,7 +90,9 @@ def _tools(request: ChatRequest, quirks: Quirks, body: dict[str, Any], warnings:
         body["tool_choice"] = {"type": "function", "function": {"name": choice}}
     elif choice is not None:
         body["tool_choice"] = quirks.required_word if choice == "required" else choice
-    body["tools"] = [_tool(tool, quirks, warnings) for tool in tools]
+    spelled = [_tool(tool, quirks.strict == "auto") for tool in tools]
+    body["tools"] = [tool for tool, _ in spelled]
+    warnings += [words for _, words in spelled if words]
     if request.parallel_tool_calls is not None:
         if quirks.parallel_tool_calls:
             body["parallel_tool_calls"] = request.parallel_tool_calls
@@ -97,22 +100,25 @@ def _tools(request: ChatRequest, quirks: Quirks, body: dict[str, Any], warnings:
             warnings.append("parallel_tool_calls was left out: this provider has no such parameter.")
 
 
-def _tool(tool: ToolSpec, quirks: Quirks, warnings: list[str]) -> dict[str, Any]:
+@lru_cache(base.SPELLED)
+def _tool(tool: ToolSpec, strictly: bool) -> tuple[dict[str, Any], str | None]:
+    """As the body has it, and what to tell of it. Not to be changed: a later request gets the same."""
     # Written out, because models behind compatible servers do not follow references.
     parameters = inline_refs(tool.parameters)
     parameters.setdefault("type", "object")
     parameters.setdefault("properties", {})
     function: dict[str, Any] = {"name": tool.name, "parameters": parameters}
+    warning = None
     if tool.description:
         function["description"] = tool.description
-    if quirks.strict == "auto" and tool.strict is not False:
+    if strictly and tool.strict is not False:
         # Unless asked for, not where it would make the model send nulls that the tool does not expect.
         strict = to_strict(parameters, nulls=tool.strict is True)
         if strict is not None:
             function |= {"parameters": strict, "strict": True}
         elif tool.strict:
-            warnings.append(f"The tool {tool.name} is not strict: its parameters have no strict form.")
-    return {"type": "function", "function": function}
+            warning = f"The tool {tool.name} is not strict: its parameters have no strict form."
+    return {"type": "function", "function": function}, warning
 
 
 def _response_format(request: ChatRequest, quirks: Quirks, system: list[str]) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ not exist on it.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import Unsupported
@@ -50,7 +51,9 @@ def encode(request: ChatRequest, model: str, quirks: Quirks) -> base.HttpRequest
         body["reasoning"] = reasoning
     _limits(request, quirks, body, warnings)
     if request.tools:
-        body["tools"] = [_tool(tool, quirks, warnings) for tool in request.tools]
+        spelled = [_tool(tool, quirks.strict) for tool in request.tools]
+        body["tools"] = [tool for tool, _ in spelled]
+        warnings += [words for _, words in spelled if words]
         if request.tool_choice is not None:
             choice = request.tool_choice
             forced = choice not in ("auto", "none", "required")
@@ -125,25 +128,27 @@ def _text_format(request: ChatRequest, quirks: Quirks, items: list[dict[str, Any
     return None if quirks.json_schema == "none" else {"type": "json_object"}
 
 
-def _tool(tool: ToolSpec, quirks: Quirks, warnings: list[str]) -> dict[str, Any]:
+@lru_cache(base.SPELLED)
+def _tool(tool: ToolSpec, strictness: str) -> tuple[dict[str, Any], str | None]:
+    """As the body has it, and what to tell of it. Not to be changed: a later request gets the same."""
     parameters = inline_refs(tool.parameters)
     parameters.setdefault("type", "object")
     parameters.setdefault("properties", {})
     spec: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": parameters}
     if tool.description:
         spec["description"] = tool.description
-    if quirks.strict == "omit":
-        return spec
-    strict = None
-    if quirks.strict == "auto" and tool.strict is not False:
+    if strictness == "omit":
+        return spec, None
+    strict = warning = None
+    if strictness == "auto" and tool.strict is not False:
         # Unless asked for, not where it would make the model send nulls that the tool does not expect.
         strict = to_strict(parameters, nulls=tool.strict is True)
         if strict is None and tool.strict:
-            warnings.append(f"The tool {tool.name} is not strict: its parameters have no strict form.")
+            warning = f"The tool {tool.name} is not strict: its parameters have no strict form."
     if strict is not None:
         spec["parameters"] = strict
     spec["strict"] = strict is not None
-    return spec
+    return spec, warning
 
 
 # Input items
