@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from mcp_llm import telemetry
 from mcp_llm.agent.task import Task
 from mcp_llm.errors import Overloaded
+from mcp_llm.llm.embed import embed
 from mcp_llm.llm.generate import Ask, generate
 from mcp_llm.settings import Telemetry
 from mcp_llm.toolsets.functions import Functions
@@ -118,6 +119,15 @@ async def test_a_model_call_is_a_span_with_the_names_of_the_conventions(home: Pa
         "mcp_llm.run_id": result.run_id,
     }
     assert (span.kind, span.status.status_code, span.events) == (SpanKind.CLIENT, StatusCode.UNSET, ())
+
+
+async def test_another_operation_has_its_own_name(home: Path, spans: Spans) -> None:
+    async with opened(home, {}) as app:
+        made = await embed(app, ["private words"], model="demo")
+    found = spans.attributes("embeddings demo")
+    assert (found["gen_ai.operation.name"], found["gen_ai.provider.name"]) == ("embeddings", "demo")
+    assert (found["gen_ai.usage.input_tokens"], found["mcp_llm.run_id"]) == (made.usage.input, made.run_id)
+    assert "private" not in spans.one("embeddings demo").to_json()
 
 
 async def test_a_conversation_is_named(home: Path, spans: Spans) -> None:

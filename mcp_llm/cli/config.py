@@ -54,6 +54,15 @@ TEMPLATE: Final = """\
 # Dollars for a million tokens; beats every price list.
 # [prices]
 # "mine:model-1" = { input = 1.0, output = 2.0 }
+
+# MCP servers that agents may use; `mcp-llm servers import` takes over those of other programs.
+# [servers.time]
+# command = "uvx"
+# args = ["mcp-server-time"]
+
+# OpenTelemetry spans hold no words of prompts and answers unless this says so.
+# [telemetry]
+# content = true
 """
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import BudgetExceeded, Error, InvalidInput
 from mcp_llm.types.chat import Delta, End
 from mcp_llm.types.events import Budget, Compacted, ModelEnd, ModelStart, TextEvent, ThinkingEvent, ToolEnd
-from mcp_llm.types.message import PART, Opaque, Text, Value
+from mcp_llm.types.message import Opaque, Text, Value
 
 from .history import History
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mcp_llm.types.chat import ChatRequest, ChatResponse, Chunk
     from mcp_llm.types.events import Event
-    from mcp_llm.types.message import Message
+    from mcp_llm.types.message import Message, Part
 
 SHOWN: Final = 2000
 """Characters of each side of a difference."""
@@ -130,26 +130,30 @@ def difference(step: int, recorded: ChatRequest, found: ChatRequest) -> Differen
     if said is not None:
         return said
     for number, (one, other) in enumerate(zip(recorded.messages, found.messages, strict=False), 1):
-        if said := differs(f"message {number}", told(one), told(other)):
-            return said
+        if one is not other and (one.role, _bare(one)) != (other.role, _bare(other)):
+            return differs(f"message {number}", *(shown([item.role, *_bare(item)]) for item in (one, other)))
     return differs(
         "the number of messages",
         *(f"{len(one.messages)} messages, last: {_last(one)}" for one in (recorded, found)),
     )
 
 
-def told(message: Message) -> list[Any]:
-    """A message without what is good for one model only."""
-    parts = [PART.dump_python(part, exclude={"echo"}) for part in message.parts if not isinstance(part, Opaque)]
-    return [message.role, *parts]
+def _bare(message: Message) -> list[Part]:
+    """The parts without what is good for one model only."""
+    parts: list[Any] = [part for part in message.parts if not isinstance(part, Opaque)]
+    return [part if getattr(part, "echo", None) is None else replace(part, echo=None) for part in parts]
 
 
 def shown(value: Any) -> str:
     """As text, the middle of a long one left out."""
-    if isinstance(value, list) and len(value) == 2 and isinstance(value[1], dict) and value[1].get("type") == "text":
-        value = f"{value[0]}: {value[1]['text']}"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[1], Text):
+        value = f"{value[0]}: {value[1].text}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_plain)
     return text if len(text) <= SHOWN else f"{text[: SHOWN // 2]} [...] {text[-SHOWN // 2 :]}"
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def _last(request: ChatRequest) -> str:
