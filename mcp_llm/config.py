@@ -104,6 +104,11 @@ class Config:
                 return name, SecretStr(value), "keychain"
         return None
 
+    @property
+    def signed_in(self) -> Path:
+        """The folder of what signing in at remote servers gave."""
+        return self.home / "oauth"
+
     def key_names(self) -> list[str]:
         """The variables of this process's own environment that hold a key: what a host passed on, or did not."""
         found = (name for name, value in self._environment.items() if _KEY_NAME.fullmatch(name) and value.strip())

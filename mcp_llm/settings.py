@@ -94,6 +94,41 @@ class Gguf(Table):
 Approval: TypeAlias = Literal["allow", "ask", "deny"]
 
 
+class SignIn(Table):
+    """How to sign in at a remote server: as a person (`mcp-llm servers login NAME`), or as this program, by itself.
+
+    `grant = "client_credentials"` is the program: with `client_secret` or `private_key` (PEM), and the `issuer` they
+    are for, so that no server can have them sent to another. Secrets are `${VARIABLE}`s and nothing else.
+    """
+
+    grant: Literal["authorization_code", "client_credentials"] = "authorization_code"
+    client_id: str | None = None
+    """None registers with the authorization server, where that can be done."""
+    client_secret: str | None = None
+    private_key: str | None = None
+    algorithm: str = "ES256"
+    issuer: str | None = None
+    scopes: tuple[str, ...] = ()
+    """Asked for besides those that the server names."""
+    client_metadata_url: str | None = None
+    """Where a document about this client is published, for servers that take it in the place of a registration."""
+    redirect_port: Annotated[int, Field(ge=1024, le=65535)] | None = None
+    """The port of the loopback address that was registered with `client_id`; None takes a free one."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> SignIn:
+        for name in ("client_secret", "private_key"):
+            value = getattr(self, name)
+            if value is not None and not (value.startswith("${") and value.endswith("}")):
+                raise ValueError(f"`{name}` has to be a variable, as ${{NAME}}: secrets do not belong in this file")
+        if self.grant == "client_credentials":
+            if not self.client_id or not self.issuer or not (self.client_secret or self.private_key):
+                raise ValueError("client_credentials needs `client_id`, `issuer`, and `client_secret` or `private_key`")
+        elif self.client_secret and not self.client_id:
+            raise ValueError("`client_secret` needs its `client_id`")
+        return self
+
+
 class Server(Table):
     """An MCP server that agents may use, by name: `command` with `args` over stdio, or `url` over Streamable HTTP.
 
@@ -107,6 +142,7 @@ class Server(Table):
     cwd: str | None = None
     url: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
+    oauth: SignIn | None = None
     start_timeout_s: Seconds = 15
     call_timeout_s: Seconds = 120
     allow: tuple[str, ...] | None = None
@@ -120,6 +156,8 @@ class Server(Table):
     def _one_way(self) -> Server:
         if (self.command is None) == (self.url is None):
             raise ValueError("a server needs either `command` or `url`")
+        if self.oauth is not None and self.url is None:
+            raise ValueError("`oauth` is for servers with a `url`")
         return self
 
 

@@ -46,7 +46,7 @@ WORLDLY = {
     "time", "random", "secrets", "uuid", "os", "pathlib", "shutil", "tempfile", "io", "sqlite3", "logging",
 }  # fmt: skip
 HOMES = {
-    "httpx2": r"http/transport\.py|toolsets/http\.py",
+    "httpx2": r"http/transport\.py|toolsets/(http|signed)\.py",
     "httpcore2": r"http/(transport|sockets)\.py",
     "mcp": r"(server|toolsets)/.*",
     "opentelemetry": r"telemetry\.py",

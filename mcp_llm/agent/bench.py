@@ -149,6 +149,7 @@ async def _opened(service: Service, names: Sequence[str]) -> AsyncIterator[Group
         service.config.variable,
         pinned=pins.StoredPins(service.runs.store),
         ca_file=settings.ca_file,
+        signed_in=service.config.signed_in,
     ) as group:
         yield group
 

@@ -14,6 +14,7 @@ from mcp_llm.errors import InvalidInput
 
 from . import running, terminal
 from .importing import imported
+from .login import login, logout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -29,11 +30,12 @@ as_json = click.option("--json", "as_json", is_flag=True, help="As one JSON valu
 @click.group(invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> int:
-    """The MCP servers that agents use: list, check, approve what changed, import from other programs."""
+    """The MCP servers that agents use: list, check, sign in, approve what changed, import from other programs."""
     return listed.main([], standalone_mode=False) if context.invoked_subcommand is None else 0
 
 
-command.add_command(imported)
+for one_more in (imported, login, logout):
+    command.add_command(one_more)
 
 
 @dataclass(slots=True)
@@ -187,7 +189,12 @@ async def _opened(app: App, found: list[Seen]) -> list[Seen]:
     settings, pins = app.config.settings, StoredPins(app.store)
     names = [one.name for one in found]
     async with open_servers(
-        names, settings.servers, app.config.variable, pinned=pins, ca_file=settings.ca_file
+        names,
+        settings.servers,
+        app.config.variable,
+        pinned=pins,
+        ca_file=settings.ca_file,
+        signed_in=app.config.signed_in,
     ) as group:
         for one in found:
             one.error = group.errors.get(one.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from mcp_llm.errors import InvalidInput, ToolFailed
+from mcp_llm.settings import SignIn
 
 from .compose import Group
 from .remote import Remote
@@ -20,9 +22,11 @@ from .variables import child_environment, fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from pathlib import Path
 
     from mcp_llm.settings import Server
 
+    from .oauth import Person
     from .pins import Pins
     from .results import Overflow
 
@@ -36,11 +40,14 @@ async def open_servers(
     overflow: Overflow | None = None,
     pinned: Pins | None = None,
     ca_file: str | None = None,
+    signed_in: Path | None = None,
+    person: Person | None = None,
 ) -> AsyncIterator[Group]:
     """A group of the named servers' tools, open until the context ends; enter and leave it in one task.
 
     Each server has its own `start_timeout_s`; those that failed are in the group's `errors`. `resolve` gives the value
-    of an environment variable: for `${NAME}` in the settings, and for the few variables every child gets. Raises
+    of an environment variable: for `${NAME}` in the settings, and for the few variables every child gets. `signed_in`
+    is the folder of what signing in gave, `person` who can be asked to; without them nobody is signed in. Raises
     InvalidInput for a name that is not configured, before anything is started.
     """
     wanted = list(dict.fromkeys(names))
@@ -57,7 +64,8 @@ async def open_servers(
             errors[name] = f"The server {name!r} is disabled in the settings."
             continue
         try:
-            dial = _dial(servers[name], resolve, ca_file)
+            signer = _signer(name, servers[name], resolve, signed_in, person)
+            dial = _dial(servers[name], resolve, ca_file, signer)
         except ToolFailed as error:
             errors[name] = f"The server {name!r} is not available: {error}."
             continue
@@ -80,7 +88,38 @@ async def open_servers(
         raise failure
 
 
-def _dial(server: Server, resolve: Callable[[str], str | None], ca_file: str | None) -> Callable[[], Any]:
+def _signer(
+    name: str, server: Server, resolve: Callable[[str], str | None], folder: Path | None, person: Person | None
+) -> Callable[[], Any] | None:
+    """What signs requests to a server with OAuth: one that is set up for it, or that somebody has signed in to."""
+    if server.url is None:
+        return None
+    url = fill(server.url, resolve)
+    file = None if folder is None else signed_in_file(folder, name, url)
+    if server.oauth is None and person is None and (file is None or not file.is_file()):
+        return None
+    settings = server.oauth or SignIn()
+    secret, key = (
+        None if one is None else fill(one, resolve) for one in (settings.client_secret, settings.private_key)
+    )
+
+    def signer() -> Any:
+        from .oauth import signer  # needed where somebody signs in
+
+        return signer(name, url, settings, secret, key, file, person)
+
+    return signer
+
+
+def signed_in_file(folder: Path, name: str, url: str) -> Path:
+    """The file of what signing in to a server gave; another URL under the same name is another server."""
+    mark = hashlib.sha256(f"{name}\0{url}".encode()).hexdigest()[:16]
+    return folder / f"{mark}.json"
+
+
+def _dial(
+    server: Server, resolve: Callable[[str], str | None], ca_file: str | None, signer: Callable[[], Any] | None
+) -> Callable[[], Any]:
     if server.command is not None:
         command = os.path.expanduser(fill(server.command, resolve))
         args = [fill(arg, resolve) for arg in server.args]
@@ -93,7 +132,7 @@ def _dial(server: Server, resolve: Callable[[str], str | None], ca_file: str | N
     def link() -> Any:
         from .http import Link  # the HTTP stack is loaded where a server needs it
 
-        return Link(url, headers, ca_file=ca_file)
+        return Link(url, headers, ca_file=ca_file, signer=signer)
 
     return link
 

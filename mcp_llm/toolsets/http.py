@@ -26,7 +26,7 @@ from .guard import Guard
 from .lines import MOST_VALUES, Values
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from types import TracebackType
 
     from mcp_types import JSONRPCMessage
@@ -45,7 +45,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[!-~]([\t -~]*[!-~])?")
 _INTERNAL: Final = -32603
 _REFUSED: Final = {
-    401: "it refuses our credentials (HTTP 401): set or renew the token in its `headers`",
+    401: "it refuses our credentials (HTTP 401): set or renew the token in its `headers`, or `mcp-llm servers login`",
     403: "it forbids the call (HTTP 403): check the token in its `headers`",
     407: "a proxy wants credentials (HTTP 407)",
     413: "the arguments are too big for it (HTTP 413)",
@@ -63,11 +63,18 @@ class Link(AbstractAsyncContextManager[Any]):
 
     words: Final = ""
 
-    def __init__(self, url: str, headers: Mapping[str, str], *, ca_file: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        ca_file: str | None = None,
+        signer: Callable[[], Any] | None = None,
+    ) -> None:
         self.guard = Guard()
         self.lost = anyio.Event()
         self.fault: str | None = None
-        self._url, self._headers, self._ca_file = url, dict(headers), ca_file
+        self._url, self._headers, self._ca_file, self._signer = url, dict(headers), ca_file, signer
         self._context: AbstractAsyncContextManager[Any] | None = None
 
     async def __aenter__(self) -> tuple[Any, Any]:
@@ -98,7 +105,13 @@ class Link(AbstractAsyncContextManager[Any]):
         inbound, read = anyio.create_memory_object_stream[_Read](0)
         write, outbound = anyio.create_memory_object_stream[SessionMessage](_QUEUE)
         try:
-            capped = _Capped(self._transport(url.scheme == "https"))
+            capped: httpx2.AsyncBaseTransport = _Capped(
+                self._transport(url.scheme == "https"), self._signer is not None
+            )
+            if self._signer is not None:
+                from .signed import Signed
+
+                capped = Signed(capped, self._signer(), told)
             timeout = httpx2.Timeout(CONNECT_SECONDS, read=SILENT_SECONDS, write=60.0)
             async with (
                 httpx2.AsyncClient(
@@ -163,8 +176,9 @@ class _Refused(httpx2.StreamError):
 class _Capped(httpx2.AsyncBaseTransport):
     """Answers every failure with an HTTP answer that holds a JSON-RPC error, because an exception ends the session."""
 
-    def __init__(self, inner: httpx2.AsyncHTTPTransport) -> None:
+    def __init__(self, inner: httpx2.AsyncHTTPTransport, signed: bool) -> None:
         self._inner = inner
+        self._passed = frozenset({401, 403}) if signed else frozenset[int]()
         self._streams_opened = 0
         self._resumed = 0
 
@@ -177,7 +191,7 @@ class _Capped(httpx2.AsyncBaseTransport):
             self._streams_opened += 1
             self._resumed += "last-event-id" in request.headers
             if self._resumed > _MOST_RESUMED:
-                return _told(request, "it broke off too often")
+                return told(request, "it broke off too often")
             if self._streams_opened > 1:
                 await anyio.sleep(1)
         elif b'"method":"notifications/' in request.content[:200]:
@@ -185,12 +199,12 @@ class _Capped(httpx2.AsyncBaseTransport):
         try:
             response = await self._inner.handle_async_request(request)
         except httpx2.TimeoutException as error:
-            return _told(request, _slow(error))
+            return told(request, _slow(error))
         except httpx2.TransportError as error:
-            return _told(request, f"it cannot be reached ({_reason(error)})")
-        if fault := _fault(response):
+            return told(request, f"it cannot be reached ({_reason(error)})")
+        if fault := _fault(response, self._passed):
             await response.aclose()
-            return _told(request, fault)
+            return told(request, fault)
         events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
         most = (MOST_STREAM if request.method == "POST" else None) if events else MOST_BODY
         assert isinstance(response.stream, httpx2.AsyncByteStream)
@@ -233,8 +247,8 @@ class _Bounded(httpx2.AsyncByteStream):
         await self._inner.aclose()
 
 
-def _fault(response: httpx2.Response) -> str | None:
-    """Why an answer is refused before its body is read."""
+def _fault(response: httpx2.Response, passed: frozenset[int]) -> str | None:
+    """Why an answer is refused before its body is read; a status that is `passed` is somebody else's to judge."""
     if len(response.headers.raw) > _MOST_HEADERS:
         return f"its answer has {len(response.headers.raw)} headers"
     coding = response.headers.get("content-encoding", "").strip().lower()
@@ -244,14 +258,15 @@ def _fault(response: httpx2.Response) -> str | None:
     if length.isdecimal() and (len(length) > 15 or int(length) > MOST_BODY):
         return f"its answer is bigger than {MOST_BODY // 1024 // 1024} MiB"
     spoken = response.headers.get("content-type", "").lower().startswith("application/json")
-    if response.status_code in _REFUSED and not spoken:
+    if response.status_code in _REFUSED and not spoken and response.status_code not in passed:
         return _REFUSED[response.status_code]
     if response.status_code >= 500 and not spoken:
         return f"it answers HTTP {response.status_code}"
     return None
 
 
-def _told(request: httpx2.Request, sentence: str) -> httpx2.Response:
+def told(request: httpx2.Request, sentence: str) -> httpx2.Response:
+    """The answer that becomes the error of one request."""
     error = {"jsonrpc": "2.0", "id": None, "error": {"code": _INTERNAL, "message": sentence}}
     body = json.dumps(error).encode()
     return httpx2.Response(502, headers={"content-type": "application/json"}, content=body, request=request)

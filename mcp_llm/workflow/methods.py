@@ -131,7 +131,12 @@ async def offered(host: Host, names: Iterable[str]) -> AsyncIterator[Offer]:
 
     pins = StoredPins(host.service.runs.store)
     async with open_servers(
-        sorted(wanted), settings.servers, host.service.config.variable, pinned=pins, ca_file=settings.ca_file
+        sorted(wanted),
+        settings.servers,
+        host.service.config.variable,
+        pinned=pins,
+        ca_file=settings.ca_file,
+        signed_in=host.service.config.signed_in,
     ) as group:
         servers: dict[str, dict[str, tuple[Toolset, Tool]]] = {}
 

@@ -36,13 +36,13 @@ def unexpected(side: str, leg: Leg) -> set[str]:
 
 
 def run(legs: Legs, side: str, version: str) -> Leg:
-    return legs(side, "--suite", "all", "--spec-version", version)
+    return legs("client", version) if side == "client" else legs(side, "--suite", "all", "--spec-version", version)
 
 
 def whole(legs: Legs, side: str) -> list[Leg]:
     """Every version, and what belongs to none: the extensions."""
     versions = SERVER if side == "server" else CLIENT
-    rest = legs(side, "--suite", "all") if side == "server" else legs(side, "--suite", "extensions")
+    rest = legs(side, "--suite", "all") if side == "server" else legs(side, "extension")
     return [*(run(legs, side, version) for version in versions), rest]
 
 

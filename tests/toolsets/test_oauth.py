@@ -1,0 +1,196 @@
+"""Signing in at remote servers: once, by a person, for every process after."""
+
+from __future__ import annotations
+
+import json
+import stat
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+import anyio
+import anyio.to_thread
+import httpx2
+import pytest
+from pydantic import ValidationError
+
+from mcp_llm.errors import InvalidInput
+from mcp_llm.settings import Server, SignIn
+from mcp_llm.toolsets.connect import open_servers, signed_in_file
+from mcp_llm.toolsets.http import told
+from mcp_llm.toolsets.loopback import shell
+from mcp_llm.toolsets.oauth import signer
+from mcp_llm.toolsets.signed import Signed
+
+from .authority import Authority
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from mcp_llm.toolsets.compose import Group
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def authority() -> Iterator[Authority]:
+    with Authority() as found:
+        yield found
+
+
+def visit(url: str) -> bool:
+    """What a browser does: it goes where it is sent, to the end."""
+    with urlopen(url, timeout=10) as page:
+        return b"You are signed in" in page.read()
+
+
+@asynccontextmanager
+async def opened(url: str, folder: Path | None, **more: Any) -> AsyncIterator[Group]:
+    with anyio.fail_after(30):
+        async with open_servers(["r"], {"r": Server(url=url)}, lambda _: None, signed_in=folder, **more) as group:
+            yield group
+
+
+async def signed_in(authority: Authority, folder: Path) -> str:
+    seen: list[str] = []
+    async with shell(None, seen.append, visit) as person, opened(authority.url, folder, person=person) as group:
+        assert group.errors == {}
+        return await asked(group)
+
+
+async def asked(group: Group) -> str:
+    result: Any = await group.call("r__who", {})
+    return str(result.parts[0].text)
+
+
+async def test_a_person_signs_in_once_and_the_next_process_is_signed_in(authority: Authority, tmp_path: Path) -> None:
+    first = await signed_in(authority, tmp_path / "oauth")
+    async with opened(authority.url, tmp_path / "oauth") as group:
+        second = await asked(group)
+    (file,) = (tmp_path / "oauth").iterdir()
+    assert (first, second, authority.asked) == ("you have access-1", "you have access-1", ["authorization_code"])
+    assert file == signed_in_file(tmp_path / "oauth", "r", authority.url)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (file, file.parent)] == [0o600, 0o700]
+
+
+async def test_a_token_that_is_over_is_refreshed_where_it_came_from_and_kept(
+    authority: Authority, tmp_path: Path
+) -> None:
+    await signed_in(authority, tmp_path)
+    file = signed_in_file(tmp_path, "r", authority.url)
+    file.write_text(json.dumps({**json.loads(file.read_text()), "expires": time.time() - 1}))
+    async with opened(authority.url, tmp_path) as group:
+        refreshed = await asked(group)
+    kept = json.loads(file.read_text())["tokens"]
+    assert (refreshed, authority.asked) == ("you have access-2", ["authorization_code", "refresh_token"])
+    assert (kept["access_token"], kept["refresh_token"]) == ("access-2", "refresh-2")
+
+
+async def test_a_refresh_that_another_process_has_made_already_is_taken_over(
+    authority: Authority, tmp_path: Path
+) -> None:
+    await signed_in(authority, tmp_path)
+    file = signed_in_file(tmp_path, "r", authority.url)
+    old = {**json.loads(file.read_text()), "expires": time.time() - 1}
+    server = signer("r", authority.url, SignIn(), None, None, file, None)
+    file.write_text(json.dumps(old))
+    await server._initialize()  # this process has read the old ones
+    async with opened(authority.url, tmp_path) as group:  # the other one is faster
+        await asked(group)
+    inner = httpx2.AsyncHTTPTransport(trust_env=False)
+    async with httpx2.AsyncClient(transport=Signed(inner, server, told), trust_env=False) as client:
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {}}
+        answer = (await client.post(authority.url, json=call)).json()
+    assert answer["result"]["content"][0]["text"] == "you have access-2"
+    assert authority.asked == ["authorization_code", "refresh_token", "refresh_token"]
+
+
+async def test_who_has_not_signed_in_is_told_how(authority: Authority, tmp_path: Path) -> None:
+    server = Server(url=authority.url, oauth=SignIn())
+    async with open_servers(["r"], {"r": server}, lambda _: None, signed_in=tmp_path) as group:
+        words = group.errors["r"]
+    assert "signing in failed: somebody has to sign in: `mcp-llm servers login r`" in words
+    assert authority.valid == set()
+
+
+def test_another_url_or_name_is_another_sign_in(tmp_path: Path) -> None:
+    files = {signed_in_file(tmp_path, *one) for one in (("r", "https://a/"), ("r", "https://b/"), ("s", "https://a/"))}
+    assert len(files) == 3
+
+
+async def test_without_oauth_a_server_that_wants_it_says_so(authority: Authority) -> None:
+    async with opened(authority.url, None) as group:
+        assert "or `mcp-llm servers login`" in group.errors["r"]
+
+
+class Leading(httpx2.AsyncBaseTransport):
+    """A remote server that leads to somewhere else to sign in."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.asked: list[str] = []
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.asked.append(str(request.url))
+        challenge = {"www-authenticate": f'Bearer resource_metadata="{self.where}"'}
+        return httpx2.Response(401, headers=challenge, request=request)
+
+
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("http://127.0.0.1:9/metadata", "it wants us to sign in at an address on this machine"),
+        ("https://localhost:9/metadata", "it wants us to sign in at an address on this machine"),
+        ("http://auth.example.com/metadata", "it wants us to sign in without TLS"),
+    ],
+)
+async def test_a_remote_server_leads_neither_to_this_machine_nor_to_plain_text(where: str, why: str) -> None:
+    url = "https://mcp.example.com/mcp"
+    inner = Leading(where)
+    transport = Signed(inner, signer("r", url, SignIn(), None, None, None, None), told)
+    async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
+        answer = await client.post(url, json={})
+    assert answer.json()["error"]["message"] == f"signing in failed: {why}"
+    assert inner.asked == [url]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"client_id": "a", "client_secret": "spelled-out"}, "has to be a variable"),
+        ({"client_secret": "${S}"}, "needs its `client_id`"),
+        ({"grant": "client_credentials", "client_id": "a", "client_secret": "${S}"}, "needs `client_id`, `issuer`"),
+        ({"grant": "client_credentials", "client_id": "a", "issuer": "https://i"}, "`client_secret` or `private_key`"),
+    ],
+)
+def test_settings_that_would_leak_a_secret_are_refused(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        SignIn.model_validate(fields)
+    with pytest.raises(ValidationError, match="`oauth` is for servers with a `url`"):
+        Server(command="x", oauth=SignIn())
+
+
+async def test_the_loopback_address_hears_one_answer_and_nothing_else() -> None:
+    def get(url: str) -> tuple[int, str]:
+        try:
+            with urlopen(url, timeout=5) as page:
+                return page.status, page.read().decode()
+        except OSError as error:
+            return getattr(error, "code", 0), ""
+
+    async with shell(None, lambda _: None, lambda _: True) as person:
+        root = person.redirect.removesuffix("/callback")
+        wrong = [
+            await anyio.to_thread.run_sync(get, f"{root}{path}") for path in ("/", "/callback", "/callback/?code=x")
+        ]
+        right = await anyio.to_thread.run_sync(get, f"{person.redirect}?code=c&state=s&iss=https%3A%2F%2Fi")
+        await anyio.to_thread.run_sync(get, f"{person.redirect}?code=late&state=s")
+        answer = await person.answer()
+        with pytest.raises(InvalidInput, match="is taken"):
+            async with shell(int(root.rpartition(":")[2]), lambda _: None, lambda _: True):
+                pass
+    assert [status for status, _ in wrong] == [404, 404, 404]
+    assert (right[0], "You are signed in." in right[1]) == (200, True)
+    assert (answer.code, answer.state, answer.iss) == ("c", "s", "https://i")
