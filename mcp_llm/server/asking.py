@@ -19,18 +19,17 @@ from pydantic import BaseModel, ValidationError
 from mcp_llm.types.events import Approval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mcp.server.mcpserver import Context
     from mcp.server.session import ServerSession
+    from mcp.types import InputRequest
 
     from mcp_llm.runs.questions import Question
     from mcp_llm.types.events import Event
 
     from .run import Run
 
-ROUNDS: Final = 8
-"""Times that one call is handed back with questions; clients of the SDK give up after 10."""
 CHOICE_S: Final = 60.0
 """Seconds a person has to choose while the call waits."""
 APPROVE: Final[dict[str, Any]] = {
@@ -73,7 +72,7 @@ def returned(context: Context[Any]) -> State | None:
         return None
 
 
-def hand_back(requests: dict[str, ElicitRequest], state: State) -> InputRequiredResult:
+def hand_back(requests: Mapping[str, InputRequest], state: State) -> InputRequiredResult:
     """The result that asks; the client makes the same call again with the answers."""
     return InputRequiredResult(input_requests={**requests}, request_state=state.model_dump_json())
 

@@ -95,7 +95,9 @@ async def compare_lasting(
             await journal.release()
 
     with run.beating():
-        given = await run_detachable(run.life.tasks, work, deadline_s=run.inline(wait_s), detach=detach, settle=settle)
+        given = await run_detachable(
+            run.life.tasks, work, deadline_s=run.inline(wait_s), detach=detach, settle=settle, hurry=run.desk.hurried
+        )
     return given.value if isinstance(given, Finished) else given
 
 

@@ -23,23 +23,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Value)
 
+WORKFLOW: Final = "workflow"
+"""The field by which a workflow's result is known."""
 SMALL: Final = 4000
 """Characters of a field that is shown beside a page."""
 
 
 async def shown(app: App, info: RunInfo, most: int) -> CallToolResult:
     """A run as it stands, in about `most` characters."""
-    if "workflow" in info.result:  # one that failed has a result too
-        from mcp_llm.workflow.schema import WorkflowResult
-
-        from .tools import run_workflow
-
-        return run_workflow.shown(_read(WorkflowResult, info.result), most)
-    if info.status == "finished":
+    if answered(info):
         given = await finished(app, info, most)
-        return given.model_copy(
-            update={"structured_content": {**(given.structured_content or {}), "status": "finished"}}
-        )
+        data = {"status": info.status, **(given.structured_content or {})}
+        return given.model_copy(update={"structured_content": data})
     if info.status in {"failed", "cancelled"}:
         return ended(info, most)
     partial = await app.journals.partial(info.id)
@@ -51,14 +46,23 @@ async def shown(app: App, info: RunInfo, most: int) -> CallToolResult:
     return results.running(Running(info.id, partial))
 
 
+def answered(info: RunInfo) -> bool:
+    """Whether it has a result; a workflow that failed has one too."""
+    return info.status == "finished" or WORKFLOW in info.result
+
+
 async def finished(app: App, info: RunInfo, most: int) -> CallToolResult:
     """The answer as its tool gives it; of a kind unknown here, its words page by page."""
     from mcp_llm.compare import table
     from mcp_llm.compare.result import Compared
 
-    from .tools import compare_models
+    from .tools import compare_models, run_workflow
 
     try:
+        if WORKFLOW in info.result:
+            from mcp_llm.workflow.schema import WorkflowResult
+
+            return run_workflow.shown(_read(WorkflowResult, info.result), most)
         if "stop_reason" in info.result:
             return results.generated(_read(AgentResult, info.result), most)
         if "results" in info.result:

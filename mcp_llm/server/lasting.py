@@ -78,7 +78,9 @@ async def lasting(
             await journal.release()  # the server ends: the run stays, and says that it was interrupted
 
     with run.beating():
-        given = await run_detachable(run.life.tasks, work, deadline_s=run.inline(wait_s), detach=detach, settle=settle)
+        given = await run_detachable(
+            run.life.tasks, work, deadline_s=run.inline(wait_s), detach=detach, settle=settle, hurry=run.desk.hurried
+        )
     return given.value if isinstance(given, Finished) else given
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mcp_llm.llm.progress import Progress
 
     from .changes import Changes
+    from .rounds import Desk
 
 FIRST: Final = 1.0
 BEAT: Final = 5.0
@@ -34,6 +35,7 @@ class _Beating:
     context: Context[Any]
     progress: Progress
     due: float
+    most: int
     count: int = 0
 
 
@@ -49,9 +51,9 @@ class Heart:
     _calls: dict[int, _Beating] = field(default_factory=dict)
     _wake: anyio.Event = field(default_factory=anyio.Event)
 
-    def start(self, context: Context[Any], progress: Progress) -> int:
-        """Beat for this call from now on; the number is for `stop`."""
-        call = _Beating(context, progress, anyio.current_time() + self.first)
+    def start(self, context: Context[Any], progress: Progress, most: int) -> int:
+        """Beat for this call from now on, in lines of at most `most` characters; the number is for `stop`."""
+        call = _Beating(context, progress, anyio.current_time() + self.first, most)
         self._calls[id(call)] = call
         self._wake.set()
         return id(call)
@@ -77,7 +79,7 @@ class Heart:
         # One client that does not read may not hold up the others' hearts.
         with anyio.move_on_after(1.0):
             try:
-                await call.context.report_progress(call.count, message=call.progress.line())
+                await call.context.report_progress(call.count, message=call.progress.line()[: call.most])
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                 self.stop(number)
 
@@ -89,7 +91,15 @@ class Life:
     service: App
     tasks: TaskGroup
     heart: Heart
+    desks: dict[str, Desk] = field(default_factory=dict)
+    """Run that goes on without its call -> what it wants of its host now."""
     _greeted: set[str] = field(default_factory=set)
+
+    def keep(self, run_id: str, desk: Desk) -> None:
+        """Know what a run wants; what those that have ended wanted is forgotten."""
+        for ended in [one for one in self.desks if self.service.journals.driven(one) is None]:
+            del self.desks[ended]
+        self.desks[run_id] = desk
 
     def greet(self, context: Context[Any]) -> None:
         """Remember a host at its first call."""

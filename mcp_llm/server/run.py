@@ -13,6 +13,7 @@ from mcp_llm.runs.store import new_id
 
 from . import tasks
 from .principal import LOCAL, current
+from .rounds import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ class Run:
     principal: str = LOCAL
     run_id: str = field(default_factory=new_id)
     progress: Progress = field(default_factory=Progress)
-
+    desk: Desk = field(default_factory=Desk)
     started_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
 
     @classmethod
@@ -67,7 +68,7 @@ class Run:
     @contextmanager
     def beating(self) -> Iterator[None]:
         """Tell the client every few seconds how far it is, while the body runs; nothing is sent where nobody asked."""
-        number = self.life.heart.start(self.context, self.progress)
+        number = self.life.heart.start(self.context, self.progress, self.host.progress_chars)
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""MCP sampling, the server's side: asks the host's model while a call of the handshake era is open.
+"""MCP sampling, the server's side: pushed while a call is open (handshake era), handed back with it (2026-07-28).
 
 It asks only for the caller's own calls. The servers that our agents use are never offered it.
 """
@@ -6,7 +6,7 @@ It asks only for the caller's own calls. The servers that our agents use are nev
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mcp import MCPError
 from mcp.shared.exceptions import NoBackChannelError
@@ -21,6 +21,7 @@ from mcp.types import (
     SamplingMessage,
     TextContent,
 )
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from mcp_llm.errors import Disconnected, Garbled, Refused, Unsupported
@@ -28,25 +29,28 @@ from mcp_llm.llm.backends.sampling import Sampled
 from mcp_llm.types.message import Media, Opaque, Text, Thinking
 
 if TYPE_CHECKING:
-    from mcp.server.mcpserver import Context
     from mcp.server.session import ServerSession
 
     from mcp_llm.llm.backends.sampling import Sampler
     from mcp_llm.types.chat import ChatRequest, Stop
     from mcp_llm.types.message import Part
 
+    from .run import Run
+
 STOPS: Final[dict[str, Stop]] = {"endTurn": "stop", "stopSequence": "stop", "maxTokens": "length"}
 MOST: Final = 4096
 """Tokens asked for where nobody says how many; sampling needs a number."""
 
 
-def offered(context: Context[Any]) -> Sampler | None:
-    """How this call's host is asked; None where it offers no model, or the era has no way to ask."""
-    session: ServerSession = context.session
+def offered(run: Run) -> Sampler | None:
+    """How this call's host is asked; None where it offers no model, or there is no way to ask."""
+    session: ServerSession = run.context.session
     capabilities = session.client_capabilities
-    if capabilities is None or capabilities.sampling is None or not session.can_send_request:
+    if capabilities is None or capabilities.sampling is None:
         return None
-    return Pushed(session, context.request_id)
+    if session.can_send_request:
+        return Pushed(session, run.context.request_id)
+    return HandedBack(run) if session.protocol_version in MODERN_PROTOCOL_VERSIONS else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,20 @@ class Pushed:
             ) from None
         except ValidationError:
             raise Garbled("the host's answer is no sampling result") from None
+
+
+@dataclass(frozen=True, slots=True)
+class HandedBack:
+    """Asks by handing the call back, which comes again with the answer."""
+
+    run: Run
+
+    async def __call__(self, request: ChatRequest) -> Sampled:
+        """What the host's model says. Raises ProviderError."""
+        answer = await self.run.desk.ask(CreateMessageRequest(params=params(request)))
+        if answer is None:
+            raise Garbled("the host's answer is no sampling result")
+        return read(answer)
 
 
 def params(request: ChatRequest) -> CreateMessageRequestParams:

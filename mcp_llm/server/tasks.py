@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp import MCPError
 from mcp.server.extension import Extension, MethodBinding
-from mcp.types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, ElicitResult, RequestParams
+from mcp.types import (
+    HEADER_MISMATCH,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolResult,
+    CreateMessageResult,
+    ElicitResult,
+    RequestParams,
+)
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
@@ -91,11 +99,21 @@ class Tasks(Extension):
 
 async def _get(ctx: Any, params: TaskParams) -> dict[str, Any]:
     app, info = await _asked(ctx, params)
+    desk = ctx.lifespan_context.desks.get(info.id)
+    if info.status in LIVE and desk is not None and desk.open:
+        requests = {key: _dumped(one.request) for key, one in desk.open.items()}
+        return {**_head(info, "input_required"), "inputRequests": requests}
     return await _state(app, info, ctx.session)
 
 
 async def _update(ctx: Any, params: UpdateParams) -> dict[str, Any]:
     app, info = await _asked(ctx, params)
+    desk = ctx.lifespan_context.desks.get(info.id)
+    for key in params.input_responses.keys() & desk.open.keys() if desk is not None else ():
+        try:
+            desk.bring({key: CreateMessageResult.model_validate(params.input_responses[key])})
+        except ValidationError:
+            raise MCPError(INVALID_PARAMS, f"the response to {key!r} is no sampling result") from None
     for question in await app.journals.questions(info.id):
         if not question.open or question.id not in params.input_responses:
             continue
@@ -136,7 +154,7 @@ async def _state(app: App, info: RunInfo, session: ServerSession) -> dict[str, A
     """A task as it stands, with what the state has: a result, an error, or questions."""
     client = session.client_params
     most = host(client.client_info.name if client is not None else None).result_chars
-    if info.status == "finished":
+    if kept.answered(info):
         return {**_head(info, "completed"), "result": _dumped(await kept.finished(app, info, most))}
     if info.status == "cancelled":
         return {**_head(info, "cancelled"), "statusMessage": str(info.result.get("error") or "cancelled")[:500]}

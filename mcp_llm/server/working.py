@@ -5,36 +5,32 @@ A call that nobody has detached ends with its client; one that has handed back i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-import anyio
-from mcp.types import ElicitResult
 from pydantic import ValidationError
 
 from mcp_llm.agent.bench import TRACE
 from mcp_llm.agent.lines import Lines
 from mcp_llm.agent.operation import run_agent
-from mcp_llm.agent.task import AgentResult, Task, Trace
-from mcp_llm.errors import Denied, InvalidInput, ToolFailed
-from mcp_llm.runs import wait
+from mcp_llm.agent.task import Task, Trace
+from mcp_llm.errors import Denied
 from mcp_llm.runs.detach import Finished, Running, run_detachable
 
 from . import result as results
-from . import tasks
-from .asking import ROUNDS, Asking, State, approvals, approved, hand_back, way
+from .asking import Asking
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mcp.types import CallToolResult, InputRequiredResult
+    from mcp.types import CallToolResult
+
+    from mcp_llm.agent.task import AgentResult
 
     from .run import Run
 
 T = TypeVar("T")
 
 ALIAS: Final = "mcp_llm/trace"
-ENDING: Final = 2.0
-"""Seconds for asking a run to end."""
 
 
 async def work_lasting(run: Run, task: Task, wait_s: float | None) -> AgentResult | Running:
@@ -75,55 +71,19 @@ async def driven(run: Run, work: Callable[[Asking], Awaitable[T]], wait_s: float
 
     def hurry(leave: Callable[[], None]) -> None:
         asking.leave = leave
+        run.desk.hurried(leave)
 
     with run.beating():
         given = await run_detachable(run.life.tasks, begin, deadline_s=run.inline(wait_s), detach=detach, hurry=hurry)
     return given.value if isinstance(given, Finished) else given
 
 
-async def unfinished(run: Run, done: Running, state: State | None) -> CallToolResult | InputRequiredResult:
-    """The reply of a call whose run goes on: what it asks, in the way that the host bears, else its run id."""
+async def unfinished(run: Run, done: Running) -> CallToolResult:
+    """The reply of a call whose run goes on: what it asks, else its run id."""
     asked = [one for one in await run.service.journals.questions(done.run_id) if one.open]
-    if not asked:
-        return results.running(done)
-    rounds = state.rounds + 1 if state is not None else 1
-    if tasks.declared(run.context.session):  # the task asks
+    if asked:
         return results.waiting(done.run_id, done.partial, {one.id: one.question for one in asked})
-    if way(run.context) == "return" and rounds <= ROUNDS:
-        return hand_back(approvals(asked), State(run=done.run_id, rounds=rounds))
-    return results.waiting(done.run_id, done.partial, {one.id: one.question for one in asked})
-
-
-async def collect(run: Run, run_id: str, wait_s: float | None, read: Callable[[Any], T]) -> T | Running:
-    """What a run came to, or that it goes on: the call that began it has come again, with answers to its questions.
-
-    `read` makes a result of what the run has stored. Raises InvalidInput for a run that is not the caller's,
-    ToolFailed with what ended it.
-    """
-    runs = run.service.journals
-    for question in await runs.questions(run_id):
-        answer = (run.context.input_responses or {}).get(question.id)
-        if question.open and isinstance(answer, ElicitResult):
-            try:
-                await runs.answer(run_id, run.principal, approved(answer), question.id)
-            except InvalidInput:  # answered elsewhere, or its deadline passed, this moment
-                continue
-    if (journal := runs.driven(run_id)) is not None:
-        journal.listen(Lines(run.progress))
-    try:
-        with run.beating():
-            run.progress.who = f"run {run_id[:8]}"
-            info = await wait.ended(runs, run_id, run.principal, run.inline(wait_s))
-    except anyio.get_cancelled_exc_class():
-        # Nobody was given the run's id: whoever gives up this call gives up the run.
-        with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING):
-            await runs.request_cancel(run_id, run.principal)
-        raise
-    if info.status == "finished" or "tasks" in info.result:  # a workflow that failed has a result too
-        return read(info.result)
-    if info.status in {"failed", "cancelled"}:
-        raise ToolFailed(f"run {run_id} {info.status}: {info.result.get('error', 'no reason is known')}")
-    return Running(run_id, await runs.partial(run_id))
+    return results.running(done)
 
 
 def trace(run: Run) -> Trace | None:

@@ -116,11 +116,23 @@ async def test_a_host_that_never_comes_back_finds_the_run_ended_without_the_deed
         arguments = {"prompt": "go", "model": "scripted:m", **WIPE}
         first = await client.session.call_tool("run_agent", arguments, allow_input_required=True)
         assert isinstance(first, InputRequiredResult)
-        (run,) = (await runs(client, action="list"))["runs"]
         with anyio.fail_after(60):
-            while (done := await runs(client, action="wait", run_id=run["run_id"])).get("status") == "waiting":
+            while (run := (await runs(client, action="list"))["runs"][0])["status"] in {"waiting", "running"}:
                 await client.list_tools()
+        done = await runs(client, action="read", run_id=run["run_id"])
     assert (done["response"], house.notes.read_text()) == ("well", "dear\n")
+
+
+async def test_whoever_waits_for_a_run_that_asks_is_asked(home: Path) -> None:
+    house, person = House(home), Person(YES)
+    house.notes.write_text("dear\n")
+    async with Client(house.server) as silent, Client(house.server, elicitation_callback=person) as client:
+        house.opened[0].register("scripted", Scripted(call("figures__wipe"), "well"))
+        waiting = await silent.call_tool("run_agent", {"prompt": "go", "model": "scripted:m", **WIPE})
+        assert waiting.structured_content is not None
+        assert waiting.structured_content["status"] == "waiting"
+        done = await runs(client, action="wait", run_id=waiting.structured_content["run_id"])
+    assert (done["response"], len(person.asked), house.notes.read_text()) == ("well", 1, "")
 
 
 async def test_giving_up_the_call_that_came_again_gives_up_the_run(home: Path) -> None:

@@ -49,9 +49,9 @@ async def data(client: Client, tool: str, arguments: dict[str, Any]) -> dict[str
     return dict(result.structured_content)
 
 
-async def test_who_has_no_key_gets_the_hosts_model_before_the_demo(server: Any) -> None:
+async def test_who_has_no_key_gets_the_hosts_model_before_the_demo(server: Any, mode: Any) -> None:
     model = HostModel()
-    async with Client(server, mode="legacy", sampling_callback=model) as client:
+    async with Client(server, mode=mode, sampling_callback=model) as client:
         listed = await data(client, "list_models", {})
         given = await data(client, "generate", {"prompt": "hi", "system": "be brief", "max_tokens": 5})
     assert listed["default"] == "host:default"
@@ -73,9 +73,9 @@ async def test_a_host_that_offers_none_is_not_asked_and_the_list_says_so(server:
     assert "does not offer its model" in str(result.content[0].text)  # type: ignore[union-attr]
 
 
-async def test_a_conversation_goes_along_and_an_agent_without_tools_may_use_it(server: Any) -> None:
+async def test_a_conversation_goes_along_and_an_agent_without_tools_may_use_it(server: Any, mode: Any) -> None:
     model = HostModel()
-    async with Client(server, mode="legacy", sampling_callback=model) as client:
+    async with Client(server, mode=mode, sampling_callback=model) as client:
         first = await data(client, "generate", {"prompt": "one", "thread": "new"})
         second = await data(client, "generate", {"prompt": "two", "thread": first["thread"]})
         agent = await data(client, "run_agent", {"prompt": "go", "servers": [], "model": "host:default"})
@@ -144,3 +144,47 @@ async def test_a_key_comes_before_the_host_and_the_host_never_stands_in(
     assert str(listed["default"]).startswith("anthropic:")
     assert result.is_error
     assert model.asked == []
+
+
+async def test_several_questions_to_the_host_are_handed_back_together_and_nothing_is_begun_anew(server: Any) -> None:
+    model = HostModel()
+    async with Client(server, sampling_callback=model) as client:
+        prompts = {"prompts": ["one", "two", "three"], "models": ["host:default", "demo"]}
+        compared = await data(client, "compare_models", prompts)
+        listed = await data(client, "runs", {"action": "list"})
+    answers = [one["response"] for one in compared["results"] if one["model"] == "host:default"]
+    assert (answers, len(model.asked)) == (["heard 1"] * 3, 3)
+    assert [run["kind"] for run in listed["runs"]].count("compare_models") == 1
+
+
+async def test_a_repaired_answer_takes_another_round(server: Any) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+    async def model(context: Any, params: Any) -> CreateMessageResult:
+        words = '{"n": 3}' if len(params.messages) > 1 else "three"
+        return CreateMessageResult(role="assistant", content=TextContent(type="text", text=words), model="m")
+
+    async with Client(server, sampling_callback=model) as client:
+        given = await data(client, "generate", {"prompt": "a number", "model": "host:default", "json_schema": schema})
+    assert given["parsed"] == {"n": 3}
+
+
+async def test_a_task_asks_for_the_hosts_model_by_its_own_methods(server: Any) -> None:
+    from server.test_tasks import TakesTasks, ask, until
+
+    async def nobody(context: Any, params: Any) -> Any:
+        raise AssertionError("a task asks by tasks/get")
+
+    async with Client(server, sampling_callback=nobody, extensions=[TakesTasks()]) as client:
+        given = await client.call_tool("generate", {"prompt": "hi", "model": "host:default"})
+        assert given.structured_content is not None
+        task = given.structured_content["task"]["taskId"]
+        asked = await until(client, task, "input_required")
+        ((key, request),) = asked["inputRequests"].items()
+        assert request["method"] == "sampling/createMessage"
+        with pytest.raises(MCPError, match="no sampling result"):
+            await ask(client, "update", task, input_responses={key: {"action": "accept"}})
+        answer = {"role": "assistant", "content": {"type": "text", "text": "done"}, "model": "m"}
+        await ask(client, "update", task, input_responses={key: answer})
+        done = await until(client, task, "completed")
+    assert done["result"]["structuredContent"]["response"] == "done"

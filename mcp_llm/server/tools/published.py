@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mcp_llm.server.run import Run
 
 logger = logging.getLogger(__name__)
+WAITS = "wait"
+"""The one action of a tool with several that waits for a run, and may ask what that run asks."""
 PARTIAL_SHOWN = 4000
 """Characters of a broken-off answer that are shown with its error; the run keeps all of it."""
 
@@ -41,7 +43,7 @@ class Published(Tool):
 
     async def run(self, arguments: dict[str, Any], context: Any, convert_result: bool = False) -> Any:
         """Check, call, answer; whatever fails is raised as one readable ToolError."""
-        from mcp_llm.server import sampling
+        from mcp_llm.server import asking, rounds, sampling
         from mcp_llm.server.run import Run
 
         try:
@@ -51,8 +53,12 @@ class Published(Tool):
         run = Run.of(context)
         run.life.greet(context)
         try:
-            with offering(sampling.offered(context)):
-                return await self.fn(given, run)
+            with offering(sampling.offered(run)):
+                state = asking.returned(context)
+                if state is not None and state.run is not None:
+                    return await rounds.again(run, state, getattr(given, "wait_s", None))
+                result = await self.fn(given, run)
+                return result if getattr(given, "action", WAITS) != WAITS else await rounds.handed(run, result)
         except Error as exc:
             raise ToolError(told(exc, run.run_id)) from exc
         except Exception as exc:

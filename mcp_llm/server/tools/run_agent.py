@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from mcp_llm.agent.task import AgentResult, Limits, Task
+from mcp_llm.agent.task import Limits, Task
 from mcp_llm.runs.detach import Running
-from mcp_llm.server import asking, working
 from mcp_llm.server import result as results
+from mcp_llm.server import working
 
 from .published import Arguments, publish
 
 if TYPE_CHECKING:
-    from mcp.types import CallToolResult, InputRequiredResult
+    from mcp.types import CallToolResult
 
     from mcp_llm.server.run import Run
 
@@ -51,16 +51,12 @@ OUTPUT: dict[str, Any] = {
 }
 
 
-async def run_run_agent(given: RunAgentArguments, run: Run) -> CallToolResult | InputRequiredResult:
+async def run_run_agent(given: RunAgentArguments, run: Run) -> CallToolResult:
     """Do it, as long as the host waits; what goes on then is a run."""
-    state = asking.returned(run.context)
-    if state is not None and state.run is not None:
-        done = await working.collect(run, state.run, given.wait_s, AgentResult.model_validate)
-    else:
-        done = await working.work_lasting(run, task(given, run), given.wait_s)
-    if not isinstance(done, Running):
-        return results.generated(done, run.host.result_chars)
-    return await working.unfinished(run, done, state)
+    done = await working.work_lasting(run, task(given, run), given.wait_s)
+    if isinstance(done, Running):
+        return await working.unfinished(run, done)
+    return results.generated(done, run.host.result_chars)
 
 
 def task(given: RunAgentArguments, run: Run) -> Task:

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from mcp_llm.errors import Denied
 from mcp_llm.runs.detach import Running
-from mcp_llm.server import asking, working
 from mcp_llm.server import result as results
+from mcp_llm.server import working
 
 from .published import Arguments, publish
 
 if TYPE_CHECKING:
-    from mcp.types import CallToolResult, InputRequiredResult
+    from mcp.types import CallToolResult
 
     from mcp_llm.server.asking import Asking
     from mcp_llm.server.run import Run
@@ -49,21 +49,15 @@ OUTPUT: dict[str, Any] = {
 }
 
 
-async def run_run_workflow(given: RunWorkflowArguments, run: Run) -> CallToolResult | InputRequiredResult:
+async def run_run_workflow(given: RunWorkflowArguments, run: Run) -> CallToolResult:
     """Do it, as long as the host waits; what goes on then is a run."""
-    from mcp_llm.workflow.schema import WorkflowResult
-
-    state = asking.returned(run.context)
-    if state is not None and state.run is not None:
-        done = await working.collect(run, state.run, given.wait_s, WorkflowResult.model_validate)
-    elif given.name is None:
+    if given.name is None:
         return _listed(run)
-    elif given.dry_run:
+    if given.dry_run:
         return await _quoted(given.name, given, run)
-    else:
-        done = await _run(given.name, given, run)
+    done = await _run(given.name, given, run)
     if isinstance(done, Running):
-        return await working.unfinished(run, done, state)
+        return await working.unfinished(run, done)
     return shown(done, run.host.result_chars)
 
 
