@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_llm import api
+from mcp_llm import api, media
 from mcp_llm.background import background, opened
-from mcp_llm.errors import InvalidInput
+from mcp_llm.toolsets.protocol import reply, spelled
 
 if TYPE_CHECKING:
-    from mcp_llm.llm.health import ProviderHealth
     from mcp_llm.streaming import Stream
+    from mcp_llm.types.embed import Embedded
     from mcp_llm.types.result import Generated
     from mcp_llm.wires.base import ModelInfo
 
-METHODS: Final = ("llm/chat", "llm/generate")
+METHODS: Final = ("llm/chat", "llm/generate", "llm/vision", "llm/embed")
 """The methods of the protocol; each is understood without its prefix too."""
 
 
@@ -26,6 +26,7 @@ class ProviderHandle:
     provider_id: str
     default: str = "balanced"
     """The model or tier that is asked when none is named."""
+    protocol_id: str = "llm/v1"
 
     def generate(self, contents: Any, model: str | None = None, **arguments: Any) -> str:
         """The answer's text; `model` is this provider's model or tier, its balanced one when left out.
@@ -55,37 +56,62 @@ class ProviderHandle:
 
         return background.call(look)
 
-    async def health_check(self) -> ProviderHealth:
-        """One cheap call, remembered for a minute."""
-        return await (await opened.get()).models.health(self.provider_id)
+    async def health_check(self) -> dict[str, Any]:
+        """One cheap call, remembered for a minute: `{status: healthy | degraded | unhealthy, details}` and more.
+
+        What was found is there too: `provider_id`, `available`, `latency_ms`, `models_available`, `last_checked`.
+        `degraded` is what cannot be told without a real call.
+        """
+        found = await (await opened.get()).models.health(self.provider_id)
+        status = {True: "healthy", False: "unhealthy", None: "degraded"}[found.available]
+        data = found.model_dump(mode="json")
+        return {"status": status, "details": data.pop("detail") or "", **data}
 
     async def list_models(self) -> list[ModelInfo]:
         """The provider's own list, remembered for an hour."""
         return await (await opened.get()).models.of(self.provider_id)
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.provider_id
+
+    @property
+    def description(self) -> str:
+        """Whose models these are."""
+        return f"models of {self.provider_id}"
 
     def get_supported_methods(self) -> list[str]:
         """What `handle_request` understands."""
         return list(METHODS)
 
     async def handle_request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """`llm/generate` with `prompt`, or `llm/chat` with `messages`; the result, with `content` and `tokens_used`.
+        """The result of asking as a dict, with `content`, `model`, `provider_id`, `tokens_used` and `metadata`.
 
-        Raises InvalidInput for any other method.
+        `llm/generate` takes `prompt`, `llm/chat` `messages`, `llm/vision` either with `image_path`; `llm/embed` takes
+        `input` (or `text`) and gives `embedding`, `model`, `dimensions`. `file_path` and `image_path` are read beneath
+        the allowed folders. Raises UnsupportedMethod, which is a ValueError too, for any other method.
         """
-        name = method if "/" in method else f"llm/{method}"
-        if name not in METHODS:
-            raise InvalidInput(f"Unsupported method: {method}; there are {', '.join(METHODS)}")
+        name = spelled(self, method)
         params = dict(params)
+        model = params.pop("model", None)
+        if name == "llm/embed":
+            texts = params.pop("input", None) or params.pop("text", None) or params.pop("prompt", "")
+            return self._embedded(await media.aembed(texts, model=self._model(model), **params))
         files = [params.pop(key) for key in ("file_path", "image_path") if params.get(key)]
         contents = [*params.pop("messages", []), *([params.pop("prompt")] if "prompt" in params else [])]
-        result = await self.agenerate_result(contents, params.pop("model", None), files=files, **params)
-        data = result.model_dump(mode="json")
-        return data | {
-            "content": result.response,
-            "model": result.model_used,
+        result = await self.agenerate_result(contents, model, files=files, **params)
+        return {**dict.fromkeys(type(result).model_fields), **reply(result), "provider_id": self.provider_id}
+
+    def _embedded(self, made: Embedded) -> dict[str, Any]:
+        vectors = [vector.tolist() for vector in made.embeddings]
+        return made.lean() | {
+            "embedding": vectors[0],
+            "embeddings": vectors,
+            "model": made.model_used,
             "provider_id": self.provider_id,
-            "tokens_used": result.usage.total,
-            "metadata": {"run_id": result.run_id, "cost": data["cost"], "finish_reason": result.finish_reason},
+            "tokens_used": made.usage.total,
+            "dimensions": made.dimensions,
         }
 
     async def initialize(self) -> None:

@@ -434,9 +434,14 @@ async def test_a_handle_understands_protocol_requests(closing: None, tmp_path: P
     assert said == Text("look")
     assert "attached words" in str(document)
     assert isinstance(picture, mcp_llm.Media)
-    assert handle.get_supported_methods() == ["llm/chat", "llm/generate"]
-    with pytest.raises(InvalidInput, match="Unsupported method: llm/paint; there are llm/chat, llm/generate"):
+    vectors = await handle.handle_request("embed", {"input": ["hi", "you"]})
+    assert (len(vectors["embedding"]), len(vectors["embeddings"])) == (vectors["dimensions"], 2)
+    assert handle.get_supported_methods() == ["llm/chat", "llm/generate", "llm/vision", "llm/embed"]
+    assert (handle.protocol_id, handle.name) == ("llm/v1", "demo")
+    with pytest.raises(ValueError, match=r"^Unsupported method: llm/paint; there are llm/chat, llm/generate"):
         await handle.handle_request("llm/paint", {})
+    health = await handle.health_check()
+    assert (health["status"], health["provider_id"]) == ("degraded", "demo")
 
 
 @pytest.mark.anyio

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mcp_llm.store.artifacts import Artifact
     from mcp_llm.types.media import Made
 
+    from .ledger import Scope
     from .operation import Called
     from .routing import Plan
     from .service import Service
@@ -50,6 +51,9 @@ class Call(TypedDict, total=False):
     principal: str
     run_id: str
     progress: Progress
+    parent_run: str
+    """The run that this call is part of, with the budgets that it shares."""
+    scopes: tuple[Scope, ...]
 
 
 @dataclass(slots=True)
@@ -101,6 +105,8 @@ async def doing(service: Service, kind: str, call: Call) -> AsyncIterator[Doing]
         budget_usd=call.get("budget_usd"),
         timeout_s=call.get("timeout_s"),
         tell=progress.tell,
+        parent_run=call.get("parent_run"),
+        scopes=call.get("scopes", ()),
     )
     started = time.time_ns() // 1_000_000
     chosen = await plan(service, kind, call.get("model"), job.context)

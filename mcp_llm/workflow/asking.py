@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import BudgetExceeded
+from mcp_llm.llm import conversation
 from mcp_llm.llm import generate as generating
 from mcp_llm.llm.answer import Job
 from mcp_llm.llm.generate import Ask
 from mcp_llm.toolsets.protocol import reply
-from mcp_llm.types.message import Message, Text
 
 from .method import Done
+from .sources import sources
 
 if TYPE_CHECKING:
     from mcp_llm.llm.ledger import Scope
@@ -30,6 +31,7 @@ _FILES: Final = ("files", "file_path", "image_path")
 async def generate(call: Call) -> Done:
     """Ask once."""
     service, ask = call.host.service, _ask(call.parameters, call.principal)
+    ask.files = await sources(service, _files(call.parameters), call.principal)
     plan = await service.plan(ask.model, ask.context)
 
     async def work(scopes: tuple[Scope, ...]) -> Generated:
@@ -57,7 +59,7 @@ async def compare(call: Call) -> Done:
     scopes = call.allowance.scopes(service, targets)
     ask = Comparison(
         **{name: getattr(given, name) for name in type(given).model_fields if name not in _FILES},
-        files=_files(given),
+        files=await sources(service, _files(given), call.principal),
         budget_usd=None if scopes[0].usd is None else float(await call.allowance.left(service)),
         principal=call.principal,
     )
@@ -69,7 +71,7 @@ async def compare(call: Call) -> Done:
 
 
 def _characters(given: Generate) -> int:
-    return len(given.prompt) + len(given.system or "") + sum(len(turn.content) for turn in given.messages)
+    return len(given.prompt) + len(given.system or "") + sum(len(turn.words) for turn in given.messages)
 
 
 def _files(given: Generate | Compare) -> list[str]:
@@ -77,8 +79,8 @@ def _files(given: Generate | Compare) -> list[str]:
 
 
 def _ask(given: Generate, principal: str) -> Ask:
-    system = [turn.content for turn in given.messages if turn.role == "system"]
-    turns = [Message(role=turn.role, parts=(Text(turn.content),)) for turn in given.messages if turn.role != "system"]
+    system = [turn.words for turn in given.messages if turn.role == "system"]
+    turns = conversation.messages([turn.model_dump() for turn in given.messages if turn.role != "system"])
     same = ("prompt", "model", "context", "json_schema", "json_output", "temperature", "max_tokens", "effort")
     more = ("thinking_budget", "stop", "thread", "budget_usd", "timeout_s", "options")
     return Ask(

@@ -18,8 +18,9 @@ from mcp_llm.types.result import Generated
 
 from . import asking, python
 from .inputs import near
+from .making import EMBEDDED, GIVES, making
 from .method import Done, Method
-from .parameters import Compare, Generate, Python
+from .parameters import Compare, Embed, Generate, Image, Python, Speech, Transcribe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -34,10 +35,19 @@ COMPARED: Final = frozenset(
     ("response", "results", "models", "verdict", "pairs", "agreement", "judging", "frontier", "quote", "quoted")
 ) | frozenset(("cost", "latency_ms", "run_id", "warnings"))
 
+SPOKEN: Final = GIVES | {"duration"}
+HEARD: Final = GIVES | {"language", "duration", "segments", "words"}
+
 METHODS: Final[dict[str, Method]] = {
     "llm/generate": Method(asking.generate, Generate, ANSWER, repeatable=True, estimate=asking.estimate),
     "llm/chat": Method(asking.generate, Generate, ANSWER, repeatable=True, estimate=asking.estimate),
     "llm/compare": Method(asking.compare, Compare, COMPARED, repeatable=True),
+    "llm/embed": Method(making("embed", "embed", "embed", "input"), Embed, EMBEDDED, repeatable=True),
+    "llm/image": Method(making("image", "image", "generate_image", "prompt"), Image, GIVES, repeatable=True),
+    "llm/speech": Method(making("speech", "speech", "speak", "text"), Speech, SPOKEN, repeatable=True),
+    "llm/transcribe": Method(
+        making("transcribe", "transcribe", "transcribe", "file"), Transcribe, HEARD, repeatable=True
+    ),
     "python/execute": Method(python.execute, Python, python.GIVES, repeatable=True),
 }
 SERVER: Final = "mcp/"

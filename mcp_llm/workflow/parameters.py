@@ -8,7 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from mcp_llm.types.chat import Effort
+from mcp_llm.types.embed import InputType
+from mcp_llm.types.image import Background, Format, Quality
 from mcp_llm.types.message import Value
+from mcp_llm.types.speech import Sound
+from mcp_llm.types.transcribe import Timestamps
 
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Words = Annotated[
@@ -26,10 +30,16 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 class Turn(Value):
-    """One message of a conversation."""
+    """One message of a conversation: text, or a list of parts as the tool `generate` takes them."""
 
     role: Literal["system", "user", "assistant"]
-    content: Words
+    content: str | list[Any]
+
+    @property
+    def words(self) -> str:
+        """Its text."""
+        pieces = [self.content] if isinstance(self.content, str) else self.content
+        return "".join(str(one.get("text", "")) if isinstance(one, dict) else str(one) for one in pieces)
 
 
 class Generate(Value):
@@ -89,6 +99,61 @@ class Compare(Value):
         if not self.prompt and not self.prompts:
             raise ValueError("`prompt` is missing, or `prompts`")
         return self
+
+
+class Making(Value):
+    """What each of the methods below takes besides its own."""
+
+    model: str | None = None
+    context: str | None = None
+    budget_usd: Dollars | None = None
+    timeout_s: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Embed(Making):
+    """`llm/embed`: one text or several."""
+
+    input: Texts
+    dimensions: Annotated[int | None, Field(ge=1)] = None
+    input_type: InputType | None = None
+    truncate: bool | None = None
+
+
+class Image(Making):
+    """`llm/image`; with `images` it changes or combines them."""
+
+    prompt: Words
+    images: Texts = ()
+    mask: str | None = None
+    n: Annotated[int, Field(ge=1)] = 1
+    size: str | None = None
+    quality: Quality | None = None
+    background: Background | None = None
+    format: Format | None = None
+
+
+class Speech(Making):
+    """`llm/speech`: the text as sound."""
+
+    text: Words
+    voice: str | None = None
+    speakers: dict[str, str] = Field(default_factory=dict)
+    format: Sound | None = None
+    speed: float | None = None
+    instructions: str | None = None
+    language: str | None = None
+
+
+class Transcribe(Making):
+    """`llm/transcribe`: the words of a recording, by its path."""
+
+    file: str
+    language: str | None = None
+    prompt: str | None = None
+    timestamps: Timestamps | None = None
+    diarize: bool | None = None
+    translate: bool | None = None
 
 
 class Python(Value):
