@@ -22,6 +22,7 @@ from mcp_llm.llm import reservation
 from mcp_llm.store.sqlite import scheduler
 from mcp_llm.types.events import ErrorEvent, decode
 
+from . import brief as columns
 from . import lease, questions, texts
 from .journal import Journal, dumps
 
@@ -211,10 +212,20 @@ class RunStore:
         return rows[0]
 
     async def list(
-        self, principal: str, status: str | None = None, limit: int = 20, *, parent: str | None = None
+        self,
+        principal: str,
+        status: str | None = None,
+        limit: int = 20,
+        *,
+        parent: str | None = None,
+        roots: bool = False,
+        brief: bool = False,
     ) -> Infos:
-        """The newest runs first."""
-        where, values = "principal = ?", [principal]
+        """The newest runs first. `roots`: none that is part of another one.
+
+        `brief`: of long requests and results only what a line of a list needs (`brief.py`).
+        """
+        where, values = "principal = ?" + (" AND parent IS NULL" if roots else ""), [principal]
         if parent is not None:
             where, values = f"{where} AND parent = ?", [*values, parent]
         if status == "interrupted":
@@ -223,10 +234,10 @@ class RunStore:
             where, values = f"{where} AND status = ?", [*values, status]
             if status in lease.LIVE:
                 where += f" AND NOT {_STALE}"
-        return await self._infos(where, values, limit)
+        return await self._infos(where, values, limit, columns.BRIEF if brief else _COLUMNS)
 
     async def family(self, run_id: str, principal: str) -> Members:
-        """The run and every run below it, the oldest first, each with the number of its last event (-1: none).
+        """The run and every run below it, the oldest first, in brief, each with its last event's number (-1: none).
 
         Single answers, of which a comparison has many, are left out: they are in its result. Raises
         InvalidInput for an unknown run.
@@ -234,7 +245,7 @@ class RunStore:
         sql = (
             "WITH RECURSIVE below (id) AS "
             "(SELECT ?1 UNION SELECT runs.id FROM runs JOIN below ON runs.parent = below.id WHERE kind <> 'generate') "
-            f"SELECT {_COLUMNS}, {_STALE}, (SELECT max(seq) FROM run_events WHERE run = id) FROM runs "
+            f"SELECT {columns.BRIEF}, {_STALE}, (SELECT max(seq) FROM run_events WHERE run = id) FROM runs "
             "WHERE id IN (SELECT id FROM below) AND principal = ?2 ORDER BY id <> ?1, created, id"
         )
         rows = await self.store.query(sql, (run_id, principal))
@@ -242,8 +253,8 @@ class RunStore:
             raise unknown(run_id)
         return [(_info(row[:-1]), -1 if row[-1] is None else row[-1]) for row in rows]
 
-    async def _infos(self, where: str, values: Sequence[Any], limit: int) -> Infos:
-        sql = f"SELECT {_COLUMNS}, {_STALE} FROM runs WHERE {where} ORDER BY updated DESC LIMIT ?"
+    async def _infos(self, where: str, values: Sequence[Any], limit: int, wanted: str = _COLUMNS) -> Infos:
+        sql = f"SELECT {wanted}, {_STALE} FROM runs WHERE {where} ORDER BY updated DESC LIMIT ?"
         return [_info(row) for row in await self.store.query(sql, (*values, limit))]
 
     async def events(self, run_id: str, after: int = -1, *, principal: str | None = None) -> Events:

@@ -373,6 +373,28 @@ async def test_a_posted_row_does_not_overwrite_a_run_with_a_journal(runs: RunSto
     assert (await runs.get(journal.run_id, "me")).status == "running"
 
 
+async def test_a_brief_list_leaves_long_results_where_they_are(runs: RunStore) -> None:
+    long = "x" * 100_000
+    results: dict[str, Any] = {
+        "a": {"response": "short", "cost": {"usd": 0.5}, "more": [1]},
+        "b": {"response": long, "cost": {"usd": 0.25}, "latency_ms": 7, "results": [long]},
+        "c": {"error": long},
+    }
+    for name, result in results.items():
+        journal = await runs.create("k", {"prompt": long, "prompts": [long, long]}, "me", run_id=name)
+        await journal.finish(Finish(), result=result)
+    await runs.create("k", {}, "me", "a", run_id="child")
+    found = {info.id: info for info in await runs.list("me", roots=True, brief=True)}
+    whole = await runs.get("b", "me")
+    assert found.keys() == {"a", "b", "c"}
+    assert found["a"].result == results["a"]
+    assert found["b"].result["response"] == long[:400]
+    assert (found["b"].result["cost"], found["b"].result["latency_ms"]) == ({"usd": 0.25}, 7)
+    assert (found["c"].result["error"], found["c"].result["response"]) == (long[:400], None)
+    assert found["b"].request["prompts"] == [long[:400]]
+    assert whole.result == results["b"]
+
+
 async def test_what_a_durable_event_costs(runs: RunStore, report: list[str]) -> None:
     journal = await runs.create("agent", {}, "me")
     event, times = ToolEnd(tool="t", call_id="c", result="x" * 2000), list[float]()

@@ -33,9 +33,8 @@ LISTED: Final = 100
 
 async def listed(app: App, principal: str, *, status: str | None = None, kind: str | None = None) -> dict[str, Any]:
     """The newest runs; those that are part of another are shown with it alone."""
-    found = await app.journals.list(principal, status, 5 * LISTED)
-    rows = [row(info) for info in found if info.parent is None and kind in (None, info.kind)]
-    return {"runs": rows[:LISTED], "now": _now()}
+    found = await app.journals.list(principal, status, LISTED, roots=True, brief=True)
+    return {"runs": [row(info) for info in found if kind in (None, info.kind)], "now": _now()}
 
 
 async def looked(app: App, principal: str, run_id: str, after: str = "", wait_s: float = 0.0) -> dict[str, Any]:
@@ -67,7 +66,7 @@ async def looked(app: App, principal: str, run_id: str, after: str = "", wait_s:
         reached.append(f"{info.id}.{end}.{info.status if end >= last else ''}")
     more = any(place.endswith(".") for place in reached)
     events.sort(key=lambda event: (event["ts"], event["run_id"], event["seq"]))
-    root = family[0][0]
+    root = await app.journals.get(run_id, principal)
     return {
         "run": row(root) | {"prompts": [cut(str(one)) for one in root.request.get("prompts") or ()]},
         "result": _result(root),

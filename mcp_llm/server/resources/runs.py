@@ -62,7 +62,7 @@ async def read(app: App, principal: str, address: Address) -> Content:
     """The list, a run's words, or its events. Raises InvalidInput for a run that is unknown or somebody else's."""
     if not address.path:
         address.only()
-        rows = [row(info) for info in await app.journals.list(principal, limit=LISTED)]
+        rows = [row(info) for info in await app.journals.list(principal, limit=LISTED, brief=True)]
         return Content(json.dumps({"runs": rows}, ensure_ascii=False))
     run_id, _, part = address.path.partition("/")
     if part == "events":
@@ -96,5 +96,5 @@ async def _events(app: App, principal: str, run_id: str, after: int) -> Content:
 async def mark(app: App, principal: str, address: Address) -> Any:
     """What differs once this resource has changed. Raises InvalidInput for a run that is not the caller's."""
     if not address.path:
-        return [(info.id, info.status) for info in await app.journals.list(principal, limit=LISTED)]
+        return [(info.id, info.status) for info in await app.journals.list(principal, limit=LISTED, brief=True)]
     return await app.journals.position(address.path.partition("/")[0].partition(".")[0], principal)

@@ -68,7 +68,7 @@ async def run_runs(given: RunsArguments, run: Run) -> CallToolResult:
 async def _list(given: RunsArguments, run: Run) -> CallToolResult:
     if given.status is not None and given.status not in STATES:
         raise InvalidInput(f"`status` is {given.status[:40]!r}; it is one of {', '.join(STATES)}")
-    found = await run.service.journals.list(run.principal, given.status, LISTED)
+    found = await run.service.journals.list(run.principal, given.status, LISTED, brief=True)
     rows = [row(info) for info in found]
     lines = [
         " · ".join(str(one[name]) for name in ("run_id", "status", "kind", "model", "age", "says") if one.get(name))
