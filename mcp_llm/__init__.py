@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from mcp_llm.errors import Error as Error
     from mcp_llm.media import aembed as aembed
     from mcp_llm.media import agenerate_image as agenerate_image
+    from mcp_llm.media import agenerate_video as agenerate_video
     from mcp_llm.media import aspeak as aspeak
     from mcp_llm.media import atranscribe as atranscribe
     from mcp_llm.media import embed as embed
     from mcp_llm.media import generate_image as generate_image
+    from mcp_llm.media import generate_video as generate_video
     from mcp_llm.media import speak as speak
     from mcp_llm.media import transcribe as transcribe
     from mcp_llm.provider import get_provider as get_provider
@@ -82,6 +84,8 @@ _HOMES = {
     "transcribe": "mcp_llm.media",
     "aspeak": "mcp_llm.media",
     "speak": "mcp_llm.media",
+    "agenerate_video": "mcp_llm.media",
+    "generate_video": "mcp_llm.media",
     "run_agent": "mcp_llm.api",
     "run_workflow": "mcp_llm.steps",
     "stream": "mcp_llm.api",

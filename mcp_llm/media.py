@@ -5,7 +5,7 @@ Each gives the whole result: the words in `response`, its receipt, and what was 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from mcp_llm.background import background, opened
 from mcp_llm.llm import embed as embedding
@@ -16,11 +16,13 @@ from mcp_llm.llm import transcribe as listening
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from mcp_llm.app import App
     from mcp_llm.llm.doing import Call
     from mcp_llm.types.embed import Embedded, InputType
     from mcp_llm.types.image import Background, Format, Painted, Quality
     from mcp_llm.types.speech import Said, Sound
     from mcp_llm.types.transcribe import Timestamps, Transcribed
+    from mcp_llm.types.video import Filmed
 
 
 async def aembed(
@@ -165,3 +167,37 @@ async def aspeak(
 def speak(text: str, **arguments: Any) -> Said:
     """`aspeak` for code that is not async."""
     return background.call(lambda: aspeak(text, **arguments))
+
+
+async def agenerate_video(
+    prompt: str,
+    *,
+    image: Any = None,
+    references: Sequence[Any] = (),
+    seconds: int | None = None,
+    ratio: str | None = None,
+    resolution: str | None = None,
+    **call: Unpack[Call],
+) -> Filmed:
+    """A short film, in `.files[0]`; takes minutes. It is a run: when this process ends, another can go on with it.
+
+    `image` is its first picture, `references` show who or what occurs; `ratio` is `16:9`, `resolution` `720p`. The
+    other keywords are those of `aembed`; `timeout_s` is how long the job is asked for.
+    """
+    from mcp_llm.video import Films
+
+    app = cast("App", await opened.get())
+    return await Films(app, app.journals).make(
+        prompt,
+        image=image,
+        references=references,
+        seconds=seconds,
+        ratio=ratio,
+        resolution=resolution,
+        **call,
+    )
+
+
+def generate_video(prompt: str, **arguments: Any) -> Filmed:
+    """`agenerate_video` for code that is not async."""
+    return background.call(lambda: agenerate_video(prompt, **arguments))

@@ -27,7 +27,7 @@ LAYERS = (
     {"catalog", "config", "prompts", "hosts"},
     {"files", "http"},
     {"llm", "toolsets"},
-    {"runs", "compare", "batch"},
+    {"runs", "compare", "batch", "video"},
     {"agent", "workflow"},
     {"app"},
     {"server", "cli", "api", "background", "batching", "media", "provider", "recorded", "steps", "streaming"},

@@ -34,6 +34,7 @@ TABLE: Final = {
     "image": "Make pictures from words, or change given ones.",
     "workflow": "Run, check, draw and list YAML workflows of tasks that use one another's results.",
     "speak": "Speak a text aloud, into a file.",
+    "video": "Make a short film from words and pictures.",
     "transcribe": "Write down what is said in a recording.",
     "models": "What can be asked: models, capabilities, context, prices.",
     "health": "Ask each configured provider whether it answers.",

@@ -35,6 +35,13 @@ OPTIONS: Final = (
 )
 
 
+def new_id() -> str:
+    """An id for a run."""
+    from uuid import uuid4
+
+    return uuid4().hex
+
+
 def load() -> Config:
     """The settings of this process."""
     return running.load()

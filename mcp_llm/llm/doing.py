@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import anyio.to_thread
 
-from mcp_llm.errors import Error, InvalidInput
+from mcp_llm.errors import Error, InvalidInput, UnknownModel
 from mcp_llm.settings import Route
 from mcp_llm.store.artifacts import LOCAL
 from mcp_llm.types.media import File
@@ -74,19 +74,23 @@ class Doing:
 
     async def file(self, data: bytes, mime: str, name: str | None = None) -> File:
         """Keep the bytes as an artifact of the caller's."""
-        service, principal = self.service, self.job.principal
-
-        def work() -> tuple[Artifact, str | None]:
-            made = service.artifacts.put(data, mime, name=name, principal=principal)
-            return made, str(service.artifacts.path(made)) if principal == LOCAL else None
-
-        made, path = await anyio.to_thread.run_sync(work)
-        return File(**asdict(made), uri=made.uri, path=path, data=data)
+        return await keep(self.service, data, mime, name, self.job.principal)
 
     def finish(self, made: Made) -> None:
         """Keep the result as the call's run."""
         data = json.dumps(made.lean(), ensure_ascii=False)
         self.service.runs.kept(self.job.run_id, self.kind, self.job.principal, self.started_ms, self.plan.asked, data)
+
+
+async def keep(service: Service, data: bytes, mime: str, name: str | None, principal: str) -> File:
+    """Keep the bytes as an artifact; whose machine it is is told where it lies, too."""
+
+    def work() -> tuple[Artifact, str | None]:
+        made = service.artifacts.put(data, mime, name=name, principal=principal)
+        return made, str(service.artifacts.path(made)) if principal == LOCAL else None
+
+    made, path = await anyio.to_thread.run_sync(work)
+    return File(**asdict(made), uri=made.uri, path=path, data=data)
 
 
 @asynccontextmanager
@@ -141,6 +145,12 @@ async def plan(service: Service, operation: str, model: str | None, context: str
         lambda provider_id, _: catalog.default(provider_id, operation),
     )
     available = await service.available(operation) if router.needs_available(model, context, None) else ()
+    if model is None and own is None and not any(catalog.default(one.provider_id, operation) for one in available):
+        able = [name for name, provider in catalog.providers.items() if operation in provider.defaults]
+        raise UnknownModel(
+            f"no provider that can be asked does {operation}: set the key of one that does ({', '.join(able)}), or "
+            "name a model"
+        )
     try:
         return router.plan(model, context, None, available)
     except Error:

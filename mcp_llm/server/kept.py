@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from mcp_llm.agent.task import AgentResult
 from mcp_llm.runs.detach import Running
 from mcp_llm.runs.texts import cut, said
+from mcp_llm.types.media import Made
 from mcp_llm.types.message import Value
 from mcp_llm.types.result import Generated
 
@@ -56,9 +57,15 @@ async def finished(app: App, info: RunInfo, most: int) -> CallToolResult:
     from mcp_llm.compare import table
     from mcp_llm.compare.result import Compared
 
+    from . import made
     from .tools import compare_models, run_workflow
 
     try:
+        if info.kind in made.KINDS:
+            given = made.told(_read(Made, info.result), most)
+            small = {key: value for key, value in info.result.items() if len(str(value)) <= SMALL}
+            data = {**small, **(given.structured_content or {})}
+            return given.model_copy(update={"structured_content": data})
         if WORKFLOW in info.result:
             from mcp_llm.workflow.schema import WorkflowResult
 

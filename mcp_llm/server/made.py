@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Made)
 
+KINDS: Final = frozenset({"embed", "image", "speech", "transcribe", "video"})
+"""Runs whose results are told as here."""
 SMALL: Final = 4096
 """Bytes of a picture that is shown in the reply besides being linked."""
 

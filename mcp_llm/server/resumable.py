@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mcp_llm import video
 from mcp_llm.agent.resuming import Agents
 from mcp_llm.agent.task import DELEGATE, KIND
 from mcp_llm.batch import orders
@@ -24,6 +25,7 @@ def register(app: App) -> None:
     app.resumers.register(lasting.KIND, lasting.Again(app, generate.read))
     app.resumers.register(comparing.KIND, comparing.Onward(app, compare_models.read))
     app.resumers.register(orders.KIND, orders.Orders(app, app.journals))
+    app.resumers.register(video.KIND, video.Films(app, app.journals))
     app.resumers.register(KIND, Agents(app, app.journals))
     app.resumers.register("workflow", Late(app))
     app.resumers.register("workflow.here", Late(app, automatic=False))

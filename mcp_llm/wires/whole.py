@@ -35,12 +35,16 @@ def decoded(decode: Callable[[], T]) -> T:
 
 def body(reply: HttpReply) -> Json:
     """The JSON of a reply. Raises Garbled for what is none, and the error that a good status hides."""
+    return checked(parsed(reply), reply)
+
+
+def parsed(reply: HttpReply) -> Json:
+    """The JSON of a reply, whatever it says. Raises Garbled for what is none."""
     try:
-        data = parse(reply.body)
+        return parse(reply.body)
     except (ValueError, RecursionError) as exc:
         head = excerpt(reply.body)
         raise Garbled(f"the reply is no JSON; it begins: {head!r}" if head else "the reply is empty") from exc
-    return checked(data, reply)
 
 
 def checked(data: Json, reply: HttpReply) -> Json:

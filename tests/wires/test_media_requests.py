@@ -15,7 +15,8 @@ from mcp_llm.types.image import ImageRequest
 from mcp_llm.types.message import Media
 from mcp_llm.types.speech import SpeechRequest
 from mcp_llm.types.transcribe import TranscribeRequest
-from mcp_llm.wires import embed, image, speech, transcribe
+from mcp_llm.types.video import VideoRequest
+from mcp_llm.wires import embed, image, speech, transcribe, video
 
 TEXTS = ("How warm is it?", "\U0001f600 \u2028 é")
 EMBED: dict[str, EmbedRequest] = {
@@ -379,3 +380,38 @@ def test_what_a_voice_cannot_do_is_said_before_anything_is_sent() -> None:
     ):
         with pytest.raises(Unsupported, match=words):
             spoken(provider, request)
+
+
+class XaiImage(TypedDict):
+    url: str
+
+
+class XaiVideo(TypedDict):
+    """The vendor's reference, "Video generation"."""
+
+    model: str
+    prompt: str
+    duration: NotRequired[int]
+    aspect_ratio: NotRequired[Literal["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3"]]
+    resolution: NotRequired[Literal["480p", "720p", "1080p"]]
+    image: NotRequired[XaiImage]
+    reference_images: NotRequired[list[XaiImage]]
+
+
+VIDEO: dict[str, VideoRequest] = {
+    "plain": VideoRequest(prompt="waves"),
+    "all": VideoRequest(prompt="waves", seconds=6, ratio="16:9", resolution="720p"),
+    "image": VideoRequest(prompt="it moves", image=PNG),
+    "references": VideoRequest(prompt="they dance", references=(PNG, Media("image/png", url="https://example.com/a"))),
+}
+
+
+@pytest.mark.parametrize("name", VIDEO)
+def test_orders_of_films_are_of_the_vendors_types(name: str, sdk: Any) -> None:
+    from google.genai._gaos.types.interactions.createmodelinteraction import CreateModelInteractionParam
+
+    for provider, kind in (("xai", XaiVideo), ("google", CreateModelInteractionParam)):
+        target = load().find(provider, "video")
+        request = video.wire(target.wire).submit(VIDEO[name], target.model_id, target.quirks)
+        assert sdk.walk(request.json, kind) == []
+        assert request.once

@@ -8,6 +8,7 @@ from .compare_models import COMPARE_MODELS
 from .embed import EMBED
 from .generate import GENERATE
 from .generate_image import GENERATE_IMAGE
+from .generate_video import GENERATE_VIDEO
 from .list_models import LIST_MODELS
 from .run_agent import RUN_AGENT
 from .run_workflow import RUN_WORKFLOW
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 PACKS: Final[dict[str, tuple[Published, ...]]] = {
     "core": (GENERATE, COMPARE_MODELS, RUN_AGENT, RUNS, LIST_MODELS),
     "workflow": (RUN_WORKFLOW,),
-    "media": (EMBED, GENERATE_IMAGE, TRANSCRIBE, SPEAK),
+    "media": (EMBED, GENERATE_IMAGE, TRANSCRIBE, SPEAK, GENERATE_VIDEO),
 }
 
 
