@@ -65,7 +65,10 @@ class Budget(Table):
 
 
 class Files(Table):
-    """Which folders files may be read from (the working folder is always one), and how much."""
+    """Which folders files may be read from (the working folder is always one), and how much.
+
+    Where `serve --http` asks for tokens, only `roots` are: its callers sit at other machines.
+    """
 
     roots: tuple[str, ...] = ()
     working_folder: bool = True

@@ -2,7 +2,7 @@
 
 Clients of 2026-07-28 need no session. Those of older versions have one, in the memory of the process that opened it: a
 balancer has to keep them there, and a session that is not known is answered 404, on which clients begin again. What
-lasts (runs, threads, budgets) is in the store that all processes share. Notices of changes stay within a process.
+lasts (runs, threads, budgets) is in the store that all processes share, where each looks for changes to tell of.
 """
 
 from __future__ import annotations
@@ -113,6 +113,9 @@ class Application:
             raise ConfigError(
                 "the state database cannot be used, so nobody knows which tokens there are; `mcp-llm doctor` says why"
             )
+        if self.asks:  # what lies where the server was started is nothing for callers from elsewhere
+            files = self.config.settings.files.model_copy(update={"working_folder": False})
+            app.config.settings = app.config.settings.model_copy(update={"files": files})
         await self._seal.share(app.store)
         issuer: Issuer | None = None
         challenge = ""

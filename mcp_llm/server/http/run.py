@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 FINISH: Final = 3.0
 """Seconds for calls in flight to come to their own end."""
-CANCEL: Final = 0.7
+CANCEL: Final = 1.0
 """Seconds for those that did not, to be answered and written down."""
 LEAVE: Final = 4.7
 """Seconds from the signal after which the process leaves, whatever a library still waits for."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -47,14 +46,15 @@ def process(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     monkeypatch.setenv("MCP_LLM_DISCOVER", "0")
     started: list[subprocess.Popen[str]] = []
 
-    def start(*flags: str, **environment: str) -> tuple[Any, int]:
+    def start(*flags: str, config: str = "") -> tuple[Any, int]:
+        if config:
+            (home / "mcp_llm.toml").write_text(config)
         child = subprocess.Popen(
             [sys.executable, "-m", "mcp_llm", "serve", "--http", "--port", "0", *flags],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **environment},
         )
         started.append(child)
         assert child.stderr is not None

@@ -36,14 +36,29 @@ class Answer:
 
     @property
     def data(self) -> Any:
-        return json.loads(self.body)
+        """The message; of a stream the last one."""
+        if self.headers["content-type"] != "text/event-stream":
+            return json.loads(self.body)
+        return json.loads(self.body.rpartition(b"data: ")[2].partition(b"\r\n")[0])
 
     @classmethod
     def of(cls, data: bytes) -> Answer:
         head, _, body = data.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        if headers.get("transfer-encoding") == "chunked":
+            body = unchunked(body)
         return cls(int(first.split()[1]), headers, body)
+
+
+def unchunked(data: bytes) -> bytes:
+    """The body of what came in chunks."""
+    body = b""
+    while data:
+        size, _, rest = data.partition(b"\r\n")
+        body += rest[: int(size, 16)]
+        data = rest[int(size, 16) + 2 :]
+    return body
 
 
 @dataclass

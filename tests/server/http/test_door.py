@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,13 +14,12 @@ from faults.replies import ok
 from faults.server import FaultServer
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
-from server.http.talking import JSON, call, upstream
+from server.http.talking import ABOUT, JSON, call, upstream
 
 from mcp_llm.server.http.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +34,14 @@ async def client(server: Any, token: str, mode: Any = "auto") -> AsyncIterator[C
         Client(streamable_http_client(server.url, http_client=http), mode=mode) as host,
     ):
         yield host
+
+
+@pytest.fixture
+def note(home: Path) -> Path:
+    """A file in the working folder."""
+    path = Path("notes.txt").resolve()
+    path.write_text("between us")
+    return path
 
 
 def kept(home: Path) -> bytes:
@@ -229,3 +237,31 @@ async def test_a_principals_day_is_its_own(served: Any) -> None:
             for _ in range(6):
                 tasks.start_soon(one)
         assert sorted(answer.is_error for answer in answers) == [False, False, True, True, True, True]
+
+
+async def test_files_of_the_folder_the_server_was_started_in_are_for_its_owner_alone(served: Any, note: Path) -> None:
+    message = call("generate", {**ASKED, "files": ["notes.txt"]})
+    async with served() as server:
+        assert not (await server.post(message)).data["result"]["isError"]
+    for settings, refused in (({}, True), ({"files": {"roots": [str(note.parent)]}}, False)):
+        async with served(http={"require_token": True}, **settings) as server:
+            token = await Tokens(server.app.store).create(f"t{refused}")
+            answer = (await server.post(message, bearer(token))).data["result"]
+            assert (answer["isError"], "between us" in str(answer)) == (refused, not refused), answer
+
+
+@pytest.mark.parametrize("depth", ["NaN", True, 1e308, None, [], -999])
+async def test_a2a_003_004_a_forged_trace_buys_nothing(served: Any, depth: Any) -> None:
+    limits = {"alice": {"day_calls": 1}}
+    async with served(http={"require_token": True}, principals=limits) as server:
+        token = await Tokens(server.app.store).create("alice")
+        asked = {"prompt": "one", "model": "demo", "servers": []}
+        message = call("run_agent", asked)
+        message["params"]["_meta"] = {**ABOUT, "mcp-llm/trace": {"depth": depth}}
+        first = (await server.post(message, bearer(token))).data["result"]
+        if depth != -999:
+            assert (first["isError"], "mcp-llm/trace" in first["content"][0]["text"]) == (True, True)
+            return
+        assert not first["isError"], first
+        second = (await server.post(message, bearer(token))).data["result"]
+        assert "The principal alice on" in second["content"][0]["text"]

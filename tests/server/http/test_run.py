@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -24,7 +25,6 @@ from mcp_llm.store.sqlite import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Process = Callable[..., tuple[subprocess.Popen[str], int]]
 
@@ -136,6 +136,36 @@ async def test_what_ends_within_the_grace_is_answered_and_a_run_is_left_for_the_
     read = {"action": "read", "run_id": running["run_id"]}
     left = (await Served(port).post(call("runs", read))).data["result"]["structuredContent"]
     assert (left["status"], left["response"]) == ("interrupted", "half an answer")
+
+
+async def test_f20_the_servers_of_an_agent_that_was_at_work_are_gone_with_the_process(
+    process: Process, home: Path, tmp_path: Path
+) -> None:
+    note = tmp_path / "pid"
+    child, port = process(
+        config=f"""[servers.slow]
+command = {sys.executable!r}
+args = [{str(Path(__file__).with_name("hanging.py"))!r}, {str(note)!r}]
+approve = {{ "*" = "allow" }}
+[agents]
+servers = ["slow"]
+"""
+    )
+    asked = {"prompt": "linger", "model": "demo", "wait_s": 300}
+    answers: list[Any] = []
+
+    async def ask() -> None:
+        answers.append(await Served(port).raw(Served(port).request(call("run_agent", asked))))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await until(lambda: answers or (note.exists() and note.read_text()))
+        assert not answers
+        child.terminate()
+    assert await anyio.to_thread.run_sync(lambda: child.wait(10)) == 0
+    await until(lambda: not Path(f"/proc/{note.read_text()}").exists())
+    rows = sqlite3.connect(home / "state.db").execute("SELECT status FROM runs").fetchall()
+    assert rows == [("cancelled",)]
 
 
 async def test_a_run_begun_in_one_process_is_waited_for_read_and_cancelled_through_another(
