@@ -92,7 +92,7 @@ def check(recording: Recording) -> None:
     if head.kind not in KINDS:
         raise InvalidInput(
             f"run {head.id} is of kind {head.kind}: its answer is kept, but not what the model was asked step by step, "
-            "so there is nothing to replay. Runs of agents can be replayed."
+            f"so there is nothing to replay. {_instead(recording)}"
         )
     if not recording.events:
         raise InvalidInput(f"run {head.id} has no events: it ended before its first step")
@@ -125,6 +125,11 @@ async def _replay(service: Service, recording: Recording) -> Replayed:
         ended=_told(recording),
         differences=tuple(differences),
     )
+
+
+def _instead(recording: Recording) -> str:
+    below = [one.id for one in recording.all() if one.header.kind in KINDS]
+    return f"What its agents did can be: {', '.join(below[:10])}" if below else "Runs of agents can be replayed."
 
 
 def task_of(recording: Recording) -> Task:

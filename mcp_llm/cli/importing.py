@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mcp_llm.errors import ConfigError, InvalidInput
+from mcp_llm.toolsets.variables import SECRET
 
 from . import running, terminal
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from mcp_llm.config import Config
     from mcp_llm.settings import Server
     from mcp_llm.toolsets.importers import Imported
-
-SECRET: Final = re.compile(r"(?i)key|token|secret|passw|auth|credential|cookie|session")
 
 
 @click.command("import")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,15 +12,13 @@ from mcp_llm import __version__
 from . import running, terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Iterable
 
     from mcp_llm.agent.replaying import Replayed
     from mcp_llm.app import App
     from mcp_llm.runs.diff import Pair, RunDiff, Side, Turn
     from mcp_llm.runs.recording import Recording
     from mcp_llm.runs.replay import Difference
-
-T = TypeVar("T")
 
 ME = "local"
 EXAMPLES = """\b
@@ -47,7 +45,7 @@ def record(run: str, output: Path | None, force: bool) -> int:
 
     from mcp_llm.runs.recording import save
 
-    found, text = _do(work)
+    found, text = running.done(work)
     if output is None:
         terminal.write(text, raw=True)
         return 0
@@ -75,7 +73,7 @@ def imported(file: Path) -> int:
         found = recording.load(file)
         return found.id, await recording.keep(app.journals, found, ME)
 
-    run_id, new = _do(work)
+    run_id, new = running.done(work)
     terminal.line(run_id)
     if not new:
         terminal.note("it was here already", dim=True)
@@ -97,7 +95,7 @@ def replay(run: str, as_json: bool) -> int:
 
         return await again(app, await find(app.journals, run, ME))
 
-    found = _do(work)
+    found = running.done(work)
     if as_json:
         terminal.dump(found.model_dump(mode="json"))
     else:
@@ -167,10 +165,11 @@ def rerun(run: str, **given: Any) -> int:
             shown.fail(exc)
             raise
         shown.finish(result)
-        terminal.note(f"compare: mcp-llm runs diff {found.id} {run_id}", dim=True)
+        if not given["quiet"]:
+            terminal.note(f"compare: mcp-llm runs diff {found.id} {run_id}", dim=True)
         return 4 if result.stop_reason == "budget" else 0
 
-    return _do(work)
+    return running.done(work)
 
 
 @click.command("diff")
@@ -186,7 +185,7 @@ def compared(a: str, b: str, as_json: bool) -> int:
 
         return diff(await find(app.journals, a, ME), await find(app.journals, b, ME))
 
-    found = _do(work)
+    found = running.done(work)
     if as_json:
         terminal.dump(found.model_dump(mode="json"))
         return 0 if found.same else 1
@@ -206,10 +205,16 @@ def compared(a: str, b: str, as_json: bool) -> int:
 def _sides(a: Side, b: Side) -> Iterable[tuple[str, str, str]]:
     for name in ("run_id", "kind", "status", "model", "stop_reason", "turns", "calls"):
         yield name, _cell(getattr(a, name)), _cell(getattr(b, name))
+    if a.rerun_of or b.rerun_of:
+        yield "taken from", _taken(a), _taken(b)
     yield "tokens", _tokens(a), _tokens(b)
     yield "dollars", _dollars(a), _dollars(b)
     yield "seconds", _seconds(a), _seconds(b)
     yield "answer", _short(a.answer or a.error or "-", 60), _short(b.answer or b.error or "-", 60)
+
+
+def _taken(side: Side) -> str:
+    return f"{side.rerun_of}, before step {side.rerun_step}" if side.rerun_of else "-"
 
 
 def _rows(pair: Pair) -> Iterable[tuple[str, str, str, str]]:
@@ -254,13 +259,6 @@ def schema() -> int:
 
     terminal.dump(published())
     return 0
-
-
-def _do(work: Callable[[App], Awaitable[T]]) -> T:
-    try:
-        return running.run(work)
-    except running.Interrupted as exc:
-        raise SystemExit(exc.code) from None
 
 
 COMMANDS = (record, imported, replay, rerun, compared, schema)

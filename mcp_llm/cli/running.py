@@ -72,6 +72,14 @@ def run(
                 terminal.problem(words)
 
 
+def done(work: Callable[[App], Awaitable[T]]) -> T:
+    """What the work gives; a signal ends the process with its code."""
+    try:
+        return run(work)
+    except Interrupted as exc:
+        raise SystemExit(exc.code) from None
+
+
 async def attended(work: Callable[[], Awaitable[T]], *, last: bool = False) -> T:
     """Do the work unless a signal comes; then it is cancelled and Interrupted raised.
 

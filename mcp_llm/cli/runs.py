@@ -217,6 +217,7 @@ def data(info: RunInfo) -> dict[str, Any]:
         "updated": info.updated,
         "model": info.model,
         "parent": info.parent,
+        "rerun": info.request.get("rerun"),
         "attempts": info.attempts,
         "result": info.result,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from .importing import imported
 from .login import login, logout
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mcp_llm.app import App
     from mcp_llm.settings import Server
@@ -31,7 +32,8 @@ as_json = click.option("--json", "as_json", is_flag=True, help="As one JSON valu
 @click.pass_context
 def command(context: click.Context) -> int:
     """The MCP servers that agents use: list, check, sign in, approve what changed, import from other programs."""
-    return listed.main([], standalone_mode=False) if context.invoked_subcommand is None else 0
+    code: int = context.invoke(listed, as_json=False) if context.invoked_subcommand is None else 0
+    return code
 
 
 for one_more in (imported, login, logout):
@@ -90,7 +92,7 @@ class Seen:
 @as_json
 def listed(as_json: bool) -> int:
     """The configured servers and what was agreed to; none is started."""
-    found = _do(lambda app: seen(app, ()))
+    found = running.done(lambda app: seen(app, ()))
     if as_json:
         terminal.dump([one.data() for one in found])
         return 0
@@ -114,14 +116,16 @@ def check(names: tuple[str, ...], as_json: bool) -> int:
     async def work(app: App) -> list[Seen]:
         return await _opened(app, await seen(app, names))
 
-    found = _do(work)
+    found = running.done(work)
     wrong = any((one.changed or one.error) and not one.server.disabled for one in found)
     if as_json:
         terminal.dump([one.data() for one in found])
         return int(wrong)
     for one in found:
         terminal.line(f"{one.name}  {place(one.server)}  {one.state}")
-        rows = [(f"  {tool.name}", tool.policy, _first_line(tool.spec.description)) for tool in one.tools]
+        rows: list[tuple[str, str, str]] = [
+            (f"  {tool.name}", tool.policy, _first_line(tool.spec.description)) for tool in one.tools
+        ]
         rows += [(f"  {pin.tool}", "off", "changed since it was agreed to") for pin in one.changed]
         if rows:
             terminal.line(terminal.table(("  tool", "policy", "says"), rows))
@@ -141,7 +145,7 @@ def approve(name: str, tools: tuple[str, ...], yes: bool) -> int:
     async def look(app: App) -> Seen:
         return (await seen(app, (name,)))[0]
 
-    one = _do(look)
+    one = running.done(look)
     chosen = {pin.tool: pin for pin in one.changed if not tools or pin.tool in tools}
     if missing := [tool for tool in tools if tool not in chosen]:
         raise InvalidInput(f"{', '.join(missing)}: no change is known of; `mcp-llm servers check {name}` looks again")
@@ -158,7 +162,7 @@ def approve(name: str, tools: tuple[str, ...], yes: bool) -> int:
 
         return await StoredPins(app.store).approve(name, target(one.server), shown)
 
-    done = _do(agree)
+    done = running.done(agree)
     if done:
         terminal.line(f"agreed: {', '.join(done)}")
     if late := [tool for tool in shown if tool not in done]:
@@ -224,8 +228,9 @@ def changes(pin: Pin) -> Iterable[str]:
         yield "  (what is offered was not kept; check again)"
         return
     old, new = ((said or "").split("\n") for said in (pin.agreed_said, pin.offered_said))
-    for line in difflib.unified_diff(old, new, lineterm="", n=2):
-        if not line.startswith(("---", "+++", "@@")):
+    # The first two lines name files; of the others only a hunk's head begins so, whatever the server wrote.
+    for line in islice(difflib.unified_diff(old, new, lineterm="", n=2), 2, None):
+        if not line.startswith("@@"):
             yield line
 
 
@@ -240,10 +245,3 @@ def place(server: Server) -> str:
 def _first_line(text: str) -> str:
     words = " ".join(text.split())
     return words if len(words) <= 70 else f"{words[:67]}..."
-
-
-def _do(work: Callable[[App], Awaitable[Any]]) -> Any:
-    try:
-        return running.run(work)
-    except running.Interrupted as exc:
-        raise SystemExit(exc.code) from None

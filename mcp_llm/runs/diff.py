@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from mcp_llm.types.events import Start
 from mcp_llm.types.message import Value
 from mcp_llm.types.result import Cost, Tokens
 
-from .recording import answered, first_words
+from .recording import answered
 from .replay import Difference, difference, shown, steps
 
 if TYPE_CHECKING:
@@ -48,12 +49,14 @@ class Turn(Value):
 
 
 class Side(Value):
-    """One run as a whole; unknown is None."""
+    """One run as a whole; unknown is None. The steps before `rerun_step` are those of the run `rerun_of`."""
 
     run_id: str
     kind: str
     status: str
     model: str | None = None
+    rerun_of: str | None = None
+    rerun_step: int | None = None
     prompt: str = ""
     answer: str | None = None
     error: str | None = None
@@ -190,12 +193,15 @@ def _answer(one: dict[str, Any]) -> Turn:
 
 def _side(recording: Recording) -> Side:
     head, result = recording.header, answered(recording)
+    start = next((event for event in recording.events if isinstance(event, Start)), None)
     return Side(
         run_id=head.id,
         kind=head.kind,
         status=head.status,
         model=_text(result.get("model_used")) or head.model,
-        prompt=first_words(recording),
+        rerun_of=start.rerun_of if start else None,
+        rerun_step=start.rerun_step if start else None,
+        prompt=start.prompt if start else "",
         answer=_text(result.get("response")),
         error=_text(result.get("error")),
         stop_reason=_text(result.get("stop_reason")) or _text(result.get("finish_reason")),

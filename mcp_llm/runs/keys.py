@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import ToolFailed
-from mcp_llm.toolsets.variables import fill
+from mcp_llm.toolsets.variables import SECRET, fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,10 +28,6 @@ _KEYS: Final = re.compile(
 """What is a key by its look: bearer tokens, the vendors' beginnings, JWTs, private keys, a login in a URL."""
 
 
-_SECRET: Final = re.compile(r"(?i)key|token|secret|passw|auth|credential|cookie|session")
-"""The names of variables and headers whose values are secrets."""
-
-
 def redactor(access: Access) -> Callable[[str], str]:
     """Puts `***` in the place of every key of this machine, sent or not, and of whatever looks like one."""
     access.hide([*access.config.secrets(), *_of_servers(access.config)])
@@ -42,7 +38,7 @@ def _of_servers(config: Config) -> Iterator[str]:
     """What the user's MCP servers are given."""
     for server in config.settings.servers.values():
         for name, value in (*server.env.items(), *server.headers.items()):
-            if not _SECRET.search(name):
+            if not SECRET.search(name):
                 continue
             with suppress(ToolFailed):  # a variable that is not set holds no secret
                 yield from fill(value, config.variable).split()

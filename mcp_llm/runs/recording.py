@@ -17,7 +17,7 @@ import anyio.to_thread
 from pydantic import Field, ValidationError
 
 from mcp_llm.errors import Conflict, InvalidInput, TooLarge
-from mcp_llm.types.events import EVENT, Finish, Start, decode, encode
+from mcp_llm.types.events import EVENT, Finish, decode, encode
 from mcp_llm.types.message import Value
 
 if TYPE_CHECKING:
@@ -266,11 +266,6 @@ def _insert(connection: sqlite3.Connection, one: Recording, principal: str) -> N
         "INSERT INTO run_texts (run, id, created, body) VALUES (?, ?, ?, ?)",
         [(head.id, name, head.updated, text) for name, text in one.texts.items()],
     )
-
-
-def first_words(recording: Recording) -> str:
-    """What was asked."""
-    return next((event.prompt for event in recording.events if isinstance(event, Start)), "")
 
 
 def answered(recording: Recording) -> dict[str, Any]:

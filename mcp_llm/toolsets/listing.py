@@ -15,6 +15,7 @@ from mcp_llm.errors import InvalidInput
 from mcp_llm.schemas.usable import check_schema
 
 from . import text
+from .variables import SECRET
 
 MOST_TOOLS: Final = 512
 MOST_PAGES: Final = 20
@@ -24,7 +25,6 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 """The draft that every schema is in afterwards; one that says so keeps saying it."""
 _MOST_NAME: Final = 256
 _HINTS: Final = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
-_SECRET: Final = re.compile(r"key|token|secret|passw|auth|credential|cookie|session", re.IGNORECASE)
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _WORDS: Final = {"description", "title", "$comment"}
 _SCHEMA: Final = {"not", "if", "then", "else", "items", "contains", "additionalProperties", "propertyNames"}
@@ -133,6 +133,6 @@ def _unmirrored(name: str, schema: Any) -> Any:
         header = schema["x-mcp-header"]
         if not isinstance(header, str) or not _HEADER.fullmatch(header):
             raise InvalidInput("its x-mcp-header is no header name.")
-        if _SECRET.search(name) or _SECRET.search(header):
+        if SECRET.search(name) or SECRET.search(header):
             return {key: value for key, value in schema.items() if key != "x-mcp-header"}
     return schema

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,8 @@ _WINDOWS: Final = (
     *("APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "HOMEDRIVE", "HOMEPATH", "PROCESSOR_ARCHITECTURE"),
 )
 _MOST: Final = 64 * 1024
+SECRET: Final = re.compile(r"key|token|secret|passw|auth|credential|cookie|session", re.IGNORECASE)
+"""The names of variables, headers and arguments whose values are secrets."""
 
 
 def child_environment(given: Mapping[str, str], resolve: Callable[[str], str | None]) -> dict[str, str]:

@@ -48,6 +48,16 @@ def test_a_change_is_shown_and_off_until_it_is_approved(run: Any, said: Path) ->
     assert run("servers", "check").returncode == 0
 
 
+def test_no_line_that_a_server_writes_is_left_out_of_what_is_shown(run: Any, said: Path) -> None:
+    said.write_text("Adds.\n-- old\n@@ older", encoding="utf-8")
+    run("servers", "check")
+    said.write_text("Adds.\n++ evil\n@@ -1 +1 @@ worse", encoding="utf-8")
+    shown = run("servers", "check").stdout.split("\n")
+    assert [line[2:] for line in shown if line.startswith(("  +", "  -"))] == [
+        *("--- old", "-@@ older", "+++ evil", "+@@ -1 +1 @@ worse"),
+    ]
+
+
 def test_the_doctor_names_what_is_off_and_the_commands(run: Any, said: Path) -> None:
     run("servers", "check")
     said.write_text("Adds more.", encoding="utf-8")

@@ -120,6 +120,12 @@ def test_answers_of_a_comparison_are_its_steps() -> None:
     assert [(one.step, one.where) for one in found.differs] == [(1, "step")]
 
 
+def test_where_a_rerun_came_from_is_said() -> None:
+    again = Recording(ONE.header, [Start(prompt="go", rerun_of="x", rerun_step=1), *ONE.events[1:]])
+    found = diff(ONE, again)
+    assert (found.a.rerun_of, found.b.rerun_of, found.b.rerun_step) == (None, "x", 1)
+
+
 def test_a_result_of_another_shape_is_unknown_and_no_crash() -> None:
     odd = run(kind="generate", usage=[1], cost={"usd": "much"}, turns="many", latency_ms=True, results=["x"], model=[])
     assert diff(odd, odd).a == Side(run_id="a", kind="generate", status="finished", model="m", prompt="go")

@@ -97,6 +97,17 @@ async def test_appends_at_the_same_time_are_all_kept_in_one_order(runs: RunStore
     assert sorted(words, key=int) == [str(index) for index in range(50)]
 
 
+async def test_several_events_at_once_are_one_write(runs: RunStore, store: Store) -> None:
+    journal = await runs.create("agent", {}, "local")
+    assert await journal.append(Start(prompt="go"), TextEvent(text="a"), TextEvent(text="b")) == 2
+    await store.execute("UPDATE runs SET fence = fence + 1")
+    with pytest.raises(Conflict):
+        await journal.append(TextEvent(text="c"), TextEvent(text="d"))
+    assert [(event.seq, event.event) for event in await runs.events(journal.run_id)] == [
+        *((0, "start"), (1, "text"), (2, "text")),
+    ]
+
+
 async def test_a_cancelled_append_is_written_or_not_and_leaves_no_gap(runs: RunStore) -> None:
     journal = await runs.create("agent", {}, "me")
     for index in range(20):
