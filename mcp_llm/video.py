@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import anyio
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mcp_llm.errors import Error, InvalidInput, ProviderError, Timeout, Unsupported
 from mcp_llm.files import sniff
@@ -25,7 +25,7 @@ from mcp_llm.llm.operation import Called, filled
 from mcp_llm.llm.progress import Progress
 from mcp_llm.runs.ending import guarded
 from mcp_llm.types.events import Finish, JobEvent, Resumed, Start
-from mcp_llm.types.message import Media
+from mcp_llm.types.message import Media, Value
 from mcp_llm.types.usage import Usage
 from mcp_llm.types.video import Filmed, Job, VideoRequest
 from mcp_llm.wires import video as wires
@@ -54,7 +54,7 @@ CAP: Final = 512 * 1024 * 1024
 """Bytes of a film."""
 
 
-class Order(BaseModel):
+class Order(Value):
     """What a run of this kind keeps: what was ordered of whom, so that any process can see it through."""
 
     model: str

@@ -13,7 +13,7 @@ from mcp import Client
 
 from mcp_llm.server.build import definitions
 from mcp_llm.server.result import SHOWN
-from mcp_llm.server.tools import PACKS
+from mcp_llm.server.tools import PACKS, tools
 
 if TYPE_CHECKING:
     from mcp_llm.config import Config
@@ -271,5 +271,5 @@ async def test_model_names_are_completed(server: Any, mode: Any) -> None:
 
 
 def test_the_packs_name_every_tool_once() -> None:
-    names = [tool.name for members in PACKS.values() for tool in members]
+    names = [tool.name for tool in tools(list(PACKS))]
     assert len(names) == len(set(names))

@@ -1,33 +1,24 @@
-"""The published tools by pack. A new one is one file and one line here."""
+"""The published tools by pack. A new one is one file and one word here; a pack that is off is not loaded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-from .compare_models import COMPARE_MODELS
-from .embed import EMBED
-from .generate import GENERATE
-from .generate_image import GENERATE_IMAGE
-from .generate_video import GENERATE_VIDEO
-from .list_models import LIST_MODELS
-from .run_agent import RUN_AGENT
-from .run_workflow import RUN_WORKFLOW
-from .runs import RUNS
-from .speak import SPEAK
-from .transcribe import TRANSCRIBE
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .published import Published
 
-PACKS: Final[dict[str, tuple[Published, ...]]] = {
-    "core": (GENERATE, COMPARE_MODELS, RUN_AGENT, RUNS, LIST_MODELS),
-    "workflow": (RUN_WORKFLOW,),
-    "media": (EMBED, GENERATE_IMAGE, TRANSCRIBE, SPEAK, GENERATE_VIDEO),
+PACKS: Final[dict[str, tuple[str, ...]]] = {
+    "core": ("generate", "compare_models", "run_agent", "runs", "list_models"),
+    "workflow": ("run_workflow",),
+    "media": ("embed", "generate_image", "transcribe", "speak", "generate_video"),
 }
+"""Pack -> its tools; the module of that name has it in capitals."""
 
 
 def tools(packs: Sequence[str]) -> list[Published]:
     """The tools of these packs, in a fixed order; core is always there."""
-    return [tool for pack, members in PACKS.items() if pack == "core" or pack in packs for tool in members]
+    names = [name for pack, members in PACKS.items() if pack == "core" or pack in packs for name in members]
+    return [cast("Published", getattr(import_module(f"{__name__}.{name}"), name.upper())) for name in names]
