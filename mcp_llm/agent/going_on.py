@@ -23,6 +23,8 @@ UNKNOWN: Final = (
 async def take_up(loop: Loop, events: Sequence[Event]) -> None:
     """Let the loop stand where the run stood, and give the calls of unknown effect their result."""
     stood = standing(events)
+    for scope in loop.meter.scopes():
+        loop.service.purse.ledger.forget(scope.kind, scope.key)
     loop.replay(events)
     unsure = stood.may_have_run
     await loop.append(

@@ -271,6 +271,10 @@ class Ledger:
         known = self._seen.get((kind, key))
         return known if known is not None else await self.used(kind, key)
 
+    def forget(self, kind: str, key: str) -> None:
+        """Look at the disk again: another process has had this scope meanwhile."""
+        self._seen.pop((kind, key), None)
+
     async def spend(
         self,
         group_by: GroupBy = "total",

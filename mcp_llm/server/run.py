@@ -37,6 +37,7 @@ class Run:
     progress: Progress = field(default_factory=Progress)
     desk: Desk = field(default_factory=Desk)
     started_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+    _host: Host | None = None
 
     @classmethod
     def of(cls, context: Context[Any]) -> Run:
@@ -51,8 +52,10 @@ class Run:
     @property
     def host(self) -> Host:
         """What is known of the program that calls."""
-        params = self.context.session.client_params
-        return host(params.client_info.name if params is not None else None)
+        if self._host is None:
+            params = self.context.session.client_params
+            self._host = host(params.client_info.name if params is not None else None)
+        return self._host
 
     def patience(self, wait_s: float | None) -> float:
         """Seconds from now on that the call may still take: the caller's word, else the setting's, else the host's."""

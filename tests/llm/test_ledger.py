@@ -187,6 +187,23 @@ async def test_a_call_over_midnight_counts_for_the_day_it_was_reserved_on(ledger
     assert await ledger.used("day", "2026-11-21") == used()
 
 
+async def test_what_a_process_knows_of_its_own_calls_is_what_the_disk_says(store: Store, ledger: Ledger) -> None:
+    scope = Scope("run", "r", usd=Decimal(1))
+    assert await ledger.seen("run", "r") == used()
+    first = await ledger.reserve([scope], usd=Decimal("0.5"), tokens=40)
+    second = await ledger.reserve([scope], usd=Decimal("0.25"), tokens=7)
+    assert await ledger.seen("run", "r") == await ledger.used("run", "r")
+    await ledger.commit(first, call("0.1", tokens=2, run_id="r"))
+    await ledger.release(second)
+    assert await ledger.seen("run", "r") == await ledger.used("run", "r") == used("0.1", 2, 1)
+    other = Ledger(store)
+    await other.commit(await other.reserve([scope], usd=Decimal("0.5"), tokens=1), call("0.5", tokens=1, run_id="r"))
+    assert await ledger.seen("run", "r") == used("0.1", 2, 1)
+    with pytest.raises(BudgetExceeded):  # what is known is a hint; the limit is kept on the disk
+        await ledger.reserve([scope], usd=Decimal("0.5"), tokens=1)
+    assert await ledger.seen("run", "r") == await ledger.used("run", "r") == used("0.6", 3, 2)
+
+
 async def test_a_dead_process_leaves_its_worst_case_spent_and_marked_unknown(
     store: Store, ledger: Ledger, time: list[int]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 WIRES: Final = ("anthropic", "gemini", "ollama", "openai", "responses")
 
 
+@cache
 def wire(name: str) -> ChatWire:
     """The module of a dialect, imported when first asked for; KeyError for a name that is none."""
     if name not in WIRES:
