@@ -124,11 +124,15 @@ class Onward:
             raise InvalidInput(f"run {info.id} was too long to be kept whole: make the call again")
 
     async def drive(self, journal: Journal) -> dict[str, Any]:
-        """Ask for what is missing, and conclude."""
+        """Ask for what is missing - all of it, where nothing has happened yet - and conclude."""
         from mcp_llm.compare.operation import compare
 
         ask = self.read(journal.request["arguments"], journal.principal)
-        await journal.append(Resumed(after=journal.seq, attempt=journal.attempts))
+        if journal.seq < 0:
+            first = next(iter(ask.prompts), ask.prompt or "")
+            await journal.append(Start(prompt=str(first), model=", ".join(ask.models), kind=KIND))
+        else:
+            await journal.append(Resumed(after=journal.seq, attempt=journal.attempts))
         landed = Landed([])
         landed.move(journal)
         given = await compare(self.service, ask, run_id=journal.run_id, on_result=landed.take, again=True)

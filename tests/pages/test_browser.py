@@ -286,6 +286,25 @@ def test_when_the_process_ends_the_page_says_what_to_do(browser: Any, home: Path
     context.close()
 
 
+def test_a_comparison_is_asked_for_and_its_page_opens(page: Any, pages: Pages, axe_source: str) -> None:
+    page.goto(pages.base + "/compare")
+    assert axe(page, axe_source) == []
+    page.get_by_label("What to ask them all").fill("Say hello")
+    page.get_by_role("button", name="Compare").click()
+    assert "2 to 16" in page.wait_for_selector("[role=alert]").inner_text()
+    page.get_by_label("Model 1", exact=True).fill("demo")
+    page.get_by_label("Model 2", exact=True).fill("demo:other")
+    page.get_by_label("A right answer contains").fill("hello")
+    page.get_by_label("Dollars at most").press("Enter")
+    page.wait_for_url("**/run?id=*")
+    page.wait_for_selector(".answers")
+    assert page.inner_text("h1") == "Say hello"
+    assert page.locator(".answers .mark.good").count() == 2
+    page.goto(pages.base + "/compare")
+    page.set_viewport_size(NARROW)
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+
 WORKFLOW = """\
 name: two steps
 tasks:

@@ -16,9 +16,17 @@ if TYPE_CHECKING:
 
     Reply = tuple[int, dict[str, str], Any]
 
-PAGES = ("/", "/run?id=x", "/usage", "/settings")
+PAGES = ("/", "/run?id=x", "/compare", "/usage", "/settings")
 READS = ("/api/runs", "/api/runs/x", "/api/usage", "/api/settings")
-WRITES = ("/api/runs/x/cancel", "/api/runs/x/resume", "/api/runs/x/answer", "/api/settings", "/api/keys", "/api/check")
+WRITES = (
+    "/api/runs/x/cancel",
+    "/api/runs/x/resume",
+    "/api/runs/x/answer",
+    "/api/compare",
+    "/api/settings",
+    "/api/keys",
+    "/api/check",
+)
 JSON = {"content-type": "application/json"}
 
 
@@ -124,6 +132,10 @@ def test_a_body_that_is_no_object_is_refused_in_words(ui: Pages, token: dict[str
         ("/api/settings", {"budget": {"day_usd": "much"}}, "budget.day_usd"),
         ("/api/settings", {"tiers": {"pro": ["x"]}}, "tiers.pro"),
         ("/api/settings", {"contexts": [{"name": "x", "model": 7}]}, "contexts.x"),
+        ("/api/compare", {"prompt": "x"}, "`models` is missing"),
+        ("/api/compare", {"prompt": "x", "models": ["demo"]}, "name 2 to 16"),
+        ("/api/compare", {"prompt": "x", "models": "demo"}, "models"),
+        ("/api/compare", {"prompt": "x", "models": ["demo", "demo:b"], "files": ["/etc/passwd"]}, "no field `files`"),
         ("/api/runs/x/answer", {}, "`answer` is missing"),
         ("/api/runs/x/cancel", {}, "there is no run 'x'"),
     ],

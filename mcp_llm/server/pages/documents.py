@@ -18,7 +18,7 @@ Home: TypeAlias = Literal["local", "app"]
 
 _PART: Final = re.compile(r"<!-- (style|script): ([\w. -]+) -->")
 _WAY: Final[dict[Home, str]] = {"local": "local.js", "app": "host.js"}
-LOCAL: Final = ("runs", "run", "usage", "settings")
+LOCAL: Final = ("runs", "run", "compare", "usage", "settings")
 """Pages that `mcp-llm ui` serves."""
 
 

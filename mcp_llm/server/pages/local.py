@@ -15,7 +15,7 @@ from mcp_llm.runs.resume import drive
 from mcp_llm.server.principal import LOCAL
 from mcp_llm.server.resumable import register
 
-from . import settings, usage, view
+from . import order, settings, usage, view
 from .documents import LOCAL as PAGES
 from .documents import document
 from .door import CLOSED, Door, Keys
@@ -52,6 +52,11 @@ def local(app: App, keys: Keys, tasks: TaskGroup) -> ASGIApp:
         asked = request.query_params
         seconds = min(PATIENCE, float(found)) if (found := asked.get("wait", "0")).isdecimal() else 0.0
         return JSONResponse(await view.looked(app, LOCAL, request.path_params["id"], asked.get("after", ""), seconds))
+
+    async def compare(request: Request) -> Response:
+        journal, resumer = await order.comparison(app, await _body(request))
+        tasks.start_soon(drive, resumer, journal)
+        return JSONResponse({"id": journal.run_id})
 
     async def cancel(request: Request) -> Response:
         name = request.path_params["id"]
@@ -93,6 +98,7 @@ def local(app: App, keys: Keys, tasks: TaskGroup) -> ASGIApp:
     data = [
         Route("/api/enter", enter, methods=["POST"]),
         Route("/api/runs", runs),
+        Route("/api/compare", compare, methods=["POST"]),
         Route("/api/runs/{id}", run),
         Route("/api/runs/{id}/cancel", cancel, methods=["POST"]),
         Route("/api/runs/{id}/resume", resume, methods=["POST"]),
@@ -103,7 +109,7 @@ def local(app: App, keys: Keys, tasks: TaskGroup) -> ASGIApp:
         Route("/api/keys", key, methods=["POST"]),
         Route("/api/check", check, methods=["POST"]),
     ]
-    return Door(Starlette(routes=[*pages, *data], exception_handlers={Error: _told}), keys)
+    return Door(Starlette(routes=[*pages, *data], exception_handlers={Error: _told, Exception: _failed}), keys)
 
 
 def _page(name: str) -> Any:
@@ -117,6 +123,11 @@ def _page(name: str) -> Any:
 async def _told(request: Request, error: Exception) -> Response:
     """An error of ours as the sentence that it is."""
     return JSONResponse({"error": str(error)}, 400)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Whatever else fails is our fault; the server's log has where, the page has that."""
+    return JSONResponse({"error": f"mcp-llm itself failed ({type(error).__name__}); its log on stderr says where"}, 500)
 
 
 async def _body(request: Request) -> dict[str, Any]:

@@ -68,7 +68,7 @@ async def looked(app: App, principal: str, run_id: str, after: str = "", wait_s:
     events.sort(key=lambda event: (event["ts"], event["run_id"], event["seq"]))
     root = await app.journals.get(run_id, principal)
     return {
-        "run": row(root) | {"prompts": [cut(str(one)) for one in root.request.get("prompts") or ()]},
+        "run": row(root) | {"prompts": [cut(str(one)) for one in _prompts(root)]},
         "result": _result(root),
         "partial": (await app.journals.partial(run_id))[-LONG:] if root.live and root.kind not in AGENTS else "",
         "tree": [row(info) for info, _ in family],
@@ -84,10 +84,7 @@ async def looked(app: App, principal: str, run_id: str, after: str = "", wait_s:
 def row(info: RunInfo) -> dict[str, Any]:
     """A run in a list or a tree."""
     request = info.request
-    given = request.get("arguments")
-    arguments: dict[str, Any] = given if isinstance(given, dict) else {}
-    prompts = request.get("prompts") or arguments.get("prompts") or ()
-    prompt = request.get("prompt") or arguments.get("prompt") or next(iter(prompts), None)
+    prompt = next(iter(_prompts(info)), None)
     if prompt is None and isinstance(workflow := request.get("workflow"), dict):
         prompt = workflow.get("name")
     said = info.result.get("response") or info.result.get("error") or info.result.get("partial")
@@ -110,6 +107,13 @@ def row(info: RunInfo) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _prompts(info: RunInfo) -> list[Any]:
+    """What was asked, as the run's kind keeps it."""
+    kept = [info.request, arguments] if isinstance(arguments := info.request.get("arguments"), dict) else [info.request]
+    found = [one[name] for one in kept for name in ("prompt", "prompts") if one.get(name)]
+    return next((one if isinstance(one, list) else [one] for one in found), [])
+
+
 def _result(info: RunInfo) -> dict[str, Any] | None:
     """What came of it; long texts are cut, and say so, and what has no place is left out, and counted."""
     if not info.result:
@@ -117,7 +121,10 @@ def _result(info: RunInfo) -> dict[str, Any] | None:
     found = {name: _bounded(value) for name, value in info.result.items() if name != "results"}
     if isinstance(results := info.result.get("results"), list):
         share = max(400, LONG // max(1, len(results)))
-        rows = [{name: _bounded(value, share) for name, value in one.items()} for one in results]
+        rows = [
+            {name: _bounded(value, share) for name, value in one.items()} if isinstance(one, dict) else one
+            for one in results
+        ]
         found["results"] = rows[: ROOM // (2 * share) + 1]
         found["omitted"] = len(rows) - len(found["results"])
     return found

@@ -52,7 +52,7 @@ const way = (() => {
 })();
 
 document.addEventListener("DOMContentLoaded", () => {
-  const links = [["Runs", "/"], ["Usage", "/usage"], ["Settings", "/settings"]];
+  const links = [["Runs", "/"], ["Compare", "/compare"], ["Usage", "/usage"], ["Settings", "/settings"]];
   const here = location.pathname === "/run" ? "/" : location.pathname;
   document.body.prepend(
     h("a", { class: "skip", href: "#main" }, "Skip to the content"),
