@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mcp_types import JSONRPCMessage
 
 MOST_NOTES: Final = 20
+VERSION: Final = "io.modelcontextprotocol/protocolVersion"
+"""Every request of the stateless era has it in `_meta`."""
 MOST_BLOCKS: Final = 1000
 """Content blocks of one result."""
 _A_SECOND: Final = 50
@@ -39,6 +41,7 @@ class Guard:
         self.skipped = 0
         self.notes: list[str] = []
         self._asked: set[int | str] = set()
+        self._stateless = False
         self._second = 0
         self._passed = 0
 
@@ -51,6 +54,7 @@ class Guard:
         """A message of ours goes out."""
         if isinstance(message, JSONRPCRequest):
             self._asked.add(message.id)
+            self._stateless = VERSION in ((message.params or {}).get("_meta") or {})
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             self._known((message.params or {}).get("requestId"))  # nobody waits for it any more
 
@@ -93,6 +97,8 @@ class Guard:
         return given
 
     def _request(self, method: str, request: object) -> JSONRPCMessage | None:
+        if self._stateless:  # in that era servers ask nothing and clients answer nothing
+            return None
         if isinstance(request, bool) or not isinstance(request, int | str) or not self._may_pass():
             return None
         if method == "ping":

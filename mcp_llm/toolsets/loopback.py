@@ -56,8 +56,8 @@ class Shell:
         if not self._heard.is_set():
             raise ToolFailed(f"nobody came back from the browser within {WAIT_SECONDS:.0f} s")
         if "error" in self._query:
-            told = self._query.get("error_description") or self._query["error"]
-            raise ToolFailed(f"the authorization server says: {told[:200]}")
+            # What it says is not repeated: nothing shows that it comes from the server that was asked (RFC 9207).
+            raise ToolFailed("the browser came back with a no: it was refused there, or that server could not do it")
         return AuthorizationCodeResult(
             code=self._query.get("code", ""), state=self._query.get("state"), iss=self._query.get("iss")
         )

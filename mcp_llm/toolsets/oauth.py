@@ -115,7 +115,9 @@ class _Asking(OAuthClientProvider):
         self.context.auth_server_url = self._kept.data.get("authorization_server")
 
     async def _perform_authorization(self) -> Any:
-        metadata = self.context.client_metadata
+        metadata, server = self.context.client_metadata, self.context.oauth_metadata
+        if server is not None and "S256" not in (server.code_challenge_methods_supported or ()):
+            raise ToolFailed("its authorization server does not say that it supports PKCE with S256, and codes need it")
         if self._scopes:
             metadata.scope = union_scopes(metadata.scope, " ".join(self._scopes))
         return await super()._perform_authorization()

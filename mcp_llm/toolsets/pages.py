@@ -29,7 +29,9 @@ async def read(client: Client, note: Callable[[str], None]) -> list[mcp_types.To
     seen: set[str] = set()
     for _ in range(MOST_PAGES):
         try:
-            page = await client.session.list_tools(params=PaginatedRequestParams(cursor=cursor) if cursor else None)
+            page = await client.session.list_tools(
+                params=None if cursor is None else PaginatedRequestParams(cursor=cursor)
+            )
         except MCPError as error:
             if error.code == METHOD_NOT_FOUND:
                 return []
@@ -37,7 +39,7 @@ async def read(client: Client, note: Callable[[str], None]) -> list[mcp_types.To
         for tool in page.tools:
             listed.setdefault(tool.name, tool)
         cursor = page.next_cursor
-        if not cursor:
+        if cursor is None:  # an empty one is a cursor like any other
             return list(listed.values())
         if cursor in seen:
             note("Its list of tools runs in a circle; what came before is used.")

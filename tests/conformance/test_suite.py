@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from .conftest import Leg, not_met
+from .test_requirements import ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,3 +88,21 @@ def test_extensions_fail_only_where_a_reason_is_given(leg: Legs, side: str) -> N
 def test_every_reason_is_still_needed(leg: Legs, side: str) -> None:
     failed: set[Any] = set().union(*(found.failed for found in whole(leg, side)))
     assert [entry for entry in not_met(side) if not any(fnmatchcase(name, entry) for name in failed)] == []
+
+
+@pytest.mark.parametrize("side", ["server", "client"])
+def test_the_scenarios_that_our_own_list_counts_on_are_run_and_passed(leg: Legs, side: str) -> None:
+    lacking = []
+    for row in ROWS:
+        for test in row["tests"]:
+            if not test.startswith(f"suite:{side}/"):
+                continue
+            scenario = test.partition("/")[2]
+            legs = [run(leg, side, version) for version in row["versions"]]
+            passed = [one for one in legs if scenario in one.checks and not _failed(one, scenario)]
+            lacking += [] if passed else [test]
+    assert lacking == []
+
+
+def _failed(leg: Leg, scenario: str) -> bool:
+    return any(name.startswith(f"{scenario}:") for name in leg.failed)

@@ -19,6 +19,7 @@ class Authority:
 
     def __init__(self, *, lasting: int = 3600) -> None:
         self.lasting = lasting
+        self.challenges: list[str] | None = ["S256"]
         self.asked: list[str] = []
         self.registered: list[list[str]] = []
         self.valid: set[str] = set()
@@ -62,7 +63,7 @@ class Authority:
             "registration_endpoint": f"{self.issuer}/register",
             "response_types_supported": ["code"],
             "grant_types_supported": ["authorization_code", "refresh_token"],
-            "code_challenge_methods_supported": ["S256"],
+            **({"code_challenge_methods_supported": self.challenges} if self.challenges else {}),
             "authorization_response_iss_parameter_supported": True,
         }
 

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from pydantic import ValidationError
 
-from mcp_llm.errors import InvalidInput
+from mcp_llm.errors import InvalidInput, ToolFailed
 from mcp_llm.settings import Server, SignIn
 from mcp_llm.toolsets.connect import open_servers, signed_in_file
 from mcp_llm.toolsets.http import told
@@ -170,6 +170,24 @@ def test_settings_that_would_leak_a_secret_are_refused(fields: dict[str, Any], t
         SignIn.model_validate(fields)
     with pytest.raises(ValidationError, match="`oauth` is for servers with a `url`"):
         Server(command="x", oauth=SignIn())
+
+
+async def test_a_refusal_is_told_in_our_words_and_not_in_the_pages() -> None:
+    async with shell(None, lambda _: None, lambda _: True) as person:
+        url = f"{person.redirect}?error=access_denied&error_description=call+this+number&iss=https%3A%2F%2Felsewhere"
+        await anyio.to_thread.run_sync(lambda: urlopen(url, timeout=5).close())
+        with pytest.raises(ToolFailed) as caught:
+            await person.answer()
+    assert str(caught.value) == "the browser came back with a no: it was refused there, or that server could not do it"
+
+
+async def test_without_pkce_nobody_is_sent_anywhere(authority: Authority, tmp_path: Path) -> None:
+    authority.challenges = None
+    sent: list[str] = []
+    async with shell(None, sent.append, visit) as person, opened(authority.url, tmp_path, person=person) as group:
+        words = group.errors["r"]
+    assert "does not say that it supports PKCE with S256" in words
+    assert (sent, authority.asked) == ([], [])
 
 
 async def test_the_loopback_address_hears_one_answer_and_nothing_else() -> None:
