@@ -81,36 +81,37 @@ def imported(file: Path) -> int:
 
 
 @click.command()
-@source
-@as_json
-def replay(run: str, as_json: bool) -> int:
-    """Make an agent's run again, offline and at no cost, and say whether it goes the same way.
+@click.argument("runs", metavar="RUN|FILE...", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+def replay(runs: tuple[str, ...], as_json: bool) -> int:
+    """Make agents' runs again, offline and at no cost, and say whether they go the same way.
 
-    The recorded replies and tool results are used; no provider is asked, no server started. Exit code 1: it differs.
+    The recorded replies and tool results are used; no provider is asked, no server started. Exit code 1: one differs.
     """
 
-    async def work(app: App) -> Replayed:
+    async def work(app: App) -> list[Replayed]:
         from mcp_llm.agent.replaying import replay as again
         from mcp_llm.runs.recording import find
 
-        return await again(app, await find(app.journals, run, ME))
+        return [await again(app, await find(app.journals, run, ME)) for run in runs]
 
     found = running.done(work)
     if as_json:
-        terminal.dump(found.model_dump(mode="json"))
+        terminal.dump([one.model_dump(mode="json") for one in found])
     else:
-        for words in _replayed(found):
-            terminal.line(words)
-    return 0 if found.identical else 1
+        for run, one in zip(runs, found, strict=True):
+            for words in _replayed(one, f"run {run}" if run == one.run_id else run):
+                terminal.line(words)
+    return 0 if all(one.identical for one in found) else 1
 
 
-def _replayed(found: Replayed, indent: str = "") -> Iterable[str]:
+def _replayed(found: Replayed, name: str, indent: str = "") -> Iterable[str]:
     verdict = "differs" if found.differences else "identical"
     made = f"{found.replayed} of {found.steps} model calls, {found.calls} tool calls"
-    yield f"{indent}{verdict}  run {found.run_id}: {made}; it ended with {_short(found.ended, 100)}"
+    yield f"{indent}{verdict}  {name}: {made}; it ended with {_short(found.ended, 100)}"
     yield from (f"{indent}  {words}" for one in found.differences for words in _parted(one))
     for child in found.children:
-        yield from _replayed(child, f"{indent}  ")
+        yield from _replayed(child, f"run {child.run_id}", f"{indent}  ")
 
 
 def _parted(one: Difference, names: tuple[str, str] = ("recorded", "now")) -> Iterable[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _KEYS: Final = re.compile(
     r"(?i:bearer\s+)[A-Za-z0-9._~+/=-]{16,}"
-    r"|\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}|\b(?:gsk|xai|hf|r8|nvapi|pplx|csk|fw)[-_][A-Za-z0-9_-]{20,}"
+    r"|\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}|\b(?:gsk|xai|hf|r8|nvapi|pplx|csk|fw|mcpllm)[-_][A-Za-z0-9_-]{20,}"
     r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}"
     r"|\bxox[abeprs]-[A-Za-z0-9-]{10,}|\bA(?:KIA|SIA)[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{35}"
     r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+"

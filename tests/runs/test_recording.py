@@ -135,7 +135,12 @@ async def test_no_secret_of_this_machine_and_nothing_that_looks_like_one_is_writ
     )
     looks = [
         *("Bearer abcdefghijklmnop.qrs", "sk-proj-abcdefghijklmnop1234", "ghp_abcdefghijklmnopqrst1234"),
-        *("xoxb-1234567890-abc", "AKIAABCDEFGHIJKLMNOP", "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.c2ln"),
+        *(
+            "mcpllm_0123456789abcdef_ABCDEFGHIJ",
+            "xoxb-1234567890-abc",
+            "AKIAABCDEFGHIJKLMNOP",
+            "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.c2ln",
+        ),
         "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----",
     ]
     known = [*SECRETS.values(), "literal-token-99", "a2V5LW9mLW9wZW5haS0xMjM0"]
