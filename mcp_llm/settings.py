@@ -191,13 +191,15 @@ class Agents(Table):
 
 
 class Principal(Table):
-    """What one principal (a token's name, or `local`) may use a UTC day and a minute. None is no cap."""
+    """What one principal (a token's name, or `local`) may use a UTC day, a minute and at a time. None is no cap."""
 
     day_usd: USD | None = None
     day_calls: PositiveInt | None = None
     day_tokens: PositiveInt | None = None
     per_minute: PositiveInt | None = None
     """Calls over HTTP in any minute, in each process."""
+    at_once: PositiveInt | None = None
+    """Calls over HTTP in flight, in each process."""
 
 
 SignedBy: TypeAlias = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -233,8 +235,9 @@ class Http(Table):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8765
-    allow_hosts: tuple[str, ...] = ()
-    allow_origins: tuple[str, ...] = ()
+    allow_hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\[\]-]+$")], ...] = ()
+    """Names as a Host header has them, with or without a port; no patterns."""
+    allow_origins: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s*]+/?$")], ...] = ()
     max_body_bytes: PositiveInt = 32 * 1024 * 1024
     connections: PositiveInt = 4096
     sessions: PositiveInt = 2000

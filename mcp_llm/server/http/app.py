@@ -30,12 +30,11 @@ from .guard import Guard
 from .log import AccessLog
 from .rates import Rates
 from .replies import busy, refuse, reply
-from .scopes import narrow
 from .seal import Seal
 from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from anyio.abc import TaskGroup
     from mcp.server import MCPServer
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 
     from mcp_llm.config import Config
     from mcp_llm.llm.service import Service
-    from mcp_llm.settings import Principal
 
     from .door import Caller
     from .oauth import Issuer
@@ -56,7 +54,7 @@ PEEK: Final = 256 * 1024
 PRIVATE: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie"})
 """Headers that end here: nothing behind the door can pass them on."""
 READY_SECONDS: Final = 1.0
-MODERN: Final = frozenset(MODERN_PROTOCOL_VERSIONS)
+MODERN: Final = frozenset(version.encode() for version in MODERN_PROTOCOL_VERSIONS)
 
 
 class Application:
@@ -182,15 +180,12 @@ class Application:
             if method == "POST":
                 await self._post(caller, scope, receive, send)
             else:
-                await self._carry(Exchange(method, _header(scope, b"mcp-session-id")), caller, scope, receive, send)
+                await self._carry(_exchange(method, caller, dict(scope["headers"])), caller, scope, receive, send)
 
     async def _post(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
-        kind = (_header(scope, b"content-type") or "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            await refuse(send, 415, "the body has to be application/json")
-            return
+        headers = dict(scope["headers"])
         try:
-            body = await self.bodies.read(scope, receive)
+            body = await self.bodies.read(headers, receive)
         except Unread as exc:
             if exc.status == 503:
                 await busy(send, 503, str(exc), 1)
@@ -198,31 +193,32 @@ class Application:
                 await refuse(send, exc.status, str(exc))
             return
         try:
-            exchange = Exchange(_method(scope, body), _header(scope, b"mcp-session-id"))
+            exchange = _exchange(_method(headers, body), caller, headers)
             _say(scope, rpc=exchange.method)
-            if not exchange.counted or await self._room(exchange, caller, send):
+            if not exchange.counted or await self._room(exchange, send):
                 await self._carry(exchange, caller, scope, replay(body, receive), send)
         finally:
             self.bodies.release(body)
 
-    async def _room(self, exchange: Exchange, caller: Caller, send: Send) -> bool:
+    async def _room(self, exchange: Exchange, send: Send) -> bool:
         """Whether there is room for one more call, of anybody and of this caller; if not, it has been answered."""
-        most = self.config.settings.max_calls
-        if self.calls.running >= most:
-            await busy(send, 503, f"{most} calls are in flight; try again in a second", 1)
+        settings, who = self.config.settings, exchange.principal
+        if self.calls.running >= settings.max_calls:
+            await busy(send, 503, f"{settings.max_calls} calls are in flight; try again in a second", 1)
             return False
-        limit = self._limits(caller.principal)
-        if exchange.method in {"tools/call", "?"} and limit is not None and limit.per_minute is not None:
-            seconds = self._rates.take(caller.principal, limit.per_minute)
+        limits = settings.principals.get(who) or settings.principals.get("*")
+        if limits is None:
+            return True
+        if limits.at_once is not None and self.calls.of(who) >= limits.at_once:
+            await busy(send, 429, f"{who} has {limits.at_once} calls in flight; try again when one has ended", 1)
+            return False
+        if limits.per_minute is not None and exchange.method in {"tools/call", "?"}:
+            seconds = self._rates.take(who, limits.per_minute)
             if seconds:
-                words = f"{caller.principal} may call {limit.per_minute} times a minute; try again in {seconds:.0f} s"
+                words = f"{who} may call {limits.per_minute} times a minute; try again in {seconds:.0f} s"
                 await busy(send, 429, words, seconds)
                 return False
         return True
-
-    def _limits(self, principal: str) -> Principal | None:
-        limits = self.config.settings.principals
-        return limits.get(principal) or limits.get("*")
 
     async def _carry(self, exchange: Exchange, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         inner = {**scope, "headers": [one for one in scope["headers"] if one[0] not in PRIVATE], "query_string": b""}
@@ -256,7 +252,7 @@ def build(
     opened = [] if opened is None else opened
     seal = Seal()
     server = server or building.build(config, opened, security=seal.security())
-    server.middleware.extend((follow, narrow))
+    server.middleware.append(follow)
     server.streamable_http_app(
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the guard's work
         max_request_body_size=config.settings.http.max_body_bytes,
@@ -272,17 +268,17 @@ def _say(scope: Scope, **words: str) -> None:
     scope.get("mcp_llm.said", {}).update(words)
 
 
-def _header(scope: Scope, name: bytes) -> str | None:
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+def _exchange(method: str, caller: Caller, headers: Mapping[bytes, bytes]) -> Exchange:
+    return Exchange(method, caller.principal, caller.tools, headers.get(b"mcp-session-id"))
 
 
-def _method(scope: Scope, body: bytes) -> str:
+def _method(headers: Mapping[bytes, bytes], body: bytes) -> str:
     """What a message asks for; empty for a notification and for an answer, `?` for what cannot be told.
 
     Clients of 2026-07-28 say it in a header, and the SDK refuses a message that is another.
     """
-    if _header(scope, b"mcp-protocol-version") in MODERN and (said := _header(scope, b"mcp-method")):
-        return said
+    if headers.get(b"mcp-protocol-version") in MODERN and (said := headers.get(b"mcp-method")):
+        return said.decode("latin-1")
     if len(body) > PEEK:
         return "?"
     try:

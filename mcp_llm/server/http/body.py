@@ -1,11 +1,13 @@
-"""A request's body, read whole before anybody works on it: capped and never unpacked. Its clock is `protocol.py`'s."""
+"""A request's body, read whole before anybody works on it: JSON, capped, never unpacked; `protocol.py` is its clock."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive, Scope
+    from collections.abc import Mapping
+
+    from starlette.types import Message, Receive
 
 TOTAL: Final = 128 * 1024 * 1024
 """Bytes of all bodies that are being read or worked on at a time."""
@@ -27,9 +29,10 @@ class Bodies:
         self._total = max(total, limit)
         self._held = 0
 
-    async def read(self, scope: Scope, receive: Receive) -> bytes:
+    async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """The whole body; `release` it when it is done with. Raises Unread, before reading where that can be."""
-        headers = dict(scope["headers"])
+        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
+            raise Unread(415, "the body has to be application/json")
         if headers.get(b"content-encoding", b"identity").strip().lower() not in {b"", b"identity"}:
             raise Unread(415, "the body is compressed: send it as it is")
         length = headers.get(b"content-length", b"")

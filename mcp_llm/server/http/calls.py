@@ -7,6 +7,7 @@ run). A run that has been handed back is no request any more, and goes on.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,9 +16,12 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, TextContent
 
 from .replies import SERVER_ERROR
+from .scopes import narrow
 from .turns import Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anyio.abc import TaskGroup
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,7 +37,10 @@ class Exchange:
     """One HTTP request and what it set going. `method` is the message's, or the HTTP verb of one without."""
 
     method: str
-    session: str | None = None
+    principal: str
+    tools: Sequence[str] | None = None
+    """Globs of the tools that may be called; None for all."""
+    session: bytes | None = None
     answered: bool = False
     why: str = "nobody waits for this call any more"
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -64,14 +71,18 @@ class Calls:
         self.grace = grace
         self._resumable = resumable
         self._open: set[Exchange] = set()
-        self._running = 0
+        self._running: Counter[str] = Counter()
         self._empty: anyio.Event | None = None
         self._turns = Turns()
 
     @property
     def running(self) -> int:
         """Requests that are work and not yet done with, those of vanished clients included."""
-        return self._running
+        return self._running.total()
+
+    def of(self, principal: str) -> int:
+        """Those of one principal."""
+        return self._running[principal]
 
     async def carry(
         self, exchange: Exchange, app: ASGIApp, scope: Scope, receive: Receive, send: Send, tasks: TaskGroup
@@ -84,7 +95,7 @@ class Calls:
                 exchange.answered = True
 
         self._open.add(exchange)
-        self._running += exchange.counted
+        self._running[exchange.principal] += exchange.counted
         try:
             with exchange.scope:
                 if exchange.counted:
@@ -98,8 +109,10 @@ class Calls:
                 self._done(exchange)
 
     def _done(self, exchange: Exchange) -> None:
-        self._running -= exchange.counted
-        if self._empty is not None and not self._running:
+        self._running[exchange.principal] -= exchange.counted
+        if not self._running[exchange.principal]:
+            del self._running[exchange.principal]
+        if self._empty is not None and not self.running:
             self._empty.set()
 
     async def _vanished(self, exchange: Exchange) -> None:
@@ -124,7 +137,7 @@ class Calls:
 
     async def drained(self) -> None:
         """Return when no work is left."""
-        while self._running:
+        while self.running:
             self._empty = anyio.Event()
             await self._empty.wait()
 
@@ -140,7 +153,7 @@ class Calls:
 
 
 async def follow(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """MCP middleware: whatever a request sets going can be ended through its exchange."""
+    """MCP middleware: whatever a request sets going can be ended through its exchange, and keeps to its tools."""
     exchange = ctx.request.scope.get(KEY) if ctx.request is not None else None
     if exchange is None or ctx.request_id is None:
         return await call_next(ctx)
@@ -148,6 +161,8 @@ async def follow(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Ha
     exchange.handlers.add(scope)
     try:
         with scope:
+            if exchange.tools is not None:
+                return await narrow(exchange.tools, ctx, call_next)
             return await call_next(ctx)
     finally:
         exchange.handlers.discard(scope)

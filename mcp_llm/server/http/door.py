@@ -43,7 +43,7 @@ class Caller:
 
     def user(self) -> AuthenticatedUser:
         """As the SDK wants it: sessions and sealed states are bound to it. The token itself is left out."""
-        claims: dict[str, Any] = {"tools": self.tools, "iss": self.issuer}
+        claims: dict[str, Any] = {"iss": self.issuer}
         return AuthenticatedUser(
             AccessToken(
                 token="", client_id=self.principal, subject=self.principal, scopes=list(self.scopes), claims=claims

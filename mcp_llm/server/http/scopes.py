@@ -5,7 +5,6 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.types import CallToolResult, TextContent
 
 if TYPE_CHECKING:
@@ -14,12 +13,8 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 
-async def narrow(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """MCP middleware: hold the caller to its token's tools."""
-    token = get_access_token()
-    globs = (token.claims or {}).get("tools") if token is not None else None
-    if globs is None:
-        return await call_next(ctx)
+async def narrow(globs: Sequence[str], ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Answer a message for somebody who may call these tools only."""
     if ctx.method == "tools/call":
         name = str((ctx.params or {}).get("name", ""))
         if not _may(globs, name):

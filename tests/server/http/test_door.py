@@ -14,7 +14,7 @@ from faults.replies import ok
 from faults.server import FaultServer
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
-from server.http.talking import ABOUT, JSON, call, upstream
+from server.http.talking import ABOUT, JSON, call, until, upstream
 
 from mcp_llm.server.http.tokens import Tokens
 
@@ -218,6 +218,34 @@ async def test_who_may_call_so_often_a_minute_is_told_when_to_come_back(served: 
         async with client(server, bob, mode) as host:
             for _ in range(3):
                 assert not (await host.call_tool("generate", ASKED)).is_error
+
+
+async def test_one_principal_cannot_take_all_the_room(served: Any) -> None:
+    release, inside = anyio.Event(), []
+
+    async def hold() -> str:
+        """Wait."""
+        inside.append(1)
+        await release.wait()
+        return "done"
+
+    limits = {"alice": {"at_once": 2}}
+    async with (
+        served(http={"require_token": True}, principals=limits, tools=[hold]) as server,
+        anyio.create_task_group() as tasks,
+    ):
+        tokens = Tokens(server.app.store)
+        alice, bob = [bearer(await tokens.create(name)) for name in ("alice", "bob")]
+        for head in (alice, alice, bob, bob, bob):
+            tasks.start_soon(server.post, call("hold", {}), head)
+        await until(lambda: len(inside) == 5)
+        full = await server.post(call("hold", {}), alice)
+        assert (full.status, full.headers["retry-after"]) == (429, "1")
+        assert "alice has 2 calls in flight" in full.data["error"]["message"]
+        assert (await server.post(call("list_models", {}), bob)).status == 200
+        release.set()
+        await until(lambda: server.application.calls.running == 0)
+        assert (await server.post(call("list_models", {}), alice)).status == 200
 
 
 async def test_a_principals_day_is_its_own(served: Any) -> None:
