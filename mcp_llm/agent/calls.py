@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from mcp_llm.errors import Error, ToolFailed
+from mcp_llm.errors import ToolFailed
+from mcp_llm.runs.ending import first
 from mcp_llm.settings import Telemetry
 from mcp_llm.toolsets import check
 from mcp_llm.toolsets import text as words
@@ -111,7 +112,7 @@ class Calls:
                         refused = f"Not called: only {max(room, 0)} calls are made of one reply. Ask for fewer at once."
                     tasks.start_soon(self._one, step, call, refused, count, limiter)
         except BaseExceptionGroup as group:
-            raise _first(group) from None
+            raise first(group) from None
         if stuck:
             raise Stuck
 
@@ -205,16 +206,3 @@ def _canonical(arguments: str) -> str:
         return json.dumps(json.loads(arguments or "{}"), sort_keys=True)
     except (ValueError, RecursionError):
         return arguments
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that ended the others: ours before anybody else's."""
-    found: list[BaseException] = []
-    left: list[BaseException] = [group]
-    while left:
-        one = left.pop(0)
-        if isinstance(one, BaseExceptionGroup):
-            left += one.exceptions
-        else:
-            found.append(one)
-    return next((one for one in found if isinstance(one, Error)), found[0])

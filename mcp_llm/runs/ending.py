@@ -96,3 +96,16 @@ async def cancel(journal: Journal) -> None:
         await journal.finish(ErrorEvent(error="cancelled by the user", kind="cancelled", partial=words or None))
     except Error:
         return
+
+
+def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended the others: ours before anybody else's."""
+    found: list[BaseException] = []
+    left: list[BaseException] = [group]
+    while left:
+        one = left.pop(0)
+        if isinstance(one, BaseExceptionGroup):
+            left += one.exceptions
+        else:
+            found.append(one)
+    return next((one for one in found if isinstance(one, Error)), found[0])

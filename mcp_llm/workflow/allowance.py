@@ -75,7 +75,7 @@ class Allowance:
         What calls in flight hold is the worst they can cost, and mostly comes back: that is waited for. Raises
         BudgetExceeded when nothing is held any more and it still does not fit.
         """
-        pause = WAIT
+        pause, spent = WAIT, None
         while True:
             scopes = self.scopes(service, targets)
             if open_ended and scopes[0].usd is not None:
@@ -88,6 +88,9 @@ class Allowance:
             except BudgetExceeded:
                 used = await service.purse.ledger.used("run", self.run_id)
                 if not used.held_usd and not used.held_tokens:
-                    raise
+                    if spent == (used.usd, used.tokens):
+                        raise
+                    spent = (used.usd, used.tokens)  # what was held may have come back since: once more
+                    continue
             await anyio.sleep(pause)
             pause = min(pause * 2, LONGEST_WAIT)

@@ -15,16 +15,20 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from mcp_llm.errors import Error
+from mcp_llm.runs.ending import first
 from mcp_llm.types.events import TaskEnd, TaskStart, TextEvent
 
 from . import attempts, batch
 from .attempts import Outcome
+from .pen import Pen
 from .schedule import Schedule
 from .schema import TaskResult
 from .template import Filling, look
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+
+    from anyio.abc import TaskGroup
 
     from mcp_llm.runs.journal import Journal
     from mcp_llm.types.events import Event
@@ -53,10 +57,11 @@ class Graph:
     begun: dict[tuple[str, str | None], TaskStart] = field(default_factory=dict)
     kept: int = 0
     schedule: Schedule = field(init=False)
-    _queue: list[tuple[int, int, int, Callable[[], Awaitable[None]]]] = field(default_factory=list)
+    _queue: list[tuple[int, int, int, Callable[[], Coroutine[Any, Any, None]]]] = field(default_factory=list)
     _running: int = 0
     _count: int = 0
-    _tasks: Any = None
+    _tasks: TaskGroup = field(init=False)
+    _pen: Pen = field(init=False)
 
     def __post_init__(self) -> None:
         self.schedule = Schedule(self.plan.steps)
@@ -71,11 +76,14 @@ class Graph:
 
     async def go(self) -> None:
         """Do all that can be done. What is cut off by cancellation has no end yet: see `close`."""
-        for event in list(self.ended.values()):
-            await self._end_others(event)
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            self._fill()
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._tasks, self._pen = tasks, Pen(self.journal, tasks)
+                for event in list(self.ended.values()):
+                    self._end_others(event)
+                self._fill()
+        except BaseExceptionGroup as group:
+            raise first(group) from None
 
     async def close(self, why: str) -> None:
         """Give every task that has no end one, the run's time being over."""
@@ -84,7 +92,8 @@ class Graph:
             event = TaskEnd(task=name, status="skipped", error=why)
             if begun is not None:
                 event = TaskEnd(task=name, status="cancelled", error=why, attempts=begun.attempt)
-            await self._store(event)
+            await self.journal.append(event)
+            self._keep(event)
 
     # Starting what is ready
 
@@ -113,8 +122,7 @@ class Graph:
     async def _one(self, step: Step) -> None:
         if (event := self._skipped(step)) is None:
             event = self._event(step, await self._attempt(step, None))
-        await self._store(event)
-        await self._end_others(event)
+        self._end(event)
 
     async def _attempt(self, step: Step, path: str | None) -> Outcome:
         def resolve(one: Reference) -> Any:
@@ -131,7 +139,7 @@ class Graph:
 
     async def _begin(self, event: TaskStart) -> None:
         """Write that it is about to begin: before it does."""
-        await self.journal.append(event)
+        await self._pen.append(event)
         self.begun[event.task, event.item] = event
         self.work.host.tell(f"{event.task}{f' {event.item}' if event.item else ''}: {event.method}")
 
@@ -156,8 +164,7 @@ class Graph:
                 event = TaskEnd(task=step.task.id, status="failed", error=str(exc), kind=exc.kind)
             else:
                 event = await self._all(step, paths)
-        await self._store(event)
-        await self._end_others(event)
+        self._end(event)
 
     async def _files(self, step: Step) -> list[str]:
         """The batch's files: those that it began with, where it was begun before."""
@@ -180,7 +187,7 @@ class Graph:
 
         async def one(step: Step, path: str) -> None:
             event = self._event(step, await self._attempt(step, path), path)
-            await self.journal.append(event)
+            self._pen.put(event)
             self.items[name, path] = event
             left.remove(path)
             if not left:
@@ -224,16 +231,23 @@ class Graph:
             metadata=outcome.metadata or None,
         )
 
-    async def _store(self, event: TaskEnd) -> None:
-        await self.journal.append(event)
+    def _end(self, event: TaskEnd) -> None:
+        """A task has ended. It is on its way to the disk, ahead of the beginning of whatever uses it."""
+        self._pen.put(event)
+        self._keep(event)
+        self._end_others(event)
+
+    def _keep(self, event: TaskEnd) -> None:
         self.ended[event.task] = event.model_copy(update={"ts": event.ts or time.time_ns() // 1_000_000})
         self.journal.note(TextEvent(text=f"{event.task} {event.status}{_said(event)}\n"))
 
-    async def _end_others(self, event: TaskEnd) -> None:
+    def _end_others(self, event: TaskEnd) -> None:
         """Tell the graph; those that can never begin now end too."""
         for name, why in self.schedule.end(event.task, event.status):
             if name not in self.ended:
-                await self._store(TaskEnd(task=name, status="skipped", error=why))
+                skipped = TaskEnd(task=name, status="skipped", error=why)
+                self._pen.put(skipped)
+                self._keep(skipped)
 
     def _take(self, event: TaskEnd) -> None:
         if event.item is None:

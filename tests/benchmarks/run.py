@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import agents
 import clients
 import fanout
+import graphs
 import http_under_test
 import servers_under_test as served
 import state
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from table import Row
 
 HERE = Path(__file__).resolve().parent
-KINDS = [*clients.CASES, "server", "http", "start", "agent", "fanout", "durable"]
+KINDS = [*clients.CASES, "server", "http", "start", "agent", "fanout", "graph", "durable"]
 
 
 @contextmanager
@@ -77,6 +78,8 @@ def main() -> None:
             rows += agents.rows(base, rounds, share, pythons)
         if "fanout" in chosen.only:
             rows += fanout.rows(base, rounds, share)
+        if "graph" in chosen.only:
+            rows += graphs.rows(rounds, share)
         if "durable" in chosen.only:
             rows += state.rows(rounds)
     show(rows, list(pythons))
