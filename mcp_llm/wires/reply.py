@@ -246,11 +246,11 @@ class Reply:
 
     def _joined(self, slot: int, part: Part) -> Part:
         if isinstance(part, Text | Thinking):
-            return replace(part, text=self._text(slot, part, part.text), echo=_whole(part.echo))
+            return replace(part, text=self._text(slot, part, part.text), echo=mended(part.echo))
         if isinstance(part, ToolCall):
             arguments = self._text(slot, part, part.arguments)
-            return ToolCall(_whole(part.id), _whole(part.name), arguments, _whole(part.echo))
-        return part if isinstance(part, ToolResult) else replace(part, echo=_whole(part.echo))
+            return ToolCall(mended(part.id), mended(part.name), arguments, mended(part.echo))
+        return part if isinstance(part, ToolResult) else replace(part, echo=mended(part.echo))
 
     def _text(self, slot: int, part: Text | Thinking | ToolCall, text: str) -> str:
         text = self._halves.pop(slot, ("", part))[0] + text
@@ -284,21 +284,21 @@ def _whole_text(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _whole(value: Json) -> Json:
+def mended(value: Json) -> Json:
     """A JSON value whose texts can be encoded."""
     if isinstance(value, str):
         return value if value.isprintable() else _whole_text(value)
     if isinstance(value, dict):
-        return {_whole(key): _whole(item) for key, item in value.items()}
-    return [_whole(item) for item in value] if isinstance(value, list) else value
+        return {mended(key): mended(item) for key, item in value.items()}
+    return [mended(item) for item in value] if isinstance(value, list) else value
 
 
 def _whole_end(end: End) -> End:
     return replace(
         end,
-        stop_raw=_whole(end.stop_raw),
-        model=_whole(end.model),
-        id=_whole(end.id),
-        note=_whole(end.note),
-        extras=_whole(end.extras),
+        stop_raw=mended(end.stop_raw),
+        model=mended(end.model),
+        id=mended(end.id),
+        note=mended(end.note),
+        extras=mended(end.extras),
     )

@@ -10,10 +10,11 @@ import binascii
 from typing import TYPE_CHECKING, TypeVar
 
 from mcp_llm.errors import Garbled
+from mcp_llm.types.usage import COUNTS, Usage
 
 from . import failures
 from .frames import Frames
-from .reply import STUMBLES, excerpt, parse
+from .reply import STUMBLES, excerpt, mended, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,11 +27,18 @@ T = TypeVar("T")
 
 
 def decoded(decode: Callable[[], T]) -> T:
-    """What a decoder written straight gives; what it stumbles over is Garbled."""
+    """What a decoder written straight gives; what it stumbles over is Garbled. Counts below nothing are unknown."""
     try:
-        return decode()
-    except STUMBLES as exc:
+        given = decode()
+        for name in ("model", "id"):
+            if not isinstance(getattr(given, name, None), str | None):
+                raise TypeError(f"{name} is no text")
+    except (*STUMBLES, StopIteration) as exc:
         raise Garbled(f"the reply has a shape the wire does not have ({type(exc).__name__}: {str(exc)[:100]})") from exc
+    usage = getattr(given, "usage", None)
+    if isinstance(usage, Usage) and (below := {name: None for name in COUNTS if (getattr(usage, name) or 0) < 0}):
+        given.usage = usage.model_copy(update=below)  # type: ignore[attr-defined]  # it has one
+    return given
 
 
 def body(reply: HttpReply) -> Json:
@@ -41,10 +49,15 @@ def body(reply: HttpReply) -> Json:
 def parsed(reply: HttpReply) -> Json:
     """The JSON of a reply, whatever it says. Raises Garbled for what is none."""
     try:
-        return parse(reply.body)
+        return _mended(parse(reply.body), reply.body)
     except (ValueError, RecursionError) as exc:
         head = excerpt(reply.body)
         raise Garbled(f"the reply is no JSON; it begins: {head!r}" if head else "the reply is empty") from exc
+
+
+def _mended(data: Json, raw: bytes) -> Json:
+    """The same, with halves of surrogate pairs, which no other wire can carry, replaced; only escapes make them."""
+    return mended(data) if b"\\u" in raw else data
 
 
 def checked(data: Json, reply: HttpReply) -> Json:
@@ -70,7 +83,8 @@ def events(reply: HttpReply) -> list[Json]:
     frames = Frames("sse", max_event=len(reply.body) + 1)
     found = [*frames.feed(reply.body), *frames.close()]
     try:
-        return [checked(parse(data), reply) for _, data in found if data.strip() not in {b"", b"[DONE]"}]
+        payloads = [data for _, data in found if data.strip() not in {b"", b"[DONE]"}]
+        return [checked(_mended(parse(data), data), reply) for data in payloads]
     except (ValueError, RecursionError) as exc:
         raise Garbled(f"the reply holds an event that is no JSON; it begins: {excerpt(reply.body)!r}") from exc
 

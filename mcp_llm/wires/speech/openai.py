@@ -67,13 +67,13 @@ def decode(reply: base.HttpReply, request: SpeechRequest, quirks: Quirks) -> Spo
         if done is None:
             raise Garbled("the stream ended before the speech did")
         told = done.get("usage") or {}
-        usage = usage.model_copy(update={"input": told.get("input_tokens"), "output": told.get("output_tokens")})
+        usage += Usage(input=told.get("input_tokens"), output=told.get("output_tokens"))
         data: bytes = b"".join(pieces)
     elif kind == "application/json":
         packed = body(reply)
         data, kind = raw(packed["audio_data"]), ""
         told = packed.get("usage") or {}
-        usage = usage.model_copy(update={"input": told.get("prompt_tokens"), "output": told.get("completion_tokens")})
+        usage += Usage(input=told.get("prompt_tokens"), output=told.get("completion_tokens"))
     elif kind.startswith("text/") or reply.body.lstrip()[:1] in {b"<", b"{"}:
         raise Garbled(f"the reply is no sound; it begins: {excerpt(reply.body)!r}")
     else:
