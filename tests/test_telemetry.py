@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from agent.scripted import MODEL, PRICES, Scripted, call, do, opened, write_agent
 from opentelemetry import trace
@@ -239,6 +240,34 @@ async def test_a_run_that_fails_or_is_refused_has_the_status(home: Path, spans: 
             await do(app, "go")
     run = spans.one("invoke_agent agent")
     assert (run.status.status_code, (run.attributes or {})["error.type"]) == (StatusCode.ERROR, "refused")
+
+
+async def test_a_run_that_is_cancelled_ends_its_spans_in_their_order(
+    home: Path, spans: Spans, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = anyio.Event()
+
+    async def slow() -> str:
+        begun.set()
+        await anyio.sleep_forever()
+        return ""
+
+    async with opened(home, {"scripted": Scripted([call("slow", id="a"), call("slow", {}, "b")], "done")}) as app:
+        async with anyio.create_task_group() as tasks:
+
+            async def work() -> None:
+                await do(app, "go", toolsets=[Functions([slow])])
+
+            tasks.start_soon(work)
+            with anyio.fail_after(30):
+                await begun.wait()
+            tasks.cancel_scope.cancel()
+        assert trace.get_current_span() is trace.INVALID_SPAN
+    ended = [(span.name, (span.attributes or {}).get("error.type")) for span in spans.all()]
+    assert ended[0] == ("chat m", None)
+    assert set(ended[1:-1]) == {("execute_tool slow", "cancelled")}
+    assert ended[-1] == ("invoke_agent agent", "cancelled")
+    assert [record for record in caplog.records if record.name.startswith("opentelemetry")] == []
 
 
 def echo(line: str) -> str:
