@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mcp_llm.recorded import replay_run as replay_run
     from mcp_llm.recorded import rerun_agent as rerun_agent
     from mcp_llm.steps import run_workflow as run_workflow
+    from mcp_llm.talking import realtime as realtime
     from mcp_llm.toolsets.protocol import ProtocolProvider as ProtocolProvider
     from mcp_llm.types.chat import ToolSpec as ToolSpec
     from mcp_llm.types.message import Media as Media
@@ -77,6 +78,7 @@ _HOMES = {
     "compare_models": "mcp_llm.api",
     "get_provider": "mcp_llm.provider",
     "record_run": "mcp_llm.recorded",
+    "realtime": "mcp_llm.talking",
     "register_provider": "mcp_llm.api",
     "replay_run": "mcp_llm.recorded",
     "rerun_agent": "mcp_llm.recorded",

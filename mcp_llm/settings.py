@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 Tier: TypeAlias = Literal["pro", "balanced", "lite"]
 USD: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Operation: TypeAlias = Literal["embed", "image", "speech", "transcribe", "video"]
+Operation: TypeAlias = Literal["embed", "image", "speech", "transcribe", "video", "realtime"]
 Pack: TypeAlias = Literal["core", "media", "ops", "workflow"]
 
 

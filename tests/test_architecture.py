@@ -30,7 +30,19 @@ LAYERS = (
     {"runs", "compare", "batch", "video"},
     {"agent", "workflow"},
     {"app"},
-    {"server", "cli", "api", "background", "batching", "media", "provider", "recorded", "steps", "streaming"},
+    {
+        "server",
+        "cli",
+        "api",
+        "background",
+        "batching",
+        "media",
+        "provider",
+        "recorded",
+        "steps",
+        "streaming",
+        "talking",
+    },
     {"__main__", "__init__"},
 )
 BESIDE = {("catalog", "config"), ("config", "catalog")}
@@ -48,6 +60,7 @@ WORLDLY = {
 HOMES = {
     "httpx2": r"http/transport\.py|toolsets/(http|signed)\.py",
     "httpcore2": r"http/(transport|sockets)\.py",
+    "websockets": r"http/websocket\.py",
     "mcp": r"(server|toolsets)/.*",
     "opentelemetry": r"telemetry\.py",
     "yaml": r"workflow/.*",

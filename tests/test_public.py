@@ -47,6 +47,7 @@ PUBLIC: Final = [
     "generate_result",
     "generate_video",
     "get_provider",
+    "realtime",
     "record_run",
     "register_provider",
     "replay_run",

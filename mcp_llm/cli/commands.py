@@ -36,6 +36,7 @@ TABLE: Final = {
     "speak": "Speak a text aloud, into a file.",
     "video": "Make a short film from words and pictures.",
     "transcribe": "Write down what is said in a recording.",
+    "talk": "Talk with a model that hears and speaks.",
     "models": "What can be asked: models, capabilities, context, prices.",
     "health": "Ask each configured provider whether it answers.",
     "usage": "What was spent, by model, provider, context, day, hour or run.",

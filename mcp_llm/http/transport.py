@@ -100,6 +100,15 @@ class Transport:
         )
         return Exchange(origin, message, body or b"", deadlines or Deadlines(), self._caps, once=request.once)
 
+    @property
+    def agent(self) -> str:
+        """What we call ourselves."""
+        return self._defaults["user-agent"]
+
+    def way(self, scheme: str, host: str, port: int) -> str | None:
+        """The proxy to that place; None for a direct connection."""
+        return self._proxies.choose(scheme, host, port)
+
     async def aclose(self) -> None:
         """Close the resting connections; exchanges under way are their callers' to close."""
         for origin in self._origins.values():
