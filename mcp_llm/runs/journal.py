@@ -170,8 +170,8 @@ class Journal:
         row = (self.run_id, question_id, time.time_ns() // 1_000_000, deadline, dumps(question))
 
         def also(connection: sqlite3.Connection) -> None:
-            questions.put(connection, row)
-            _set(connection, self.run_id, "waiting")
+            if questions.put(connection, row):
+                _set(connection, self.run_id, "waiting")
 
         return await self._write((event,), also)
 

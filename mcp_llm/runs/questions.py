@@ -40,13 +40,18 @@ def read(row: tuple[Any, ...]) -> Question:
     )
 
 
-def put(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    """Store `(run, id, asked, deadline, question)`; one that was asked before, by a process now gone, is kept."""
+def put(connection: sqlite3.Connection, row: tuple[Any, ...]) -> bool:
+    """Store `(run, id, asked, deadline, question)`; one that was asked before, by a process now gone, is kept.
+
+    False where it has been answered meanwhile: then nobody waits.
+    """
     connection.execute(
         "INSERT INTO run_questions (run, id, asked, deadline, question) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (run, id) DO UPDATE SET deadline = excluded.deadline WHERE answered IS NULL",
         row,
     )
+    found = connection.execute("SELECT answered IS NULL FROM run_questions WHERE run = ? AND id = ?", row[:2])
+    return bool(found.fetchone()[0])
 
 
 def answer(connection: sqlite3.Connection, run_id: str, question_id: str | None, text: str) -> str:

@@ -17,6 +17,7 @@ from .icons import ICONS
 from .life import Heart, Life, live
 from .pages import apps as pages
 from .resources import serve as resources
+from .seal import Seal
 from .tasks import Tasks
 from .tools import tools
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from mcp.server.caching import CacheableMethod
-    from mcp.server.request_state import RequestStateSecurity
 
     from mcp_llm.config import Config
     from mcp_llm.llm.service import Service
@@ -49,15 +49,15 @@ def build(
     opened: list[Service] | None = None,
     heart: Heart | None = None,
     changes: Changes | None = None,
-    security: RequestStateSecurity | None = None,
+    seal: Seal | None = None,
 ) -> MCPServer[Life]:
     """The server for this configuration; nothing is opened before it runs. `opened` holds the Service while it does."""
     opened = [] if opened is None else opened
-    changes = changes or Changes()
+    changes, seal = changes or Changes(), seal or Seal()
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Life]) -> AsyncIterator[Life]:
-        async with live(config, heart or Heart(), changes) as life:
+        async with live(config, heart or Heart(), changes, seal) as life:
             opened.append(life.service)
             try:
                 yield life
@@ -77,9 +77,10 @@ def build(
         log_level="WARNING",
         cache_hints=CACHED,
         subscriptions=changes.shared,
-        request_state_security=security,
+        request_state_security=seal.security(),
     )
     logging.getLogger("mcp").setLevel(logging.WARNING)
+    server.middleware.insert(0, seal)
     resources.install(server)
     prompts.install(server)
     completing.install(server)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .changes import Changes
     from .rounds import Desk
+    from .seal import Seal
 
 FIRST: Final = 1.0
 BEAT: Final = 5.0
@@ -91,6 +92,7 @@ class Life:
     service: App
     tasks: TaskGroup
     heart: Heart
+    seal: Seal
     desks: dict[str, Desk] = field(default_factory=dict)
     """Run that goes on without its call -> what it wants of its host now."""
     _greeted: set[str] = field(default_factory=set)
@@ -111,7 +113,7 @@ class Life:
 
 
 @asynccontextmanager
-async def live(config: Config, heart: Heart, changes: Changes) -> AsyncIterator[Life]:
+async def live(config: Config, heart: Heart, changes: Changes, seal: Seal) -> AsyncIterator[Life]:
     """Open everything; what still runs at the end is cancelled before the service closes."""
     async with open_app(config) as service, anyio.create_task_group() as tasks:
         tasks.start_soon(heart.run)
@@ -119,6 +121,6 @@ async def live(config: Config, heart: Heart, changes: Changes) -> AsyncIterator[
         resumable.register(service)
         tasks.start_soon(service.resumers.watch, service.journals, tasks)
         try:
-            yield Life(service, tasks, heart)
+            yield Life(service, tasks, heart, seal)
         finally:
             tasks.cancel_scope.cancel()

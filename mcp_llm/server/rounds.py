@@ -15,6 +15,7 @@ from mcp.types import CallToolResult, CreateMessageResult, ElicitResult, InputRe
 from mcp_llm.agent.lines import Lines
 from mcp_llm.errors import InvalidInput, ToolFailed
 from mcp_llm.runs import wait
+from mcp_llm.runs.resume import GRACE
 
 from . import asking, kept, tasks
 
@@ -109,7 +110,7 @@ async def again(run: Run, state: asking.State, wait_s: float | None) -> CallTool
     """
     app, run_id = run.service, state.run or ""
     runs = app.journals
-    await runs.get(run_id, run.principal)
+    kind = (await runs.get(run_id, run.principal)).kind
     answers = run.context.input_responses or {}
     for question in await runs.questions(run_id):
         if question.open and isinstance(answer := answers.get(question.id), ElicitResult):
@@ -126,7 +127,8 @@ async def again(run: Run, state: asking.State, wait_s: float | None) -> CallTool
             if desk is not None:
                 desk.bring(answers)
                 desk.hurried(patience.cancel)
-            await wait.ended(runs, run_id, run.principal, run.inline(wait_s))
+            grace = GRACE if app.resumers.automatic(kind) else 0
+            await wait.ended(runs, run_id, run.principal, run.inline(wait_s), grace_s=grace)
     except anyio.get_cancelled_exc_class():
         # Nobody was given the run's id: whoever gives up this call gives up the run.
         with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING):

@@ -123,6 +123,30 @@ async def test_a_host_that_never_comes_back_finds_the_run_ended_without_the_deed
     assert (done["response"], house.notes.read_text()) == ("well", "dear\n")
 
 
+async def test_the_call_that_comes_again_after_a_restart_finds_its_run(home: Path) -> None:
+    house = House(home)
+    house.notes.write_text("dear\n")
+    model, arguments = Scripted(call("figures__wipe"), "well"), {"prompt": "go", "model": "scripted:m", **WIPE}
+    async with Client(house.server, elicitation_callback=Person(YES)) as client:
+        house.opened[0].register("scripted", model)
+        first = await client.session.call_tool("run_agent", arguments, allow_input_required=True)
+        assert isinstance(first, InputRequiredResult)
+    later = House(home)
+    async with Client(later.server, elicitation_callback=Person(YES)) as client:
+        later.opened[0].register("scripted", model)
+        with anyio.fail_after(60):
+            done = await client.session.call_tool(
+                "run_agent",
+                arguments,
+                input_responses=dict.fromkeys(first.input_requests or {}, YES),
+                request_state=first.request_state,
+                allow_input_required=True,
+            )
+    assert not isinstance(done, InputRequiredResult)
+    assert done.structured_content is not None, done
+    assert (done.structured_content["response"], len(model.requests), later.notes.read_text()) == ("well", 2, "")
+
+
 async def test_whoever_waits_for_a_run_that_asks_is_asked(home: Path) -> None:
     house, person = House(home), Person(YES)
     house.notes.write_text("dear\n")

@@ -21,6 +21,7 @@ from mcp_llm.app import App
 from mcp_llm.errors import ConfigError, StoreError
 from mcp_llm.server import build as building
 from mcp_llm.server.principal import LOCAL
+from mcp_llm.server.seal import Seal
 from mcp_llm.server.untraced import spare
 
 from .body import Bodies, Unread, replay
@@ -30,7 +31,6 @@ from .guard import Guard
 from .log import AccessLog
 from .rates import Rates
 from .replies import busy, refuse, reply
-from .seal import Seal
 from .tokens import Tokens
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def build(
     """
     opened = [] if opened is None else opened
     seal = Seal()
-    server = server or building.build(config, opened, security=seal.security())
+    server = server or building.build(config, opened, seal=seal)
     server.middleware.append(follow)
     server.streamable_http_app(
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the guard's work

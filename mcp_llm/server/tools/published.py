@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools.base import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp.types import InputRequiredResult
 from pydantic import ConfigDict, ValidationError
 
 from mcp_llm.errors import Error, ProviderError
@@ -21,7 +22,7 @@ from mcp_llm.llm.backends.sampling import offering
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
+    from mcp.types import CallToolResult, ToolAnnotations
 
     from mcp_llm.server.run import Run
 
@@ -43,7 +44,6 @@ class Published(Tool):
 
     async def run(self, arguments: dict[str, Any], context: Any, convert_result: bool = False) -> Any:
         """Check, call, answer; whatever fails is raised as one readable ToolError."""
-        from mcp_llm.server import asking, rounds, sampling
         from mcp_llm.server.run import Run
 
         try:
@@ -53,12 +53,7 @@ class Published(Tool):
         run = Run.of(context)
         run.life.greet(context)
         try:
-            with offering(sampling.offered(run)):
-                state = asking.returned(context)
-                if state is not None and state.run is not None:
-                    return await rounds.again(run, state, getattr(given, "wait_s", None))
-                result = await self.fn(given, run)
-                return result if getattr(given, "action", WAITS) != WAITS else await rounds.handed(run, result)
+            return await self._answer(given, run)
         except Error as exc:
             raise ToolError(told(exc, run.run_id)) from exc
         except Exception as exc:
@@ -66,6 +61,22 @@ class Published(Tool):
             raise ToolError(
                 f"mcp-llm itself failed ({type(exc).__name__}); its log on stderr says where. The run is {run.run_id}."
             ) from exc
+
+    async def _answer(self, given: Any, run: Run) -> CallToolResult | InputRequiredResult:
+        """What the function gives, or a call that comes again, or what the run wants of its host."""
+        from mcp_llm.server import asking, rounds, sampling
+
+        state = asking.returned(run.context)
+        with offering(sampling.offered(run)):
+            if state is not None and state.run is not None:
+                result = await rounds.again(run, state, getattr(given, "wait_s", None))
+            else:
+                result = await self.fn(given, run)
+                if getattr(given, "action", WAITS) == WAITS:
+                    result = await rounds.handed(run, result)
+        if isinstance(result, InputRequiredResult):  # another process may be asked to go on
+            await run.life.seal.share(run.service.store)
+        return result
 
 
 def publish(

@@ -19,8 +19,8 @@ from faults.server import FaultServer, Reply
 from mcp import Client
 from server.http.talking import Served, call, said, until, upstream
 
-from mcp_llm.server.http.seal import Seal
 from mcp_llm.server.http.tokens import Tokens
+from mcp_llm.server.seal import Seal
 from mcp_llm.store.sqlite import Store
 
 if TYPE_CHECKING:
