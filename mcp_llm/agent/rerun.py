@@ -87,6 +87,7 @@ def _warnings(recording: Recording, step: int, tools: Offered) -> Iterator[str]:
     """What makes the two runs hard to compare."""
     found = steps(recording.events)
     had = {tool.name for tool in found[step].request.tools} if found else set()
+    had.discard("read_more")  # ours: it comes and goes with the others
     if tools.names is not None and (missing := sorted(had - tools.names)):
         yield f"the recorded run had tools that are not offered here: {', '.join(missing[:20])}"
     if recording.header.redacted:

@@ -145,7 +145,7 @@ async def test_what_cannot_be_compared_is_said(home: Path, notes: Notes) -> None
         found.header = found.header.model_copy(update={"redacted": 2})
         result = await rerun(app, app.journals, found, step=1, model=OTHER)
     assert result.warnings == (
-        "the recorded run had tools that are not offered here: note, read_more",
+        "the recorded run had tools that are not offered here: note",
         "2 strings of the recording had secrets, which are *** here",
     )
 
