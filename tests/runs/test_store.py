@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from mcp_llm.errors import Conflict, InvalidInput, StoreError
@@ -106,6 +108,89 @@ async def test_several_events_at_once_are_one_write(runs: RunStore, store: Store
     assert [(event.seq, event.event) for event in await runs.events(journal.run_id)] == [
         *((0, "start"), (1, "text"), (2, "text")),
     ]
+
+
+async def test_what_is_added_waits_for_the_next_write_and_is_told_after_it(runs: RunStore) -> None:
+    journal = await runs.create("agent", {}, "me")
+    heard: list[int] = []
+    journal.listen(Callback(lambda event: heard.append(event["seq"])))
+    journal.add(ModelStart(step=0))
+    journal.note(TextEvent(text="words that came early"))
+    assert (await runs.events(journal.run_id), heard) == ([], [])
+    journal.push()
+    journal.note(TextEvent(text="and late"))
+    assert heard == []
+    await journal.settled()
+    assert heard == [0, 1]
+    journal.add(ToolStart(tool="a", call_id="1"))
+    await journal.append(ToolEnd(tool="a", call_id="1"))
+    assert heard == [0, 1, 2, 3, 4]
+    await journal.settled()  # there is nothing
+    journal.add(ToolStart(tool="b", call_id="2"))
+    await journal.release()
+    assert [event.event for event in await runs.events(journal.run_id)] == [
+        *("model_start", "text", "text", "tool_start", "tool_end", "tool_start")
+    ]
+
+
+async def test_what_is_added_by_a_driver_that_was_overtaken_is_refused(path: Path) -> None:
+    mine, theirs = Store.open(path), Store.open(path)
+    journal = await RunStore(mine).create("agent", {}, "me")
+    await mine.execute("UPDATE runs SET expires = 0")
+    await RunStore(theirs).claim(journal.run_id)
+    stopped: list[bool] = []
+    journal.on_stop = lambda: stopped.append(True)
+    journal.add(ModelStart(step=0))
+    journal.push()
+    with pytest.raises(Conflict):
+        await journal.settled()
+    with pytest.raises(Conflict):
+        await journal.append(ModelStart(step=0))
+    assert (stopped, await RunStore(theirs).events(journal.run_id)) == ([True], [])
+    await mine.aclose()
+    await theirs.aclose()
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_however_it_is_written_the_disk_has_what_each_said_in_order(runs: RunStore, seed: int) -> None:
+    luck = random.Random(seed)
+    journal = await runs.create("agent", {}, "me")
+    heard: list[int] = []
+    journal.listen(Callback(lambda event: heard.append(event["seq"])))
+    said: dict[str, list[str]] = {"a": [], "b": [], "c": []}
+
+    async def task(name: str) -> None:
+        def event() -> ToolStart:
+            said[name].append(f"{name}{len(said[name])}")
+            return ToolStart(tool=name, call_id=said[name][-1])
+
+        for _ in range(20):
+            match luck.randrange(6):
+                case 0:
+                    journal.note(event())
+                case 1:
+                    journal.add(event())
+                case 2:
+                    journal.push()
+                case 3:
+                    await journal.settled()
+                case 4:
+                    await anyio.lowlevel.checkpoint()
+                case 5:
+                    with anyio.move_on_after(luck.choice([0, 0.0005, 9])):
+                        await journal.append(event())
+
+    async with anyio.create_task_group() as tasks:
+        for name in said:
+            tasks.start_soon(task, name)
+    await journal.release()
+    found = [one.call_id for one in await runs.events(journal.run_id) if isinstance(one, ToolStart)]
+    assert len(found) == len(set(found))
+    for name, words in said.items():
+        # An append that was cancelled before it began is the only thing that may be missing.
+        assert [one for one in found if one.startswith(name)] == [one for one in words if one in set(found)]
+    assert heard == sorted(set(heard))
+    assert set(heard) <= set(range(len(found)))
 
 
 async def test_a_cancelled_append_is_written_or_not_and_leaves_no_gap(runs: RunStore) -> None:
