@@ -8,9 +8,10 @@ import anyio
 import pytest
 from faults.asking import Asking, ask, failing, rows
 
-from mcp_llm.errors import ConfigError, NotFound
+from mcp_llm.errors import ConfigError, NotFound, Unsupported
 from mcp_llm.llm.answer import Job
 from mcp_llm.llm.backends.gguf import Gguf
+from mcp_llm.llm.embed import embed
 from mcp_llm.llm.listing import list_models
 from mcp_llm.settings import Gguf as Settings
 from mcp_llm.types.chat import ChatRequest, ToolSpec
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 tiny = pytest.importorskip("llm.tiny", reason="the packages gguf and numpy are not there")
-pytest.importorskip("xllamacpp", reason="the extra `local` is not installed")
+xllamacpp = pytest.importorskip("xllamacpp", reason="the extra `local` is not installed")
 pytestmark = pytest.mark.anyio
 
 
@@ -86,6 +87,49 @@ async def test_a_tool_that_is_demanded_is_called(asking: Asking, model: Path) ->
     assert result.tool_calls is not None
     assert result.tool_calls[0].name == "look"
     assert isinstance(result.tool_calls[0].arguments["far"], bool)
+
+
+async def test_texts_become_vectors_that_stand_near_their_like(asking: Asking, model: Path) -> None:
+    async with asking.open() as service:
+        with anyio.fail_after(60):
+            made = await embed(service, ["one two", "one two", "%%%"], model="gguf:tiny")
+            with pytest.raises(Unsupported, match="vectors of one length"):
+                await embed(service, "x", dimensions=3, model="gguf:tiny")
+    first, same, other = made.embeddings
+    assert (made.count, made.dimensions, made.model_used, made.cost.usd) == (3, tiny.WIDTH, "tiny", 0.0)
+    assert first == same
+    assert sum(a * b for a, b in zip(first, other, strict=True)) < 0.999
+    assert made.usage.input
+
+
+async def test_the_engines_own_server_is_asked_through_the_compatible_wire(asking: Asking, model: Path) -> None:
+    """The same engine behind HTTP, as people run it: streaming, limits, stop words, shapes, embeddings, usage."""
+    servers = []
+    for embedding in (False, True):
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(model)
+        parameters.n_ctx = 2048
+        parameters.embedding = embedding
+        if embedding:
+            parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        parameters.verbosity = 0
+        servers.append(xllamacpp.Server(parameters))
+    chat, vectors = (f"{server.listening_address}/v1" for server in servers)
+    asking.provider("there", chat, '[quirks.chat]\njson_schema = "plain"\nmax_tokens_field = "max_tokens"\n')
+    asking.provider("apart", vectors)
+    schema = {"type": "object", "properties": {"yes": {"type": "boolean"}}, "required": ["yes"]}
+    async with asking.open() as service:
+        inside = await ask(service, "gguf:tiny", temperature=0.0, max_tokens=20)
+        outside = await ask(service, "there:m", temperature=0.0, max_tokens=20)
+        middle = outside.response[len(outside.response) // 2]
+        stopped = await ask(service, "there:m", temperature=0.0, max_tokens=20, stop=[middle])
+        shaped = await ask(service, "there:m", json_schema=schema, max_tokens=100)
+        embedded = await embed(service, ["one", "two"], model="apart:m")
+    assert outside.response == inside.response
+    assert (outside.usage.input, outside.usage.output) == (inside.usage.input, inside.usage.output)
+    assert stopped.response == outside.response.partition(middle)[0]
+    assert shaped.parsed["yes"] in {True, False}
+    assert (embedded.count, embedded.dimensions) == (2, tiny.WIDTH)
 
 
 async def test_several_at_once_share_one_engine(asking: Asking, model: Path) -> None:

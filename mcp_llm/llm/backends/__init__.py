@@ -148,6 +148,8 @@ class Backends:
         provider = self._objects.get(name)
         if provider is None and name == "demo":
             provider = import_module(f"{__name__}.demo_media")
+        if provider is None and name in self.builtin:
+            provider = self.get(name)
         found = getattr(provider, operation, None)
         return found if callable(found) else None
 

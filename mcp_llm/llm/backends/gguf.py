@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import anyio.to_thread
 
-from mcp_llm.errors import ConfigError, NotFound, Overloaded
+from mcp_llm.errors import ConfigError, NotFound, Overloaded, Unsupported
 from mcp_llm.store.sqlite import scheduler
 from mcp_llm.types.message import Origin
 from mcp_llm.wires import handoff
-from mcp_llm.wires.base import ModelInfo
+from mcp_llm.wires.base import HttpReply, ModelInfo
 from mcp_llm.wires.chat import openai as wire
+from mcp_llm.wires.embed import openai as embed_wire
 from mcp_llm.wires.reply import Reply
+from mcp_llm.wires.whole import decoded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from mcp_llm.settings import Gguf as Settings
     from mcp_llm.types.chat import ChatRequest, Chunk
+    from mcp_llm.types.embed import EmbedRequest, Vectors
 
 EXTRA: Final = "pip install 'mcp-llm[local]'"
 QUIRKS: Final = wire.Quirks(
@@ -53,7 +56,7 @@ class Gguf:
     def __init__(self, folders: Sequence[Path], settings: Settings) -> None:
         self._folders = folders
         self._settings = settings
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[tuple[str, bool], Engine] = {}
         self._lock = threading.Lock()
 
     def files(self) -> dict[str, Path]:
@@ -84,7 +87,7 @@ class Gguf:
 
     async def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]:
         """The answer as it is made. Raises NotFound for a file that is not there, ConfigError for one that is none."""
-        engine = await anyio.to_thread.run_sync(self._engine, model)
+        engine = await anyio.to_thread.run_sync(self._engine, model, False)
         origin = Origin(provider="gguf", model=model, wire="code")
         request = request.model_copy(update={"messages": handoff.fit(request.messages, origin)})
         body = {**(wire.encode(request, model, QUIRKS).json or {}), "stream": True}
@@ -96,6 +99,17 @@ class Gguf:
         for chunk in reply.close():
             yield chunk
 
+    async def embed(self, request: EmbedRequest, model: str) -> Vectors:
+        """Vectors of the texts, by an engine of the file that does nothing else. Raises as `stream` does."""
+        if request.dimensions is not None:
+            raise Unsupported(f"{model} has vectors of one length: leave `dimensions` out")
+        engine = await anyio.to_thread.run_sync(self._engine, model, True)
+        given = await anyio.to_thread.run_sync(engine.embed, {"input": list(request.texts)}, abandon_on_cancel=True)
+        reply = HttpReply(200, {}, json.dumps(given).encode())
+        found = decoded(lambda: embed_wire.decode(reply, request, embed_wire.Quirks()))
+        found.model = model
+        return found
+
     async def aclose(self) -> None:
         """Give all memory back."""
         with self._lock:
@@ -103,23 +117,24 @@ class Gguf:
         for engine in engines:
             engine.close()
 
-    def _engine(self, model: str) -> Engine:
+    def _engine(self, model: str, embedding: bool) -> Engine:
         with self._lock:  # held while loading: two that want one file wait for one load
-            engine = self._engines.get(model)
+            key = (model, embedding)
+            engine = self._engines.get(key)
             if engine is None or engine.closed:
                 path = self.files().get(model)
                 if path is None:
                     have = ", ".join(self.files()) or "none"
                     raise NotFound(f"there is no file {model[:80]}.gguf in the models folder; there are: {have}")
-                engine = self._engines[model] = Engine(path, self._settings)
+                engine = self._engines[key] = Engine(path, self._settings, embedding=embedding)
             return engine
 
 
 class Engine:
     """One loaded file. Several calls at once share it; after `keep_s` seconds without one it is closed."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
-        self._server: Any = _load(path, settings)
+    def __init__(self, path: Path, settings: Settings, *, embedding: bool = False) -> None:
+        self._server: Any = _load(path, settings, embedding=embedding)
         self._room = threading.Semaphore(settings.parallel)
         self._keep = settings.keep_s
         self._calls = 0
@@ -152,6 +167,20 @@ class Engine:
                     yield piece
         finally:
             stopped.set()
+
+    def embed(self, body: dict[str, Any]) -> Any:
+        """The reply as the compatible dialect has it; blocks. Raises ConfigError for what the engine refuses."""
+        with self._room:
+            server = self._begin()
+            try:
+                given = server.handle_embeddings(body)
+            except Exception as exc:
+                raise ConfigError(f"llama.cpp refused it: {str(exc)[:300]}") from None
+            finally:
+                self._rest()
+        if isinstance(given, dict) and given.get("error"):
+            raise ConfigError(f"llama.cpp refused it: {str(given['error'].get('message'))[:300]}")
+        return given
 
     def _answer(
         self,
@@ -209,7 +238,7 @@ class Engine:
             self._server = None
 
 
-def _load(path: Path, settings: Settings) -> Any:
+def _load(path: Path, settings: Settings, *, embedding: bool) -> Any:
     try:
         import xllamacpp  # type: ignore[import-untyped,unused-ignore]  # it has no types, and may not be there
     except ImportError:
@@ -220,6 +249,9 @@ def _load(path: Path, settings: Settings) -> Any:
     parameters.model.path = str(path)
     parameters.n_ctx = settings.context
     parameters.n_parallel = settings.parallel
+    parameters.embedding = embedding
+    if embedding:
+        parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     parameters.kv_unified = True  # one long call may use what the others do not
     parameters.n_gpu_layers = settings.gpu_layers
     if settings.threads is not None:
