@@ -40,10 +40,14 @@ APPROVE: Final[dict[str, Any]] = {
 
 
 class State(BaseModel):
-    """What a call that is handed back carries along: the run that asks (None: there is none yet), and how often."""
+    """What a call that is handed back carries along: the run that asks (None: there is none yet), and how often.
+
+    `known`: the caller had the run's id before, and giving up this call is not giving up the run.
+    """
 
     run: str | None = None
     rounds: int = 0
+    known: bool = False
 
 
 def way(context: Context[Any]) -> Literal["push", "return"] | None:

@@ -53,7 +53,8 @@ LISTS: Final = 5.0
 MOST: Final = 100
 """Resources one connection, or one listening call, may follow."""
 STREAMS: Final = 1000
-"""Listening calls at once."""
+FOLLOWED: Final = 2000
+"""Listening calls, and resources that are looked at, at once in one process."""
 SLOW: Final = 1.0
 """Seconds a client may take to read a notification before it goes without."""
 
@@ -88,6 +89,7 @@ class Changes:
     _sessions: dict[int, ServerSession] = field(default_factory=dict)
     _followed: dict[tuple[int, str], anyio.CancelScope] = field(default_factory=dict)
     _streams: int = 0
+    _looked_at: int = 0
     _somebody: anyio.Event = field(default_factory=anyio.Event)
 
     def install(self, server: MCPServer[Life]) -> None:
@@ -142,8 +144,9 @@ class Changes:
         key = (id(session._connection), uri)
         if key in self._followed:
             return EmptyResult()
-        if sum(one == key[0] for one, _ in self._followed) >= MOST:
-            raise MCPError(INVALID_PARAMS, f"{MOST} resources are followed already: unsubscribe from one", {"uri": uri})
+        if sum(one == key[0] for one, _ in self._followed) >= MOST or self._looked_at >= FOLLOWED:
+            words = "too many resources are followed already: unsubscribe from one, or read it now and then"
+            raise MCPError(INVALID_PARAMS, words, {"uri": uri})
         try:
             look = await _looking(app, uri)
         except Error as exc:
@@ -171,8 +174,8 @@ class Changes:
         uris = list(dict.fromkeys(map(str, params.notifications.resource_subscriptions or ())))
         if len(uris) > MOST:
             raise MCPError(INVALID_PARAMS, f"a call may listen to {MOST} resources, this one names {len(uris)}")
-        if self._streams >= STREAMS:
-            raise MCPError(INVALID_PARAMS, f"{STREAMS} calls listen already: close some")
+        if self._streams >= STREAMS or self._looked_at + len(uris) > FOLLOWED:
+            raise MCPError(INVALID_PARAMS, "too many calls listen already: close some, or read now and then")
         app, stream = ctx.lifespan_context.service, _Stream(self.shared)
         self._streams += 1
         try:
@@ -191,16 +194,20 @@ class Changes:
             self._streams -= 1
 
     async def _follow(self, look: _Looking, tell: Callable[[], Awaitable[None]]) -> None:
-        while look.can_change:
-            await anyio.sleep(self.marks)
-            try:
-                changed = await look()
-            except InvalidInput:  # it is gone, and nobody learns of it what a read would not say
-                return
-            except Error:  # a disk that fails now may work later
-                continue
-            if changed:
-                await tell()
+        self._looked_at += 1
+        try:
+            while look.can_change:
+                await anyio.sleep(self.marks)
+                try:
+                    changed = await look()
+                except InvalidInput:  # it is gone, and nobody learns of it what a read would not say
+                    return
+                except Error:  # a disk that fails now may work later
+                    continue
+                if changed:
+                    await tell()
+        finally:
+            self._looked_at -= 1
 
 
 @dataclass(slots=True)

@@ -90,7 +90,8 @@ async def handed(
         run.life.keep(run_id, run.desk)
     if rounds > MOST or tasks.declared(run.context.session) or not (requests := await wanted(run, run_id)):
         return given
-    return asking.hand_back(requests, asking.State(run=run_id, rounds=rounds))
+    known = state.known if state is not None else run_id != run.run_id
+    return asking.hand_back(requests, asking.State(run=run_id, rounds=rounds, known=known))
 
 
 async def wanted(run: Run, run_id: str) -> dict[str, Any]:
@@ -130,9 +131,9 @@ async def again(run: Run, state: asking.State, wait_s: float | None) -> CallTool
             grace = GRACE if app.resumers.automatic(kind) else 0
             await wait.ended(runs, run_id, run.principal, run.inline(wait_s), grace_s=grace)
     except anyio.get_cancelled_exc_class():
-        # Nobody was given the run's id: whoever gives up this call gives up the run.
-        with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING):
-            await runs.request_cancel(run_id, run.principal)
+        if not state.known:  # nobody has its id: whoever gives up this call gives up the run
+            with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING):
+                await runs.request_cancel(run_id, run.principal)
         raise
     info = await runs.get(run_id, run.principal)
     if kept.answered(info):

@@ -159,6 +159,32 @@ async def test_whoever_waits_for_a_run_that_asks_is_asked(home: Path) -> None:
     assert (done["response"], len(person.asked), house.notes.read_text()) == ("well", 1, "")
 
 
+async def test_giving_up_the_wait_for_a_run_that_one_knows_leaves_the_run(home: Path) -> None:
+    house, reached, go = House(home), anyio.Event(), anyio.Event()
+
+    class Waits(Scripted):
+        async def stream(self, request: Any, model: str) -> Any:
+            if len(request.messages) > 1:
+                reached.set()
+                await go.wait()
+            async for chunk in super().stream(request, model):
+                yield chunk
+
+    async with Client(house.server) as silent, Client(house.server, elicitation_callback=Person(YES)) as client:
+        house.opened[0].register("scripted", Waits(call("figures__wipe"), "well"))
+        waiting = await silent.call_tool("run_agent", {"prompt": "go", "model": "scripted:m", **WIPE})
+        assert waiting.structured_content is not None
+        run_id = waiting.structured_content["run_id"]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: runs(client, action="wait", run_id=run_id))
+            with anyio.fail_after(60):
+                await reached.wait()
+            tasks.cancel_scope.cancel()
+        go.set()
+        done = await runs(silent, action="wait", run_id=run_id)
+    assert (done["status"], done["response"]) == ("finished", "well")
+
+
 async def test_giving_up_the_call_that_came_again_gives_up_the_run(home: Path) -> None:
     house, reached = House(home), anyio.Event()
 

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from mcp_llm.app import App
     from mcp_llm.config import Config
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning"),  # what the handshake era calls subscribing
+]
 PROMPT = '+++\ntitle = "Mine"\n+++\nSay it.\n'
 
 
