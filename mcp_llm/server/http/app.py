@@ -97,7 +97,6 @@ class Application:
                     tasks.start_soon(self._log.run)
                 yield
             finally:
-                self.calls.close()
                 tasks.cancel_scope.cancel()
 
     async def _open(self) -> None:

@@ -43,7 +43,6 @@ class Exchange:
     session: bytes | None = None
     answered: bool = False
     why: str = "nobody waits for this call any more"
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     handlers: set[anyio.CancelScope] = field(default_factory=set)
     idle: anyio.Event | None = None
     """Set when the last handler has ended, where somebody waits for that."""
@@ -87,7 +86,11 @@ class Calls:
     async def carry(
         self, exchange: Exchange, app: ASGIApp, scope: Scope, receive: Receive, send: Send, tasks: TaskGroup
     ) -> None:
-        """Have the application answer, and see to what it leaves behind when the client goes before."""
+        """Have the application answer, and see to what it leaves behind when the client goes before.
+
+        The scope gets the exchange. Only in a session can something be left: else the answer is the handler's end.
+        """
+        scope[KEY] = exchange
 
         async def watched(message: Message) -> None:
             await send(message)
@@ -97,10 +100,9 @@ class Calls:
         self._open.add(exchange)
         self._running[exchange.principal] += exchange.counted
         try:
-            with exchange.scope:
-                if exchange.counted:
-                    await self._turns.wait(tasks)
-                await app({**scope, KEY: exchange}, receive, watched)
+            if exchange.counted:
+                await self._turns.wait(tasks)
+            await app(scope, receive, send if exchange.session is None else watched)
         finally:
             self._open.discard(exchange)
             if exchange.handlers and not exchange.answered:
@@ -145,11 +147,6 @@ class Calls:
         """Cancel all work; its clients are told why."""
         for exchange in list(self._open):
             exchange.end(why)
-
-    def close(self) -> None:
-        """Let go of every connection, those that only listen too."""
-        for exchange in list(self._open):
-            exchange.scope.cancel()
 
 
 async def follow(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

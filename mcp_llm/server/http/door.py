@@ -51,6 +51,9 @@ class Caller:
         )
 
 
+OWNER: Final = Caller(LOCAL)
+
+
 class Verifier(Protocol):
     """Knows some tokens."""
 
@@ -84,13 +87,14 @@ class Door:
     async def admit(self, scope: Scope, send: Send) -> Caller | None:
         """Who calls; None when the request has been answered with a refusal."""
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        if IN_QUERY.intersection(name.lower() for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), True)):
+        query = parse_qsl(scope["query_string"].decode("latin-1"), True) if scope["query_string"] else ()
+        if IN_QUERY.intersection(name.lower() for name, _ in query):
             words = "a token belongs into the Authorization header; this one is in logs now: revoke it"
             await self._refuse(send, 400, words, "invalid_request")
             return None
         if not given:
             if not self._required:
-                return Caller(LOCAL)
+                return OWNER
             words = "this server wants `Authorization: Bearer TOKEN`; `mcp-llm token create NAME` makes one"
             await self._refuse(send, 401, words)
             return None

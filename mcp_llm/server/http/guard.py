@@ -21,6 +21,7 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::(\d{1,5}))?")
 _ORIGIN: Final = re.compile(r"(https?)://(.{1,300})")
 _PORTS: Final = {"http": "80", "https": "443"}
+_SEEN: Final = 100
 
 
 class Guard:
@@ -33,6 +34,7 @@ class Guard:
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
         self._app = app
         self._hosts = {name.lower().rstrip(".") for name in (*LOOPBACK, *hosts)}
+        self._seen: set[str] = set()
         self._origins = {origin.lower().rstrip("/") for origin in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,8 +42,13 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        origins = [value for name, value in scope["headers"] if name == b"origin"]
+        hosts: list[bytes] = []
+        origins: list[bytes] = []
+        for name, value in scope["headers"]:
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"origin":
+                origins.append(value)
         host = hosts[0].decode("latin-1") if len(hosts) == 1 else ""
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
@@ -55,12 +62,17 @@ class Guard:
 
     def host(self, host: str) -> bool:
         """Whether a Host header's value is allowed."""
+        if host in self._seen:
+            return True
         found = _HOST.fullmatch(host.lower())
         if found is None:
             return False
         name = found[1].rstrip(".")
         ports = (found[2],) if found[2] else _PORTS.values()
-        return name in self._hosts or any(f"{name}:{port}" in self._hosts for port in ports)
+        allowed = name in self._hosts or any(f"{name}:{port}" in self._hosts for port in ports)
+        if allowed and len(self._seen) < _SEEN:
+            self._seen.add(host)
+        return allowed
 
     def origin(self, origin: str, host: str) -> bool:
         """Whether an Origin header's value may call what was asked as `host`."""

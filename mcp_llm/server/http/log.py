@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -30,9 +31,14 @@ class AccessLog:
         self._app = app
         self._lines: list[str] = []
         self._some = anyio.Event()
+        self._second = 0
+        self._begun = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, then note; 499 stands for a client that went before the answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         started = time.monotonic()
         said: dict[str, Any] = {}
         scope["mcp_llm.said"] = said
@@ -47,12 +53,19 @@ class AccessLog:
         try:
             await self._app(scope, receive, watched)
         finally:
-            now = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
-            names = scope.get("method", "-"), scope.get("path", "-"), said.get("rpc") or "-", said.get("principal", "-")
-            took = (time.monotonic() - started) * 1000
             if len(self._lines) < KEPT:
-                self._lines.append(f"{now}Z {' '.join(map(plain, names))} {status} {took:.0f}ms\n")
-                self._some.set()
+                names = scope["method"], scope["path"], said.get("rpc") or "-", said.get("principal", "-")
+                took = (time.monotonic() - started) * 1000
+                self._lines.append(f"{self._now()} {' '.join(map(plain, names))} {status} {took:.0f}ms\n")
+                if len(self._lines) == 1:
+                    self._some.set()
+
+    def _now(self) -> str:
+        now = time.time()
+        if int(now) != self._second:
+            self._second = int(now)
+            self._begun = datetime.fromtimestamp(self._second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._begun}.{int(now % 1 * 1000):03d}Z"
 
     async def run(self) -> None:
         """Write for ever; what is left when this is cancelled is written last."""
@@ -79,6 +92,7 @@ def _write(text: str) -> None:
         return
 
 
+@lru_cache(maxsize=1000)
 def plain(words: str) -> str:
     """As one printable word of ASCII: nothing from outside can begin a line of its own or steer a terminal."""
     if len(words) <= SHOWN and words.isascii() and words.isprintable() and " " not in words:

@@ -161,7 +161,7 @@ def server_of(application: Application, **limits: Any) -> Any:
             proxy_headers=False,
             backlog=AT_ONCE,
             timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=0,  # calls have had their time; what is left only listens
         )
     )
 
@@ -195,7 +195,6 @@ async def drain(application: Application, server: Any) -> None:
     application.calls.end("the server is ending: make the call again, or see `runs` for what had arrived")
     with anyio.move_on_after(CANCEL):
         await application.calls.drained()
-    application.calls.close()
     server.should_exit = True
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
 WINDOW: Final = 0.01
-FREE: Final = 16
+FREE: Final = 64
 """Calls that begin at once in a window of so many seconds; the others wait for a turn of the loop."""
 EACH: Final = 2
 """Calls that begin with each turn of the loop."""

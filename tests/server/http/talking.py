@@ -153,7 +153,6 @@ async def serving(application: Application, opened: Any = None, **limits: Any) -
             try:
                 yield Served(sock.getsockname()[1], application, opened, server)
             finally:
-                application.calls.close()
                 server.should_exit = True
 
 
