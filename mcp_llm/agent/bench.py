@@ -79,7 +79,7 @@ async def bench(
             said=prepared.said,
         )
         context = plan.targets[0].facts.context
-        reader = offer.reader(runs, journal.principal, prepared.readable)
+        reader = offer.Reader(runs, journal.principal, prepared.readable)
         own = offer.Joined([*([delegates] if prepared.delegates else []), *toolsets, reader])
         members: dict[str, Toolset] = {"": own, **group.members}
         whole = Group(members, errors=group.errors, overflow=overflow, most=offer.most_bytes(context))

@@ -5,27 +5,42 @@ Nothing that a model reads or says later adds a tool: what is not in the list ca
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import InvalidInput
 from mcp_llm.llm import parameters
 from mcp_llm.toolsets.base import Tool, Tools, Toolset, failed
-from mcp_llm.toolsets.functions import Function, Functions
-from mcp_llm.types.chat import ChatRequest
+from mcp_llm.types.chat import ChatRequest, ToolSpec
+from mcp_llm.types.message import Text, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from mcp_llm.runs.store import RunStore
     from mcp_llm.settings import Settings
-    from mcp_llm.types.message import ToolResult
 
 SHARE: Final = 4
 """Tool definitions may take one part in so many of the model's window."""
 PAGE: Final = 20_000
 MOST_BYTES: Final = (16 * 1024, 96 * 1024, 256 * 1024)
 """Of one result: at least, where the window is unknown, at most; else an eighth of the window."""
+
+
+READ_MORE: Final = Tool(
+    spec=ToolSpec(
+        name="read_more",
+        description="Read on where a tool's result was cut: the handle is given there.",
+        parameters={
+            "type": "object",
+            "properties": {"handle": {"type": "string"}, "offset": {"type": "integer", "default": 0}},
+            "required": ["handle"],
+            "additionalProperties": False,
+        },
+    ),
+    read_only=True,
+)
 
 
 class Joined:
@@ -128,18 +143,40 @@ def most_bytes(context: int | None) -> int:
     return usual if context is None else max(low, min(high, context // 2))
 
 
-def reader(runs: RunStore, principal: str, run_ids: Collection[str]) -> Functions:
-    """The tool that reads on where a result was cut; only what these runs kept."""
+@dataclass(slots=True)
+class Reader:
+    """The tool that reads on where a result was cut; only what these runs kept.
 
-    async def read_more(handle: str, offset: int = 0) -> str:
-        if handle.partition(".")[0] not in run_ids:
-            raise InvalidInput(f"there is no text {handle[:80]!r} in this run")
-        page = await runs.read_text(handle, principal, offset, PAGE)
+    Its definition is written out: making it of a function would cost every run more than a millisecond.
+    """
+
+    runs: RunStore
+    principal: str
+    run_ids: Collection[str]
+
+    async def list(self) -> Tools:
+        """The one tool."""
+        return [READ_MORE]
+
+    async def call(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        call_id: str = "",
+        meta: dict[str, Any] | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> ToolResult:
+        """A page of the text."""
+        handle = str(arguments.get("handle", ""))
+        if handle.partition(".")[0] not in self.run_ids:
+            return failed(call_id, name, f"there is no text {handle[:80]!r} in this run")
+        try:
+            page = await self.runs.read_text(handle, self.principal, int(arguments.get("offset") or 0), PAGE)
+        except InvalidInput as wrong:
+            return failed(call_id, name, str(wrong))
         more = f"\n[{page.total - page.end:,} more characters: offset={page.end}]" if page.more else ""
-        return f"{page.text}{more}"
-
-    told = "Read on where a tool's result was cut: the handle is given there."
-    return Functions([Function(read_more, description=told, read_only=True)])
+        return ToolResult(call_id, name, (Text(f"{page.text}{more}"),))
 
 
 def by_name(tools: Iterable[Tool]) -> Mapping[str, Tool]:
