@@ -45,7 +45,7 @@ async def _servers(app: App, principal: str) -> Iterable[str]:
 
 
 async def _runs(app: App, principal: str) -> Iterable[str]:
-    return [info.id for info in await app.journals.list(principal, limit=MOST)]
+    return [info.id for info in await app.journals.list(principal, limit=MOST, brief=True)]
 
 
 async def _artifacts(app: App, principal: str) -> Iterable[str]:

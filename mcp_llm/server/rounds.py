@@ -96,8 +96,10 @@ async def handed(
 
 async def wanted(run: Run, run_id: str) -> dict[str, Any]:
     """What a run wants of this host, as requests by key."""
-    desk = run.life.desks.get(run_id)
-    found: dict[str, Any] = {} if desk is None else {key: one.request for key, one in desk.open.items()}
+    desk, capabilities = run.life.desks.get(run_id), run.context.session.client_capabilities
+    found: dict[str, Any] = {}
+    if desk is not None and capabilities is not None and capabilities.sampling is not None:
+        found |= {key: one.request for key, one in desk.open.items()}
     if asking.way(run.context) == "return":
         questions = [one for one in await run.service.journals.questions(run_id) if one.open]
         found |= asking.approvals(questions)

@@ -100,7 +100,8 @@ class Tasks(Extension):
 async def _get(ctx: Any, params: TaskParams) -> dict[str, Any]:
     app, info = await _asked(ctx, params)
     desk = ctx.lifespan_context.desks.get(info.id)
-    if info.status in LIVE and desk is not None and desk.open:
+    capabilities = ctx.session.client_capabilities
+    if info.status in LIVE and desk is not None and desk.open and capabilities and capabilities.sampling is not None:
         requests = {key: _dumped(one.request) for key, one in desk.open.items()}
         return {**_head(info, "input_required"), "inputRequests": requests}
     return await _state(app, info, ctx.session)

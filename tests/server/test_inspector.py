@@ -185,3 +185,14 @@ def test_resources_are_listed_and_read(inspector: Inspector) -> None:
     read = inspector.result("resources/read", "--uri", "agents://reviewer")["contents"]
     assert [one["uri"] for one in listed][:2] == ["runs://", "models://"]
     assert json.loads(read[0]["text"])["budget"] == {"usd": 1.0, "turns": 30}
+
+
+def test_a_call_that_takes_long_is_followed_as_a_task_where_there_are_tasks(inspector: Inspector, era: str) -> None:
+    arguments = '{"prompt": "hello", "model": "demo", "servers": [], "wait_s": 0}'
+    data = inspector.result("tools/call", "--tool-name", "run_agent", "--tool-args-json", arguments)[
+        "structuredContent"
+    ]
+    if era == "modern":
+        assert (data["stop_reason"], data["turns"]) == ("stop", 1)
+    else:
+        assert data["status"] == "running"
