@@ -229,28 +229,36 @@ class Films:
             )
             await self.service.purse.failed(hold, target, part, order.asked, error, started, sent=True)
             raise error
-        data = await urls.data(self.service, state.data, state.url, target, CAP)
-        mime = sniff.media(data[:64], "video/mp4") or ""
-        if not mime.startswith("video/"):
-            raise ProviderError(
-                f"what came is no film but {sniff.what(data)}; for a while it is at {state.url}",
-                provider=target.provider_id,
-            )
         usage = filled(state.usage, counted)
         with anyio.CancelScope(shield=True):
             cost = await self.service.purse.paid(begun, usage, (state.model, job), part, order.asked)
-            words = "-".join("".join(c if c.isalnum() else " " for c in order.request.prompt).split()[:5]).lower()[:48]
+        data, mime = await self._film(state, target)
+        words = "-".join("".join(c if c.isalnum() else " " for c in order.request.prompt).split()[:5]).lower()[:48]
+        with anyio.CancelScope(shield=True):
             file = await keep(self.service, data, mime, f"{words or 'film'}.{mime[6:]}", journal.principal)
-            fields = receipt([Called(begun, usage, cost)], order.asked, journal.run_id)
             made = Filmed(
                 response="1 film" + (f", {usage.seconds:g} s" if usage.seconds is not None else ""),
                 job_id=job,
                 seconds=usage.seconds,
                 files=(file,),
-                **fields,
+                **receipt([Called(begun, usage, cost)], order.asked, journal.run_id),
             )
             await journal.finish(Finish(result=made.lean(), usage=made.usage, cost=made.cost))
         return made
+
+    async def _film(self, state: Job, target: Target) -> tuple[bytes, str]:
+        """(bytes, MIME type). It is paid for: an error says where it lies."""
+        there = f"; the film is made, and for a while it is at {state.url}" if state.url else ""
+        try:
+            data = await urls.data(self.service, state.data, state.url, target, CAP)
+        except Error as exc:
+            raise ProviderError(
+                f"the film cannot be fetched ({exc}){there}", provider=target.provider_id, retry=False
+            ) from None
+        mime = sniff.media(data[:64], "video/mp4") or ""
+        if not mime.startswith("video/"):
+            raise ProviderError(f"what came is no film but {sniff.what(data)}{there}", provider=target.provider_id)
+        return data, mime
 
     async def _ended(self, journal: Journal, order: Order, target: Target, job: str, progress: Progress) -> Job:
         wire = wires.wire(target.wire)

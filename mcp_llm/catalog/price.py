@@ -58,6 +58,9 @@ def quote(target: Target, usage: Usage, *, at: datetime, overrides: Mapping[str,
         return Cost(None, note=_why(target))
     if offer.source == "local":
         return Cost(tariffs.ZERO, "local")
+    least = target.facts.least_seconds
+    if least is not None and usage.seconds:
+        usage = usage.model_copy(update={"seconds": max(usage.seconds, least)})
     usd = offer.tariff.cost(usage)
     if usd is None:
         return Cost(None, note="the provider did not report what it counted, so the price is not known")
@@ -109,6 +112,21 @@ def rates(
     return None if plain is None else (plain, output, cached)
 
 
+def piece(target: Target, at: datetime, *, overrides: Mapping[str, Rates] = NONE) -> tuple[Decimal, str] | None:
+    """(dollars, `image`, `second`, `hour` or `million characters`) of a model paid by the piece, for display."""
+    offer = _offer(target, at, overrides)
+    if offer is None:
+        return None
+    tariff = offer.tariff
+    if tariff.image is not None:
+        return _plain(tariff.image), "image"
+    if tariff.second is not None:
+        return _plain(tariff.second), "second"
+    if tariff.hour is not None:
+        return _plain(tariff.hour), "hour"
+    return None if tariff.character is None else (_plain(tariff.character.scaleb(6)), "million characters")
+
+
 def source(target: Target, at: datetime, *, overrides: Mapping[str, Rates] = NONE) -> tuple[Source, date | None] | None:
     """Whose price `rates` shows, and its date; None when nobody has one."""
     offer = _offer(target, at, overrides)
@@ -148,7 +166,7 @@ def _offer(target: Target, at: datetime, overrides: Mapping[str, Rates]) -> _Off
         reference = model.price_ref if model is not None and model.price_ref is not None else target.model_id
         if (listing := tariffs.listing(provider.prices, reference)) is not None:
             found, since = listing.at(at)
-            if not found.free and (found.input or found.second or found.character):
+            if not found.free and (found.input or found.hour or found.character):
                 return _Offer(found, "genai-prices", since)
     for price in (model.price, model.price_later) if model is not None else ():
         if price is not None and (price.expires is None or _day(at) <= price.expires):

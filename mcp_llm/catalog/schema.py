@@ -117,6 +117,8 @@ class Facts(Strict):
     sampling_needs_effort_none: bool | None = None
     """Sampling values are refused unless reasoning is off (OpenAI since GPT-5)."""
     default_effort: Effort | None = None
+    least_seconds: PositiveInt | None = None
+    """What a shorter recording is billed as."""
     forced_tools: bool | None = None
     """False: a forced tool choice is a 400; it is asked for in words and sent as `auto`."""
     sampling: dict[str, tuple[float, float]] | None = None

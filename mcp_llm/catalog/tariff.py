@@ -61,17 +61,23 @@ class Tariff:
     output_video: Rate | None = None
     image: Decimal | None = None
     second: Decimal | None = None
+    hour: Decimal | None = None
     character: Decimal | None = None
 
     def cost(self, usage: Usage) -> Decimal | None:
         """Dollars for this usage; None when a count or rate it takes is unknown; impossible ones never pay back."""
-        pieces = ((self.image, usage.images), (self.second, usage.seconds), (self.character, usage.characters))
-        paid = [(rate, count) for rate, count in pieces if rate is not None]
+        pieces = (
+            (self.image, usage.images, 1),
+            (self.second, usage.seconds, 1),
+            (self.hour, usage.seconds, _HOUR),
+            (self.character, usage.characters, 1),
+        )
+        paid = [(rate, count, per) for rate, count, per in pieces if rate is not None]
         if not paid:
             return self._tokens(usage)
-        if any(count is None for _, count in paid):
+        if any(count is None for _, count, _ in paid):
             return None
-        total = sum((rate * Decimal(str(count)) for rate, count in paid), start=self.request)
+        total = sum((rate * Decimal(str(count)) / per for rate, count, per in paid), start=self.request)
         if self.input is None:
             return total
         tokens = self._tokens(usage)
@@ -129,7 +135,7 @@ class Tariff:
     def free(self) -> bool:
         """Whether everything in it is zero, which price lists also write where they do not know."""
         rates = (self.input, self.output, self.cached, self.cache_write, self.cache_write_1h, self.reasoning)
-        pieces = (self.request, self.image, self.second, self.character)
+        pieces = (self.request, self.image, self.second, self.hour, self.character)
         return not any(pieces) and all(rate is None or not rate.most() for rate in rates)
 
 
@@ -153,7 +159,8 @@ def from_rates(rates: Rates) -> Tariff:
         output_image=rate(rates.output_image, None),
         output_video=rate(rates.output_video, None),
         image=rates.image,
-        second=rates.second if rates.hour is None else rates.hour / _HOUR,
+        second=rates.second,
+        hour=rates.hour,
         character=None if rates.characters is None else rates.characters.scaleb(_MILLION),
     )
 
@@ -220,6 +227,6 @@ def _tariff(price: Any) -> Tariff:
         output_audio=rate("output_audio_mtok"),
         output_image=rate("output_image_mtok"),
         output_video=rate("output_video_mtok"),
-        second=hours / _HOUR if isinstance(hours, Decimal) else None,
+        hour=hours if isinstance(hours, Decimal) else None,
         character=characters.scaleb(_MILLION) if isinstance(characters, Decimal) else None,
     )

@@ -10,6 +10,7 @@ import click
 from . import running, terminal
 
 if TYPE_CHECKING:
+    from mcp_llm.catalog.schema import Kind
     from mcp_llm.files.download import Downloaded
     from mcp_llm.llm.listing import Listing, ModelRow
     from mcp_llm.llm.service import Service
@@ -35,10 +36,17 @@ def command() -> None:
 @command.command("list")
 @click.argument("search", required=False)
 @click.option("--provider", metavar="NAME", help="Only this provider's, with or without a key.")
+@click.option(
+    "--for",
+    "kind",
+    type=click.Choice(["chat", "embed", "image", "speech", "transcribe", "video"]),
+    default="chat",
+    help="What the model shall do.",
+)
 @click.option("--live", is_flag=True, help="Also ask the providers for their own lists.")
 @click.option("--all", "everything", is_flag=True, help="Also those of providers that lack a key.")
 @click.option("--json", "as_json", is_flag=True)
-def listed(search: str | None, provider: str | None, live: bool, everything: bool, as_json: bool) -> int:
+def listed(search: str | None, provider: str | None, kind: Kind, live: bool, everything: bool, as_json: bool) -> int:
     """What can be asked; SEARCH are words that a model's name has to hold. `*` marks the model in force.
 
     Prices are dollars for a million tokens; `?` is unknown.
@@ -47,7 +55,7 @@ def listed(search: str | None, provider: str | None, live: bool, everything: boo
     async def work(service: Service) -> Listing:
         from mcp_llm.llm.listing import list_models
 
-        return await list_models(service, provider=provider, search=search, live=live, everything=everything)
+        return await list_models(service, provider=provider, search=search, live=live, everything=everything, kind=kind)
 
     config = running.load()
     try:
@@ -161,8 +169,8 @@ def _cells(row: ModelRow, default: str | None) -> list[str]:
         row.model,
         row.tier or "",
         _tokens(row.context),
-        _dollars(row.input_usd, local=row.local),
-        _dollars(row.output_usd, local=row.local),
+        _dollars(row.input_usd, local=row.local) if row.piece_usd is None else f"{row.piece_usd:.4g}/{row.piece}",
+        _dollars(row.output_usd, local=row.local) if row.piece_usd is None else "",
         "?" if row.can is None else " ".join(row.can),
         "?" if row.reads is None else " ".join(row.reads),
     ]

@@ -9,17 +9,23 @@ from mcp_llm.catalog import price
 from mcp_llm.errors import ConfigError, Error
 from mcp_llm.types.message import Value
 
+from . import doing
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mcp_llm.catalog.find import Target
+    from mcp_llm.catalog.schema import Kind
     from mcp_llm.wires.base import ModelInfo
 
     from .service import Service
 
 
 class ModelRow(Value):
-    """One model. Prices are dollars per million tokens, None is unknown; `configured` says whether it can be asked."""
+    """One model. Prices are dollars per million tokens, None is unknown; `configured` says whether it can be asked.
+
+    What is paid by the piece costs `piece_usd` for each `piece` (`image`, `second`, `hour`, `million characters`).
+    """
 
     model: str
     provider: str
@@ -32,6 +38,8 @@ class ModelRow(Value):
     output: int | None = None
     input_usd: float | None = None
     output_usd: float | None = None
+    piece_usd: float | None = None
+    piece: str | None = None
     price_source: str | None = None
     priced_at: str | None = None
     local: bool = False
@@ -56,8 +64,12 @@ async def list_models(
     search: str | None = None,
     live: bool = False,
     everything: bool = False,
+    kind: Kind = "chat",
 ) -> Listing:
-    """The list. `live` also asks the providers for their own lists; `everything` adds those without a key."""
+    """The list. `live` also asks the providers for their own lists; `everything` adds those without a key.
+
+    `kind` is the operation: models for it are known from the catalog only, since vendors' lists do not tell.
+    """
     available = await service.available()
     ready = {one.provider_id: one for one in available}
     problems = list(service.config.problems)
@@ -77,25 +89,27 @@ async def list_models(
             if not (wanted or everything):
                 continue
         infos: list[ModelInfo] = list(service.models.known(provider_id) or [])
-        if configured and (live or entry.local) and provider_id != "demo":
+        if kind != "chat":
+            infos = []
+        elif configured and (live or entry.local) and provider_id != "demo":
             try:
                 infos = await service.models.of(provider_id, refresh=live)
             except Error as exc:
                 problems.append(str(exc)[:300])
-        found = _rows(service, provider_id, infos, configured=configured)
-        if configured and not found:
+        found = _rows(service, provider_id, infos, kind, configured=configured)
+        if configured and not found and kind == "chat":
             problems.append(f"{provider_id}: what it serves is known only to itself; `live` asks it")
         rows += found
     if search:
         words = search.lower().split()
         rows = [row for row in rows if all(word in f"{row.model} {row.name or ''}".lower() for word in words)]
-    default, because = await _default(service)
+    default, because = await _default(service, kind)
     return Listing(default=default, because=because, models=tuple(rows), missing=missing, problems=tuple(problems))
 
 
-async def _default(service: Service) -> tuple[str | None, str]:
+async def _default(service: Service, kind: Kind) -> tuple[str | None, str]:
     try:
-        plan = await service.plan(None, None)
+        plan = await (service.plan(None, None) if kind == "chat" else doing.plan(service, kind, None, None))
     except Error as exc:
         return None, str(exc)
     return plan.targets[0].name, plan.because
@@ -116,7 +130,9 @@ def _missing(service: Service, provider_id: str) -> str:
     return "disabled in the settings"
 
 
-def _rows(service: Service, provider_id: str, infos: Iterable[ModelInfo], *, configured: bool) -> list[ModelRow]:
+def _rows(
+    service: Service, provider_id: str, infos: Iterable[ModelInfo], kind: Kind, *, configured: bool
+) -> list[ModelRow]:
     entry = service.catalog.provider(provider_id)
     tiers = {model: tier for tier, model in reversed(entry.tiers.items())}
     told = {info.id: info for info in infos}
@@ -124,10 +140,11 @@ def _rows(service: Service, provider_id: str, infos: Iterable[ModelInfo], *, con
     rows = []
     for model_id in ids:
         model = entry.models.get(model_id)
-        if model is not None and (model.kind != "chat" or model.retired):
+        meant = entry.defaults.get(kind) == model_id  # the demo's one model does everything
+        if model is not None and ((model.kind != kind and not meant) or model.retired):
             continue
         try:
-            target = service.catalog.target(provider_id, model_id)
+            target = service.catalog.target(provider_id, model_id, kind)
         except Error:
             continue  # an id of the provider's own list that can be no name (T35)
         rows.append(_row(service, target, tiers.get(model_id), told.get(model_id), configured=configured))
@@ -139,6 +156,7 @@ def _row(service: Service, target: Target, tier: str | None, info: ModelInfo | N
     now = datetime.now(UTC)
     rates = price.rates(target, now, overrides=overrides)
     offer = price.source(target, now, overrides=overrides)
+    paid = price.piece(target, now, overrides=overrides)
     return ModelRow(
         model=target.name,
         provider=target.provider_id,
@@ -151,6 +169,8 @@ def _row(service: Service, target: Target, tier: str | None, info: ModelInfo | N
         output=(info.output if info else None) or facts.output,
         input_usd=float(rates[0]) if rates else info.input_price if info else None,
         output_usd=float(rates[1]) if rates and rates[1] is not None else info.output_price if info else None,
+        piece_usd=float(paid[0]) if paid else None,
+        piece=paid[1] if paid else None,
         price_source=offer[0] if offer else None,
         priced_at=offer[1].isoformat() if offer and offer[1] else None,
         local=target.local,

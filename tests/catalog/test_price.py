@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_llm.catalog import tariff
-from mcp_llm.catalog.price import Cost, quote, rates, user_rates, worst_case
+from mcp_llm.catalog.price import Cost, most, piece, quote, rates, user_rates, worst_case
 from mcp_llm.errors import ConfigError
 from mcp_llm.types.usage import Usage
 
@@ -233,3 +233,42 @@ def test_an_id_of_another_spelling_is_looked_up_by_its_reference(catalog: Catalo
     assert target.model is not None
     bare = replace(target, model=target.model.model_copy(update={"price_ref": "no-such-model"}))
     assert quote(bare, MILLION, at=AT).usd is None
+
+
+PIECES = [
+    ("openai:gpt-transcribe", "transcribe", Usage(seconds=1800), "0.135", (Decimal("0.27"), "hour")),
+    ("groq:whisper-large-v3-turbo", "transcribe", Usage(seconds=900), "0.01", (Decimal("0.04"), "hour")),
+    ("xai:grok-imagine-video-1.5", "video", Usage(seconds=6), "0.84", (Decimal("0.14"), "second")),
+    ("mistral:voxtral-mini-tts-3", "speech", Usage(characters=1_000_000), "13", (Decimal(13), "million characters")),
+    ("openai:text-embedding-3-small", "embed", Usage(input=1_000_000, output=0), "0.02", None),
+    (
+        "google:gemini-nano-banana-2.1",
+        "image",
+        Usage(input=0, output=1_000_100, output_image=1_000_000),
+        "30.00075",
+        None,
+    ),
+    ("openai:gpt-image-2.5-sunburst", "image", Usage(input=1_000_000, output=0, input_image=1_000_000), "8", None),
+]
+
+
+@pytest.mark.parametrize(("name", "operation", "usage", "usd", "shown"), PIECES)
+def test_each_operation_is_priced_in_its_own_units(
+    catalog: Catalog, name: str, operation: str, usage: Usage, usd: str, shown: tuple[Decimal, str] | None
+) -> None:
+    target = catalog.find(name, operation)
+    assert quote(target, usage, at=AT).usd == Decimal(usd)
+    assert piece(target, AT) == shown
+    assert most(target, usage, AT) == Decimal(usd)
+
+
+def test_what_is_not_known_of_a_recording_is_no_price(catalog: Catalog) -> None:
+    target = catalog.find("openai:gpt-transcribe", "transcribe")
+    cost = quote(target, Usage(), at=AT)
+    assert (cost.usd, cost.note) == (None, "the provider did not report what it counted, so the price is not known")
+    assert most(target, Usage(), AT) is None
+
+
+def test_a_short_recording_is_billed_as_a_longer_one_where_the_vendor_does(catalog: Catalog) -> None:
+    target = catalog.find("groq:whisper-large-v3-turbo", "transcribe")
+    assert quote(target, Usage(seconds=1), at=AT).usd == quote(target, Usage(seconds=10), at=AT).usd

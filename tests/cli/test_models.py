@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,3 +55,12 @@ def test_what_cannot_be_pulled_is_told(run: Run, what: str, told: str) -> None:
     done = run("models", "pull", what)
     assert done.returncode == 2
     assert told in done.stderr.replace("\n", " ")
+
+
+def test_models_of_other_operations_are_listed_with_their_own_prices(run: Run) -> None:
+    found = json.loads(run("models", "--for", "transcribe", "--all", "--json").stdout)
+    rows = {row["model"]: row for row in found["models"]}
+    assert found["default"] == "demo:demo"
+    assert (rows["openai:gpt-transcribe"]["piece_usd"], rows["openai:gpt-transcribe"]["piece"]) == (0.27, "hour")
+    assert "openai:gpt-6.1-sol" not in rows
+    assert "0.14/second" in run("models", "--for", "video", "--all").stdout
