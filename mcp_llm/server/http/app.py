@@ -130,7 +130,7 @@ class Application:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path == PATH:
+        if path in {PATH, f"{PATH}/"}:
             await self._endpoint(scope, receive, send)
         elif path not in {"/health", "/ready", *self._metadata}:
             await refuse(send, 404, f"there is only {PATH} here")

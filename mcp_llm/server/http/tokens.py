@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
+
 from mcp_llm.errors import Conflict, InvalidInput, StoreError
 from mcp_llm.server.principal import LOCAL
 
@@ -28,8 +30,9 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TOKEN: Final = re.compile(r"mcpllm_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 """With a prefix that scanners for leaked keys can know."""
 FRESH: Final = 2.0
-"""Seconds that an accepted token is believed without a look: how late a revocation is felt."""
-KEPT: Final = 1000
+"""Seconds between looks at the table while known tokens come: how late a revocation is felt."""
+SOON: Final = 0.2
+"""Seconds between looks while unknown ones do: how late a new token is, and all that guessing costs the database."""
 USED_EVERY: Final = 60.0
 _COLUMNS: Final = "id, name, tools, created, expires, used"
 
@@ -56,7 +59,9 @@ class Tokens:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._accepted: dict[bytes, tuple[float, Owner]] = {}
+        self._known: dict[str, tuple[bytes, Owner]] = {}
+        self._looked = float("-inf")
+        self._lock = anyio.Lock()
         self._noted: dict[str, float] = {}
 
     async def create(
@@ -100,23 +105,23 @@ class Tokens:
         found = TOKEN.fullmatch(token)
         if found is None:
             return None
-        digest = _hash(token)
-        seen = self._accepted.get(digest)
-        if seen is None or seen[0] < time.monotonic() - FRESH:
-            self._accepted.pop(digest, None)
-            owner = await self._look(found[1], digest)
-            if owner is None:
-                return None
-            if len(self._accepted) >= KEPT:
-                self._accepted.clear()
-            self._accepted[digest] = seen = (time.monotonic(), owner)
-            self._note(owner)
-        return None if seen[1].expired else seen[1]
+        identifier = found[1]
+        await self._look(FRESH if identifier in self._known else SOON)
+        kept, owner = self._known.get(identifier, (bytes(32), None))
+        if not hmac.compare_digest(kept, _hash(token)) or owner is None or owner.expired:
+            return None
+        self._note(owner)
+        return owner
 
-    async def _look(self, identifier: str, digest: bytes) -> Owner | None:
-        rows = await self._store.query(f"SELECT {_COLUMNS}, hash FROM tokens WHERE id = ?", (identifier,))
-        kept = bytes.fromhex(rows[0][-1]) if rows else bytes(32)
-        return _owner(rows[0][:-1]) if hmac.compare_digest(kept, digest) and rows else None
+    async def _look(self, age: float) -> None:
+        """Read the table again if that was longer ago; once, however many wait for it."""
+        if time.monotonic() - self._looked <= age:
+            return
+        async with self._lock:
+            if time.monotonic() - self._looked > age:
+                rows = await self._store.query(f"SELECT {_COLUMNS}, hash FROM tokens")
+                self._known = {row[0]: (bytes.fromhex(row[-1]), _owner(row[:-1])) for row in rows}
+                self._looked = time.monotonic()
 
     def _note(self, owner: Owner) -> None:
         """When it was last used, to the minute."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -88,6 +88,26 @@ async def test_a_revoked_token_is_refused_as_soon_as_it_is_looked_for_again(
     assert await elsewhere.verify(token) is None
     with pytest.raises(InvalidInput, match="no token 'alice'"):
         await here.revoke("alice")
+
+
+async def test_guessing_does_not_reach_the_database(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = Tokens(store)
+    token = await tokens.create("alice")
+    assert await tokens.verify(token)
+    asked: list[str] = []
+
+    async def query(sql: str) -> list[Any]:
+        asked.append(sql)
+        return await Store.query(store, sql)
+
+    monkeypatch.setattr(store, "query", query)
+    monkeypatch.setattr(module, "SOON", 3600.0)
+    guesses = [f"mcpllm_{number:016x}_{'A' * 43}" for number in range(200)]
+    assert [found for guess in guesses if (found := await tokens.verify(guess))] == []
+    assert asked == []
+    monkeypatch.setattr(module, "SOON", 0.0)
+    assert await tokens.verify(await tokens.create("bob"))
+    assert len(asked) == 1
 
 
 async def test_a_name_has_one_token_until_it_is_replaced(store: Store) -> None:
