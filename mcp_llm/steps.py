@@ -11,7 +11,7 @@ from mcp_llm.errors import Denied
 from mcp_llm.types.chat import Effort
 from mcp_llm.types.message import Value
 from mcp_llm.workflow.method import Done, Host, Method
-from mcp_llm.workflow.parameters import Dollars, Words
+from mcp_llm.workflow.parameters import Dollars, Words, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,18 +23,14 @@ if TYPE_CHECKING:
     from mcp_llm.workflow.schema import WorkflowResult
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 class Agent(Value):
     """What `agent/run` takes: the arguments of the tool `run_agent`."""
 
     prompt: Words
     agent: str | None = None
     model: str | None = None
-    servers: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = None
-    tools: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = None
+    servers: Annotated[tuple[str, ...] | None, BeforeValidator(listed)] = None
+    tools: Annotated[tuple[str, ...] | None, BeforeValidator(listed)] = None
     instruction: Words | None = None
     extra_context: Words | None = None
     json_schema: dict[str, Any] | None = None

@@ -57,6 +57,7 @@ def command(check: bool, host: bool, everything: bool, as_json: bool) -> int:
             found.extend(await findings.state(service))
             found.extend(findings.keys(service, most=None if everything or as_json else MOST))
             found.extend(await findings.local(service))
+            found.extend(await findings.workflows(service))
             found.extend(await findings.force(service))
             able.extend(await _able(service, found, check=check))
             found.extend(findings.files(service))

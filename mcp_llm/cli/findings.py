@@ -182,6 +182,28 @@ def files(service: Service) -> Iterator[Finding]:
     yield Finding("prompts", "ok", f"{len(prompts)}: {', '.join(prompts)}")
 
 
+async def workflows(service: Service) -> list[Finding]:
+    """Files that are broken, and, where Python steps are on, whether a boundary for them holds."""
+    found: list[Finding] = []
+    folder = service.config.folder / "workflows"
+    if folder.is_dir():
+        from mcp_llm.workflow.folder import listed
+
+        for name, one in listed(folder):
+            if one is None:
+                fix = f"`mcp-llm workflow check {name}` says what"
+                found.append(Finding("workflows", "problem", f"workflows/{name} is broken", fix))
+    if service.config.settings.python.enabled:
+        from mcp_llm.workflow.boundary import FIX, Boundaries
+
+        try:
+            boundary = await Boundaries(service.config.settings.python).get()
+            found.append(Finding("workflows", "ok", f"Python steps run in {boundary.name}, which was tried and holds"))
+        except Error as exc:
+            found.append(Finding("workflows", "problem", str(exc).partition(" To mend it:")[0], FIX))
+    return found
+
+
 def tools(config: Config) -> Finding:
     """What the tool list costs the model that reads it."""
     from mcp_llm.server.build import definitions

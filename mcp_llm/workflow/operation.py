@@ -66,7 +66,8 @@ async def run_workflow(
     if any(step.method.bound for step in checked.steps.values()):
         kind = BOUND
     raw = node.plain()
-    request = {"workflow": raw, "inputs": values, "folder": str(host.service.config.working_folder)}
+    named = {"prompt": checked.workflow.name}  # what lists of runs show
+    request = {**named, "workflow": raw, "inputs": values, "folder": str(host.service.config.working_folder)}
     request |= {name: value for name, value in (("budget_usd", budget_usd), ("trace", trace)) if value is not None}
     journal = await host.runs.create(kind, request, principal, run_id=run_id or new_id())
     for sink in [*([Callback(on_event)] if on_event is not None else []), *sinks]:

@@ -21,11 +21,12 @@ Words = Annotated[
 """Text; anything else that a reference brings is said as JSON."""
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
+    """One text as a list of one."""
     return [value] if isinstance(value, str) else value
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(listed)]
 """Several texts, or one."""
 
 

@@ -109,3 +109,12 @@ def test_python_runs_only_where_the_users_own_file_says_so(run: Run, home: Path)
     (home / "mcp_llm.toml").write_text('[python]\nenabled = true\nboundary = "monty"\n')
     done = run("workflow", "run", "step.yaml")
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+
+
+def test_doctor_says_which_file_is_broken_and_where_python_runs(run: Run, home: Path) -> None:
+    (home / "workflows").mkdir()
+    (home / "workflows" / "bad.yaml").write_text("tasks: 1")
+    (home / "mcp_llm.toml").write_text('[python]\nenabled = true\nboundary = "monty"\n')
+    said = run("doctor").stdout
+    assert "workflows/bad is broken" in said
+    assert "Python steps run in monty, which was tried and holds" in said
