@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 from uuid import uuid4
 
 import anyio.to_thread
 
-from mcp_llm.errors import Error, InvalidInput, UnknownModel
+from mcp_llm.errors import Error, InvalidInput, Timeout, UnknownModel
 from mcp_llm.settings import Route
 from mcp_llm.store.artifacts import LOCAL
 from mcp_llm.types.media import File
@@ -67,6 +67,15 @@ class Doing:
     options: dict[str, Any]
     progress: Progress
     started_ms: int
+
+    def part(self) -> Job:
+        """The job of one of its upstream calls: what is left of its time. Raises Timeout where nothing is."""
+        if self.job.timeout_s is None:
+            return self.job
+        left = self.job.timeout_s - (time.monotonic() - self.progress.started)
+        if left <= 0:
+            raise Timeout(f"the call was not finished within {self.job.timeout_s:g} s (`timeout_s`)", retry=False)
+        return replace(self.job, timeout_s=left)
 
     def fields(self, calls: Sequence[Called[Any, Any]], *notes: str) -> dict[str, Any]:
         """The fields of `Made` for its upstream calls."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mcp_llm.types.embed import InputType, Vector, Vectors
+    from mcp_llm.types.media import File
 
     from .doing import Call, Doing
     from .operation import Called
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 MOST: Final = 100_000
 """Texts of one call."""
+FILE: Final = 20 * 1024 * 1024
+"""Bytes of one file of vectors, about."""
 AT_ONCE: Final = 4
 """Requests under way together."""
 
@@ -90,7 +93,7 @@ async def embed(
             embeddings=ordered,
             count=many,
             dimensions=size,
-            files=(await this.file(await _json(ordered), "application/json", "embeddings.json"),) if keep else (),
+            files=await _files(this, ordered) if keep else (),
             **this.fields(work.calls),
         )
         this.finish(made)
@@ -135,7 +138,7 @@ class _Work:
         this, texts = self.this, self.request.texts
         request = self.request.model_copy(update={"texts": tuple(texts[index] for index in indexes)})
         try:
-            called = await this.service.llm.call(EMBED, request, this.plan, this.job)
+            called = await this.service.llm.call(EMBED, request, this.plan, this.part())
             self.calls.append(called)
             self.vectors.update(zip(indexes, called.given.vectors, strict=True))
             this.progress.tell(f"{len(self.vectors):,} of {len(texts):,}")
@@ -155,11 +158,22 @@ class _Work:
         return error
 
 
-async def _json(vectors: list[Vector]) -> bytes:
-    def work() -> bytes:
-        return to_json({"embeddings": [vector.tolist() for vector in vectors]})
+async def _files(this: Doing, vectors: list[Vector]) -> tuple[File, ...]:
+    """The vectors as JSON, in files that a host can read whole; `first` is the index of a file's first one."""
+    each = len(to_json(vectors[0].tolist())) * 5 // 4  # some are written longer than the first
+    size = max(1, FILE // each)
+    made: list[File] = []
+    for start in range(0, len(vectors), size):
+        some = vectors[start : start + size]
+        data = await anyio.to_thread.run_sync(_json, some, start)
+        name = "embeddings.json" if len(vectors) <= size else f"embeddings-{start // size + 1}.json"
+        made.append(await this.file(data, "application/json", name))
+    # What is on disk need not be kept in memory as text, too.
+    return tuple(one.model_copy(update={"data": b""}) for one in made)
 
-    return await anyio.to_thread.run_sync(work)
+
+def _json(vectors: list[Vector], first: int) -> bytes:
+    return to_json({"first": first, "embeddings": [vector.tolist() for vector in vectors]})
 
 
 def _texts(given: str | Sequence[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from mcp_llm.catalog.source import OPERATIONS
 from mcp_llm.errors import Error, InvalidInput, UnknownModel, UnknownProvider
 
 from .local import TIERS as LOCAL_TIERS
@@ -162,12 +163,14 @@ class Service:
         return found
 
     def register(self, name: str, provider: object) -> None:
-        """Add a provider in code; `name:anything` asks it from now on."""
+        """Add a provider in code; `name:anything` asks it from now on, for what it has a method for."""
         self.backends.register(name, provider)
         self._add_code(name)
 
     def _add_code(self, name: str) -> None:
-        self.catalog.add(name, {"name": name, "base_url": "code://", "wires": {"chat": "code"}, "open": True})
+        does = [operation for operation in OPERATIONS if self.backends.doing(name, operation) is not None]
+        wires = dict.fromkeys(("chat", *does), "code")
+        self.catalog.add(name, {"name": name, "base_url": "code://", "wires": wires, "open": True})
 
     def roots(self) -> list[Path]:
         """The folders that files may be read from; relative paths are taken from the first."""

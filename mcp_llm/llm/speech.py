@@ -94,7 +94,7 @@ async def speak(
         for one in requests:  # one after the other: whoever listens wants the first first
             through = _Through(on_sound) if on_sound is not None and len(requests) == 1 else None
             called = await service.llm.call(
-                SPEECH, one, this.plan, this.job, on_data=None if through is None else through.take
+                SPEECH, one, this.plan, this.part(), on_data=None if through is None else through.take
             )
             this.plan.targets = [called.begun.target]
             try:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from faults.server import FaultServer, Reply
 
-from mcp_llm.errors import BadRequest, BudgetExceeded, Garbled, InvalidInput, ProviderError, TooLarge
+from mcp_llm.errors import (
+    BadRequest,
+    BudgetExceeded,
+    Garbled,
+    InvalidInput,
+    ProviderError,
+    TooLarge,
+    Unsupported,
+)
 from mcp_llm.llm.embed import embed
+from mcp_llm.llm.image import generate_image
+from mcp_llm.types.embed import EmbedRequest, Vectors
 
 if TYPE_CHECKING:
     from faults.asking import Asking
@@ -217,3 +228,50 @@ async def test_cancelling_closes_the_socket_and_leaves_a_row(asking: Asking) -> 
             assert not scope.cancelled_caught
             await anyio.to_thread.run_sync(server.wait_closed)
             assert [(row[0], row[1]) for row in await ledger(service)] == [("embed", "cancelled")]
+
+
+async def test_many_vectors_are_several_files_that_a_host_can_read(asking: Asking) -> None:
+    async with asking.open() as service:
+        made = await embed(service, [f"text {at}" for at in range(9000)], model="demo", dimensions=512, keep=True)
+        assert len(made.files) > 1
+        found: list[Any] = []
+        for one in made.files:
+            assert one.size < 32 * 1024 * 1024
+            data = json.loads(await anyio.Path(one.path or "").read_bytes())
+            assert data["first"] == len(found)
+            found += data["embeddings"]
+    assert found == [vector.tolist() for vector in made.embeddings]
+
+
+async def test_the_time_of_a_call_is_that_of_all_its_requests(asking: Asking) -> None:
+    with FaultServer([vectors(1.0), Reply(hang="headers")]) as server:
+        model = asking.provider("acme", server.url, small(1))
+        async with asking.open() as service:
+            with pytest.raises(ProviderError, match=r"total deadline|`timeout_s`"), anyio.fail_after(10):
+                await embed(service, ["a", "b", "c", "d", "e", "f"], model=model, timeout_s=0.5)
+        assert len(server.requests) <= 5
+
+
+class Lengths:
+    """Somebody's own model: how long a text is."""
+
+    async def completion(self, prompt: str, model: str) -> str:
+        return "nobody talks to it"
+
+    async def embed(self, request: EmbedRequest, model: str) -> Vectors:
+        if request.texts == ("boom",):
+            raise RuntimeError("secret words")
+        return Vectors([array("d", [len(text)]) for text in request.texts], model=model)
+
+
+async def test_a_provider_in_code_may_embed_too(asking: Asking) -> None:
+    async with asking.open() as service:
+        service.register("mine", Lengths())
+        made = await embed(service, ["a", "bcd"], model="mine:lengths")
+        assert [vector.tolist() for vector in made.embeddings] == [[1.0], [3.0]]
+        assert (made.provider, made.model_used, made.usage.estimated) == ("mine", "lengths", True)
+        with pytest.raises(ProviderError, match="code failed with RuntimeError") as caught:
+            await embed(service, "boom", model="mine:lengths")
+        assert "secret words" not in str(caught.value)
+        with pytest.raises(Unsupported, match="mine does not do image"):
+            await generate_image(service, "x", model="mine:lengths")
