@@ -7,9 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from agent.scripted import Scripted
 from mcp import Client, MCPError
-from mcp.types import BlobResourceContents, TextResourceContents
+from mcp.types import BlobResourceContents, ResourceLink, TextResourceContents
 from server.principals import acting_as
+from server.test_run_agent import House
 
 from mcp_llm.server.result import SHOWN
 
@@ -64,6 +66,26 @@ async def test_a_runs_words_are_read_page_by_page(server: Any, mode: Any) -> Non
         assert first.meta == {"mcp-llm/next": f"runs://{run_id}?offset={SHOWN}"}
         rest = await text(client, first.meta["mcp-llm/next"])
     assert first.text[:SHOWN] + rest == json.dumps(prompt)
+
+
+async def test_what_does_not_fit_a_reply_is_linked_by_every_tool_that_gives_answers(home: Path, mode: Any) -> None:
+    house = House(home)
+    words = "word " * (SHOWN // 4)
+    async with Client(house.server, mode=mode) as client:
+        house.opened[0].register("scripted", Scripted(words))
+        plain = {"prompt": "x", "model": "scripted:m"}
+        results = [
+            await client.call_tool("generate", plain),
+            await client.call_tool("run_agent", {**plain, "servers": []}),
+            await client.call_tool("compare_models", {"prompt": "x", "models": ["scripted:m", "demo"]}),
+        ]
+        ids = [str((one.structured_content or {})["run_id"]) for one in results]
+        results += [await client.call_tool("runs", {"action": "read", "run_id": one}) for one in ids]
+        links = [[block for block in one.content if isinstance(block, ResourceLink)] for one in results]
+        read = [await text(client, found[0].uri) for found in links]
+    assert [len(found) for found in links] == [1] * 6
+    assert {found[0].uri.partition("?")[0] for found in links} == {f"runs://{one}" for one in ids}
+    assert all("word word" in one for one in read)
 
 
 async def test_runs_are_listed_the_newest_first_and_their_events_are_json_lines(server: Any, mode: Any) -> None:

@@ -138,6 +138,7 @@ def shown(result: WorkflowResult, most: int) -> CallToolResult:
     return results.plain(
         "\n\n".join(block for block in blocks if block),
         {"response": text, **({"outputs": outputs} if outputs else {}), "tasks": tasks, **data},
+        *([results.link(result.run_id, most, len(result.response))] if len(result.response) > most else []),
     )
 
 
