@@ -8,6 +8,7 @@ The body holds `{{name}}` or `{{name|default}}`, filled in one pass: what is fil
 from __future__ import annotations
 
 import re
+import stat
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,7 +133,8 @@ def _files(folder: Path) -> State:
             status = path.stat()
         except OSError:  # gone this moment, or a link to nowhere
             continue
-        found.append((str(path), status.st_mtime_ns, status.st_size))
+        if stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+            found.append((str(path), status.st_mtime_ns, status.st_size))
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,6 +95,9 @@ async def test_a_file_is_read_when_it_comes_and_a_broken_one_costs_only_itself(
         (folder / "translate.md").write_text(TRANSLATE)
         (folder / "broken.md").write_text("+++\ntitle = \n+++\n")
         (folder / "nowhere.md").symlink_to(folder / "gone")
+        (folder / "folder.md").mkdir()
+        if hasattr(os, "mkfifo"):
+            os.mkfifo(folder / "pipe.md")
         names = [one.name for one in (await client.list_prompts(cache_mode="refresh")).prompts]
         (folder / "translate.md").write_text(TRANSLATE.replace("English", "Latin"))
         said = await get(client, "translate", {"text": "hola"})
