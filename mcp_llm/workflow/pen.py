@@ -6,11 +6,15 @@ Whoever awaits `append` knows that its event, and all that were put before, are 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
+
+from mcp_llm.errors import Error
+from mcp_llm.types.events import TaskEnd
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -50,6 +54,14 @@ class Pen:
                 await anyio.lowlevel.checkpoint()
             events, self._pending = self._pending, []
             written, self._written = self._written, anyio.Event()
-            await self.journal.append(*events)
+            with anyio.CancelScope(shield=True):  # what was taken is written, whoever gives up meanwhile
+                await self.journal.append(*events)
             written.set()
         self._busy = False
+
+    async def close(self) -> None:
+        """Write what has ended and was still to be written when the work was cut off; what had not begun has not."""
+        ends, self._pending = [event for event in self._pending if isinstance(event, TaskEnd)], []
+        if ends:
+            with anyio.CancelScope(shield=True), suppress(Error):  # a journal that fails fails at the next event too
+                await self.journal.append(*ends)

@@ -84,6 +84,8 @@ class Graph:
                 self._fill()
         except BaseExceptionGroup as group:
             raise first(group) from None
+        finally:
+            await self._pen.close()
 
     async def close(self, why: str) -> None:
         """Give every task that has no end one, the run's time being over."""

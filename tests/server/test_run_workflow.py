@@ -51,7 +51,7 @@ class House:
     """A server with workflows, a scripted model and an MCP server of figures."""
 
     def __init__(self, home: Path, model: object, **settings: Any) -> None:
-        (home / "workflows").mkdir()
+        (home / "workflows").mkdir(exist_ok=True)
         for name, text in (("two", TWO), ("wipe", WIPE), ("agent", AGENT), ("broken", "tasks: 1"), ("a b", TWO)):
             (home / "workflows" / f"{name}.yaml").write_text(text)
         self.notes = home / "notes"
@@ -154,6 +154,33 @@ async def test_a_call_that_takes_too_long_hands_back_its_run(home: Path) -> None
         go.set()
         done = await runs(client, action="wait", run_id=given.structured_content["run_id"])
     assert done["response"] == "at last"
+
+
+async def test_one_that_was_handed_back_is_gone_on_with_by_the_next_server(home: Path) -> None:
+    class Hanging(Scripted):
+        async def stream(self, request: Any, model: str) -> Any:
+            if self.requests:
+                await anyio.sleep_forever()
+            async for chunk in super().stream(request, model):
+                yield chunk
+
+    first = House(home, Hanging("many"))
+    async with Client(first.server) as client:
+        given = await first.call(client, name="two", inputs={"topic": "x"}, wait_s=0.5)
+        run_id = given.structured_content["run_id"]
+        assert given.structured_content["status"] == "running"
+    second = Scripted("the rest")
+    house = House(home, second)
+    async with Client(house.server) as client:
+        house.opened[0].register("scripted", second)
+        with anyio.fail_after(60):
+            done = await runs(client, action="wait", run_id=run_id, wait_s=1)
+            while "response" not in done or done["status"] in {"running", "interrupted"}:
+                done = await runs(client, action="wait", run_id=run_id, wait_s=1)
+    assert (done["response"], [request.messages[0].text for request in second.requests]) == (
+        "the rest",
+        ["best of many"],
+    )
 
 
 @pytest.mark.parametrize(("answer", "left"), [(True, ""), (False, "dear\n")])
