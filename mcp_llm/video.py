@@ -24,6 +24,7 @@ from mcp_llm.llm.generate import check_options, positive
 from mcp_llm.llm.operation import Called, filled
 from mcp_llm.llm.progress import Progress
 from mcp_llm.runs.ending import guarded
+from mcp_llm.store.artifacts import LOCAL
 from mcp_llm.types.events import Finish, JobEvent, Resumed, Start
 from mcp_llm.types.message import Media, Value
 from mcp_llm.types.usage import Usage
@@ -167,7 +168,7 @@ class Films:
         options = call.get("options") or {}
         check_options(options)
         sources = [*([] if image is None else [image]), *references]
-        parts, _ = await self.service.attachments(sources)
+        parts, _ = await self.service.attachments(sources, principal=call.get("principal", LOCAL))
         pictures = [part for part in parts if isinstance(part, Media) and part.modality == "image"]
         if len(pictures) != len(sources):
             raise InvalidInput("`image` and `references` have to be pictures: PNG, JPEG or WebP")

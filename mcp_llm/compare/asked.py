@@ -126,7 +126,7 @@ async def questions(service: Service, ask: Comparison) -> tuple[list[Question], 
     """The prompts with the files, which are read once, and what was skipped. Raises InvalidInput for an empty one."""
     given = list(ask.prompts) or [ask.prompt or ""]
     wanted = expecting.expectations(ask.expect, len(given))
-    attached, warnings = await service.attachments(ask.files)
+    attached, warnings = await service.attachments(ask.files, principal=ask.principal)
     found: list[Question] = []
     for index, (prompt, expected) in enumerate(zip(given, wanted, strict=True)):
         pieces = [prompt] if isinstance(prompt, str) else list(prompt)

@@ -152,7 +152,7 @@ async def count_tokens(service: Service, ask: Ask) -> TokenCount:
 
 async def request_of(service: Service, ask: Ask, history: Sequence[Message]) -> tuple[ChatRequest, list[str]]:
     """What a caller wrote as a request, and sentences about files that were skipped. Raises InvalidInput, TooLarge."""
-    parts, warnings = await service.attachments(ask.files)
+    parts, warnings = await service.attachments(ask.files, principal=ask.principal)
     prompt = [ask.prompt] if isinstance(ask.prompt, str) else list(ask.prompt)
     said: list[Part] = [Text(_clean(piece)) if isinstance(piece, str) else piece for piece in prompt if piece != ""]
     written = "".join(part.text for part in said if isinstance(part, Text))

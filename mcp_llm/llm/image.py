@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from mcp_llm.errors import Error, Garbled, InvalidInput
 from mcp_llm.files import sniff
+from mcp_llm.store.artifacts import LOCAL
 from mcp_llm.types.image import MIMES, ImageRequest, Painted
 from mcp_llm.types.message import Media
 from mcp_llm.types.usage import Usage
@@ -75,11 +76,12 @@ async def generate_image(
         raise InvalidInput(f"the prompt has {len(prompt):,} characters; at most {LONGEST:,} are taken")
     if not 1 <= n <= MOST:
         raise InvalidInput(f"`n` is {n}; one call makes 1 to {MOST} pictures")
+    principal = call.get("principal", LOCAL)
     try:
         request = ImageRequest(
             prompt=prompt,
-            images=await _pictures(service, images, "images"),
-            mask=next(iter(await _pictures(service, [] if mask is None else [mask], "mask")), None),
+            images=await _pictures(service, images, "images", principal),
+            mask=next(iter(await _pictures(service, [] if mask is None else [mask], "mask", principal)), None),
             n=n,
             size=size,
             quality=quality,
@@ -153,8 +155,8 @@ async def _calls(
     return calls
 
 
-async def _pictures(service: Service, sources: Sequence[Any], name: str) -> tuple[Media, ...]:
-    parts, _ = await service.attachments(sources)
+async def _pictures(service: Service, sources: Sequence[Any], name: str, principal: str) -> tuple[Media, ...]:
+    parts, _ = await service.attachments(sources, principal=principal)
     for number, part in enumerate(parts, 1):
         if not isinstance(part, Media) or part.modality != "image":
             raise InvalidInput(f"`{name}` {number} is no picture; pass the path, URL or bytes of a PNG, JPEG or WebP")

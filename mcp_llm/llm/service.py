@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+import anyio.to_thread
+
 from mcp_llm.catalog.source import OPERATIONS
 from mcp_llm.errors import Error, InvalidInput, UnknownModel, UnknownProvider
+from mcp_llm.store.artifacts import LOCAL
 
 from .local import TIERS as LOCAL_TIERS
 from .routing import Available
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from .threads import Threads
 
 
+ARTIFACT: Final = "artifacts://"
 OWN_PATIENCE: Final = 3.0
 """Seconds given to a provider of the user's own to say what it serves, once an hour."""
 
@@ -182,8 +186,14 @@ class Service:
             roots.insert(0, working)
         return roots
 
-    async def attachments(self, sources: Sequence[Any], *, most: int | None = None) -> tuple[list[Part], list[str]]:
-        """Files as parts, and sentences about what was skipped; `most` is another cap of bytes than the setting's."""
+    async def attachments(
+        self, sources: Sequence[Any], *, most: int | None = None, principal: str | None = None
+    ) -> tuple[list[Part], list[str]]:
+        """Files as parts, and sentences about what was skipped; `most` is another cap of bytes than the setting's.
+
+        What was made here its owner names `artifacts://...`, and whose machine it is the file itself, too; nobody where
+        no `principal` is given.
+        """
         if not sources:
             return [], []
         from mcp_llm.files import load as files
@@ -192,8 +202,21 @@ class Service:
         limits = files.Limits(bytes=settings.max_bytes, files=settings.max_files)
         if most is not None:
             limits = files.Limits(bytes=most, files=1, total=most)
-        loaded = await files.load_all(sources, roots=self.roots(), limits=limits)
+        roots = [*self.roots(), self.artifacts.folder] if principal == LOCAL else self.roots()
+        given = sources if principal is None else [await self._made(one, principal) for one in sources]
+        loaded = await files.load_all(given, roots=roots, limits=limits)
         return list(loaded.parts), loaded.warnings
+
+    async def _made(self, source: Any, principal: str) -> Any:
+        """The bytes of an artifact; any other source as it is."""
+        if not (isinstance(source, str) and source.startswith(ARTIFACT)):
+            return source
+
+        def read() -> bytes:
+            with self.artifacts.open(source.removeprefix(ARTIFACT), principal=principal) as file:
+                return file.read()
+
+        return await anyio.to_thread.run_sync(read)
 
 
 def _able(facts: Any, needs: frozenset[str]) -> bool:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from mcp_llm.errors import Error, InvalidInput, ProviderError, TooLarge
 from mcp_llm.files import sound
+from mcp_llm.store.artifacts import LOCAL
 from mcp_llm.types.message import Media
 from mcp_llm.types.transcribe import Transcribed, TranscribeRequest
 from mcp_llm.types.usage import Usage
@@ -64,7 +65,7 @@ async def transcribe(
     `language` is what is spoken (`en`), `prompt` helps with names, `timestamps` asks for times of segments or words,
     `diarize` for speakers, `translate` for English. `on_text` gets the words as they come, where the model streams.
     """
-    media = await _recording(service, file)
+    media = await _recording(service, file, call.get("principal", LOCAL))
     data = base64.b64decode(media.data or "")
     try:
         request = TranscribeRequest(
@@ -160,8 +161,8 @@ class _Work:
         return told
 
 
-async def _recording(service: Service, file: Any) -> Media:
-    parts, _ = await service.attachments([file], most=MOST)
+async def _recording(service: Service, file: Any, principal: str) -> Media:
+    parts, _ = await service.attachments([file], most=MOST, principal=principal)
     part = parts[0]
     if not isinstance(part, Media) or part.modality not in {"audio", "video"}:
         raise InvalidInput("this is no recording; pass the path or bytes of a WAV, MP3, M4A, FLAC, OGG or WebM file")

@@ -227,3 +227,17 @@ async def test_a_budget_counts_pictures(asking: Asking) -> None:
             with pytest.raises(BudgetExceeded, match=r"may cost \$0\.1600"):
                 await generate_image(service, "x", model=model, n=4, budget_usd=0.1)
         assert server.requests == []
+
+
+async def test_what_somebody_else_made_is_not_read(asking: Asking) -> None:
+    async with asking.open() as service:
+        made = await generate_image(service, "a cat", model="demo", principal="ann")
+        (file,) = made.files
+        assert file.path is None
+        again = await generate_image(service, "redder", images=[file.uri], model="demo", principal="ann")
+        assert again.provider == "demo"
+        for whose in ("bob", "local"):
+            with pytest.raises(InvalidInput, match="there is no artifact"):
+                await generate_image(service, "x", images=[file.uri], model="demo", principal=whose)
+        with pytest.raises(InvalidInput):
+            await service.attachments([file.uri])

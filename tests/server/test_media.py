@@ -99,6 +99,18 @@ async def test_a_small_picture_is_shown_and_linked(server: Any) -> None:
     assert result.structured_content["files"][0].keys() == {"uri", "sha256", "mime", "size", "name", "path"}
 
 
+async def test_what_was_made_can_be_named_again_by_its_link_or_its_file(server: Any) -> None:
+    async with Client(server) as client:
+        spoken: Any = await client.call_tool("speak", {"text": "Good morning"})
+        (file,) = spoken.structured_content["files"]
+        for name in (file["uri"], file["path"]):
+            heard: Any = await client.call_tool("transcribe", {"file": name})
+            assert "of audio/wav and did not listen" in heard.content[0].text
+        unknown: Any = await client.call_tool("transcribe", {"file": "artifacts://" + "0" * 64})
+        assert unknown.is_error
+        assert "there is no artifact" in unknown.content[0].text
+
+
 async def test_a_prompt_for_no_picture_is_an_error(server: Any) -> None:
     assert "`prompt` is empty" in await refused(server, "generate_image", prompt=" ")
 
