@@ -27,7 +27,8 @@ class Seal:
     """A codec whose key comes with the store: one of this process alone until then."""
 
     def __init__(self) -> None:
-        self._codec = AESGCMRequestStateCodec([secrets.token_bytes(32)])
+        self._own = secrets.token_bytes(32)
+        self._codec = AESGCMRequestStateCodec([self._own])
         self._shared = False
 
     def security(self) -> RequestStateSecurity:
@@ -35,9 +36,9 @@ class Seal:
         return RequestStateSecurity(codec=self)
 
     async def share(self, store: Store) -> None:
-        """Take the key of this store, once; the first process makes it."""
+        """Take the key of this store, once; the first process makes it. What was sealed before is still opened."""
         if not self._shared:
-            self._codec, self._shared = AESGCMRequestStateCodec([await store.write(_key)]), True
+            self._codec, self._shared = AESGCMRequestStateCodec([await store.write(_key), self._own]), True
 
     async def __call__(self, ctx: Any, call_next: Any) -> Any:
         """Middleware before the SDK's own: the key is there when a call comes that carries something sealed.

@@ -211,8 +211,10 @@ async def test_a_session_of_another_process_is_unknown_and_its_client_begins_aga
 async def test_what_one_process_sealed_another_of_the_same_home_opens(home: Path) -> None:
     stores = [Store.open(home / "state.db"), Store.open(home / "state.db"), Store.open(None)]
     one, two, stranger = seals = [Seal() for _ in stores]
+    early = one.seal(b"before the store")
     for seal, store in zip(seals, stores, strict=True):
         await seal.share(store)
+    assert one.unseal(early) == b"before the store"
     assert two.unseal(one.seal(b"state")) == b"state"
     with pytest.raises(Exception, match=r"."):
         stranger.unseal(one.seal(b"state"))
