@@ -21,6 +21,7 @@ from mcp_llm.llm.money import UNKNOWN_OUTPUT
 from mcp_llm.runs.ending import fail
 from mcp_llm.types.events import Finish, JobEvent, Resumed, Start
 from mcp_llm.wires import batch as wires
+from mcp_llm.wires.base import HttpRequest
 from mcp_llm.wires.batch.contract import Entry
 from mcp_llm.wires.whole import decoded
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from mcp_llm.llm.service import Service
     from mcp_llm.runs.journal import Journal
     from mcp_llm.runs.store import RunInfo, RunStore
-    from mcp_llm.wires.base import HttpReply, HttpRequest
+    from mcp_llm.wires.base import HttpReply
     from mcp_llm.wires.batch.contract import BatchWire, State
 
     from .items import Item
@@ -240,14 +241,11 @@ class Orders:
         return decoded(lambda: wire.state(reply))
 
     async def _conversation(self, target: Target, steps: Generator[HttpRequest, HttpReply, State]) -> State:
-        request = next(steps)
-        while True:
-            reply = await self._call(target, request)
-            try:
-                request = decoded(lambda: steps.send(reply))  # noqa: B023 - called at once
-            except StopIteration as end:
-                state: State = end.value
-                return state
+        found: HttpRequest | State = next(steps)
+        while isinstance(found, HttpRequest):
+            reply = await self._call(target, found)
+            found = decoded(lambda: _after(steps, reply))  # noqa: B023 - called at once
+        return found
 
     async def _call(self, target: Target, request: HttpRequest) -> HttpReply:
         service = self.service
@@ -265,3 +263,12 @@ class Orders:
             if isinstance(error, ProviderError):
                 error.provider = error.provider or target.provider_id
             raise
+
+
+def _after(steps: Generator[HttpRequest, HttpReply, State], reply: HttpReply) -> HttpRequest | State:
+    """What is asked for next, or what came of it all."""
+    try:
+        return steps.send(reply)
+    except StopIteration as end:
+        state: State = end.value
+        return state
