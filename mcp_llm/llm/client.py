@@ -23,14 +23,14 @@ from .exchange import encode, over_backend, over_http
 from .operation import Called, Q, R, Whole, filled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 
     from mcp_llm.catalog.find import Target
     from mcp_llm.types.chat import ChatRequest, Chunk
 
     from .access import Access
     from .answer import Hold, Job
-    from .operation import Operation
+    from .operation import Operation, Taker
     from .routing import Plan
 
 
@@ -79,11 +79,12 @@ class LLM(Attempts):
         plan: Plan,
         job: Job,
         *,
-        on_data: Callable[[bytes], Awaitable[bool]] | None = None,
+        on_data: Callable[[], Taker] | None = None,
     ) -> Called[Q, R]:
         """One operation, answered whole by the first target that does. Raises as `stream` does.
 
-        `on_data` gets the reply's bytes as they come; once it says that it has shown some, nobody is asked again.
+        What `on_data` gives for an attempt gets the reply's bytes as they come; once it says that it has shown some,
+        nobody is asked again.
         """
         with self.calls, spans.call(operation.name, plan, job, self.access, wanted=self.settings.telemetry) as span:
             async with AsyncExitStack() as stack:

@@ -132,7 +132,7 @@ async def _calls(
     async def one(count: int) -> Called[ImageRequest, Pictures]:
         asked = request.model_copy(update={"n": count})
         return await this.service.llm.call(
-            IMAGE, asked, this.plan, this.part(), on_data=watch.take if watch and len(counts) == 1 else None
+            IMAGE, asked, this.plan, this.part(), on_data=watch.begin if watch and len(counts) == 1 else None
         )
 
     calls = [await one(counts[0])]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from mcp_llm.errors import Disconnected, Error, Unsupported
 
@@ -40,6 +40,7 @@ class Request(Protocol):
     def model_copy(self, *, update: dict[str, Any]) -> Any: ...
 
 
+Taker: TypeAlias = "Callable[[bytes], Awaitable[bool]]"
 Q = TypeVar("Q", bound=Request)
 R = TypeVar("R", bound="Given")
 
@@ -82,7 +83,8 @@ class Whole(Generic[Q, R]):
 
     llm: Attempts
     operation: Operation[Q, R]
-    on_data: Callable[[bytes], Awaitable[bool]] | None = None
+    on_data: Callable[[], Taker] | None = None
+    """Called for each attempt; what it gives gets the bytes, and says whether it has shown some."""
     shown: bool = False
 
     def fit(self, request: Q, target: Target, learned: Collection[str]) -> tuple[Q, Target, list[str]]:
@@ -119,7 +121,7 @@ class Whole(Generic[Q, R]):
             replace(deadlines, first_byte=patience),
             cap=operation.cap,
             decode=lambda reply: wire.decode(reply, request, target.quirks),
-            on_data=None if self.on_data is None else self._show,
+            on_data=None if self.on_data is None else self._showing(self.on_data()),
         )
         return given, http.warnings
 
@@ -136,9 +138,11 @@ class Whole(Generic[Q, R]):
         words = f"`{field_}` was refused by {target.name}; asked again without it"
         return request.model_copy(update={field_: None}), target, [words]
 
-    async def _show(self, data: bytes) -> None:
-        assert self.on_data is not None
-        self.shown |= await self.on_data(data)
+    def _showing(self, take: Taker) -> Callable[[bytes], Awaitable[None]]:
+        async def show(data: bytes) -> None:
+            self.shown |= await take(data)
+
+        return show
 
     async def _by_code(self, request: Q, target: Target) -> R:
         backend = self.llm.backends.doing(target.provider_id, self.operation.name)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mcp_llm.types.speech import Sound, Spoken
 
     from .doing import Call
-    from .operation import Called
+    from .operation import Called, Taker
     from .service import Service
 
 LONGEST: Final = 200_000
@@ -94,7 +94,7 @@ async def speak(
         for one in requests:  # one after the other: whoever listens wants the first first
             through = _Through(on_sound) if on_sound is not None and len(requests) == 1 else None
             called = await service.llm.call(
-                SPEECH, one, this.plan, this.part(), on_data=None if through is None else through.take
+                SPEECH, one, this.plan, this.part(), on_data=None if through is None else through.begin
             )
             this.plan.targets = [called.begun.target]
             try:
@@ -124,6 +124,11 @@ class _Through:
     def __init__(self, on_sound: Callable[[bytes], Awaitable[None]]) -> None:
         self.open: bool | None = None
         self._on_sound = on_sound
+
+    def begin(self) -> Taker:
+        """For another attempt."""
+        self.open = None
+        return self.take
 
     async def take(self, data: bytes) -> bool:
         """What arrived; whether it was handed on."""

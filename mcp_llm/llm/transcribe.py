@@ -142,7 +142,7 @@ class _Work:
         request = self.pieces[at][1]
         try:
             self.calls[at] = await this.service.llm.call(
-                TRANSCRIBE, request, this.plan, this.part(), on_data=watch.take if watch else None
+                TRANSCRIBE, request, this.plan, this.part(), on_data=watch.begin if watch else None
             )
         except Error as exc:
             self.failed = self.failed or exc

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .doing import Doing
+    from .operation import Taker
 
 P = TypeVar("P", bytes, str)
 
@@ -22,7 +23,7 @@ EVENT: Final = 24 * 1024 * 1024
 
 
 class Watch(Generic[P]):
-    """Give `take` to `LLM.call`; what the wire's `piece(event)` finds goes to `on_piece`."""
+    """Give `begin` to `LLM.call`; what the wire's `piece(event)` finds goes to `on_piece`."""
 
     def __init__(self, operation: str, this: Doing, on_piece: Callable[[P], Awaitable[None]] | None) -> None:
         target = this.plan.targets[0]
@@ -34,6 +35,11 @@ class Watch(Generic[P]):
         self._frames = Frames("sse", max_event=EVENT)
         self._on_piece: Callable[[P], Awaitable[None]] | None = on_piece
         self._progress = this.progress
+
+    def begin(self) -> Taker:
+        """For another attempt: what came of the last one is forgotten."""
+        self._frames = Frames("sse", max_event=EVENT)
+        return self.take
 
     async def take(self, data: bytes) -> bool:
         """What arrived; whether anybody was shown something of it. The decoder, later, says what is wrong with it."""

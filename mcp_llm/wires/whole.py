@@ -13,13 +13,14 @@ from mcp_llm.errors import Garbled
 from mcp_llm.types.usage import COUNTS, Usage
 
 from . import failures
+from .base import Field
 from .frames import Frames
 from .reply import STUMBLES, excerpt, mended, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mcp_llm.types.message import Json
+    from mcp_llm.types.message import Json, Media
 
     from .base import HttpReply
 
@@ -70,6 +71,16 @@ def checked(data: Json, reply: HttpReply) -> Json:
 def untaken(request: object, names: Iterable[str], model: str) -> list[str]:
     """A sentence for each of these fields that is set, and that the dialect has no word for."""
     return [f"`{name}` was not sent: {model} does not take it" for name in names if getattr(request, name) is not None]
+
+
+def field(name: str, value: object) -> Field:
+    """A field of a form: words as they are, true and false as JSON spells them."""
+    return Field(name, ("true" if value else "false") if isinstance(value, bool) else str(value))
+
+
+def link(media: Media) -> str:
+    """Where a picture is: its URL, or itself as a data URL."""
+    return media.url or f"data:{media.mime};base64,{media.data}"
 
 
 def is_stream(reply: HttpReply) -> bool:

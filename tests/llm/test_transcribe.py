@@ -153,3 +153,20 @@ async def test_what_is_no_recording_is_said_before_anything_is_sent(asking: Aski
     async with asking.open() as service:
         with pytest.raises(InvalidInput):
             await transcribe(service, file)
+
+
+async def test_a_stream_that_breaks_before_its_first_word_is_begun_again(asking: Asking) -> None:
+    done = {"type": "transcript.text.done", "text": "Ruby"}
+    good = f'data: {{"type": "transcript.text.delta", "delta": "Ruby"}}\n\ndata: {json.dumps(done)}\n\n'.encode()
+    kind = {"content-type": "text/event-stream"}
+    with FaultServer([Reply(headers=kind, body=good, reset=20), Reply(headers=kind, body=good)]) as server:
+        model = asking.provider("acme", server.url)
+        words: list[str] = []
+
+        async def say(text: str) -> None:
+            words.append(text)
+
+        async with asking.open() as service:
+            made = await transcribe(service, SECOND, model=model, on_text=say)
+        assert len(server.requests) == 2
+    assert (words, made.response) == (["Ruby"], "Ruby")

@@ -11,7 +11,7 @@ from mcp_llm.types.image import Picture, Pictures
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
-from mcp_llm.wires.whole import body, events, is_stream, raw, untaken
+from mcp_llm.wires.whole import body, events, field, is_stream, link, raw, untaken
 
 from . import sizes
 
@@ -84,9 +84,9 @@ def encode(request: ImageRequest, model: str, quirks: Quirks) -> base.HttpReques
         form = _form(merge(data, request.options), request)
         return base.HttpRequest(method="POST", path=quirks.edit_path, form=form, stream=stream, warnings=warnings)
     word, kind = ("image_url", {}) if quirks.edits == "urls" else ("url", {"type": "image_url"})
-    data["images"] = [{**kind, word: _url(one)} for one in request.images]
+    data["images"] = [{**kind, word: link(one)} for one in request.images]
     if request.mask is not None:
-        data["mask"] = {**kind, word: _url(request.mask)}
+        data["mask"] = {**kind, word: link(request.mask)}
     data = merge(data, request.options)
     return base.HttpRequest(method="POST", path=quirks.edit_path, json=data, stream=stream, warnings=warnings)
 
@@ -106,14 +106,10 @@ def _size(size: str, quirks: Quirks, warnings: list[str]) -> dict[str, Any]:
 
 
 def _form(data: dict[str, Any], request: ImageRequest) -> list[base.Field]:
-    fields = [base.Field(name, _text(value)) for name, value in data.items()]
+    fields = [field(name, value) for name, value in data.items()]
     name = "image[]" if len(request.images) > 1 else "image"
     fields += [_file(name, one, number) for number, one in enumerate(request.images)]
     return fields if request.mask is None else [*fields, _file("mask", request.mask, 0)]
-
-
-def _text(value: Any) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def _file(name: str, media: Media, number: int) -> base.Field:
@@ -121,10 +117,6 @@ def _file(name: str, media: Media, number: int) -> base.Field:
         raise Unsupported("pictures to change have to be sent as files here: attach the file instead of its URL")
     ending = media.mime.partition("/")[2].partition("+")[0]
     return base.Field(name, base64.b64decode(media.data), f"{name.rstrip('[]')}-{number}.{ending}", media.mime)
-
-
-def _url(media: Media) -> str:
-    return media.url or f"data:{media.mime};base64,{media.data}"
 
 
 def piece(event: Json) -> bytes | None:

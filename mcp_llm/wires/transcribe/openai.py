@@ -9,7 +9,7 @@ from mcp_llm.errors import Garbled, Unsupported
 from mcp_llm.types.transcribe import Segment, Transcript
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
-from mcp_llm.wires.whole import body, events, is_stream, untaken
+from mcp_llm.wires.whole import body, events, field, is_stream, untaken
 
 if TYPE_CHECKING:
     from mcp_llm.types.message import Json
@@ -72,13 +72,9 @@ def encode(request: TranscribeRequest, model: str, quirks: Quirks) -> base.HttpR
         fields[quirks.granularities] = wanted["timestamps"]
     if "stream" in wanted:
         fields["stream"] = True
-    form = [base.Field(name, _text(value)) for name, value in {**fields, **request.options}.items()]
+    form = [field(name, value) for name, value in {**fields, **request.options}.items()]
     form.append(base.Field("file", request.data, request.name, request.mime))
     return base.HttpRequest(method="POST", path=path, form=form, stream="stream" in wanted, warnings=warnings)
-
-
-def _text(value: Any) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def piece(event: Json) -> str | None:

@@ -10,10 +10,9 @@ from mcp_llm.types.usage import Usage
 from mcp_llm.types.video import Job
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
-from mcp_llm.wires.whole import body, checked, parsed
+from mcp_llm.wires.whole import body, checked, link, parsed
 
 if TYPE_CHECKING:
-    from mcp_llm.types.message import Media
     from mcp_llm.types.video import VideoRequest
 
 TICKS: Final = Decimal(10) ** 10
@@ -37,14 +36,10 @@ def submit(request: VideoRequest, model: str, quirks: Quirks) -> base.HttpReques
     if request.resolution is not None:
         data["resolution"] = request.resolution
     if request.image is not None:
-        data["image"] = {"url": _url(request.image)}
+        data["image"] = {"url": link(request.image)}
     if request.references:
-        data["reference_images"] = [{"url": _url(one)} for one in request.references]
+        data["reference_images"] = [{"url": link(one)} for one in request.references]
     return base.HttpRequest(method="POST", path=quirks.path, json=merge(data, request.options), once=True)
-
-
-def _url(media: Media) -> str:
-    return media.url or f"data:{media.mime};base64,{media.data}"
 
 
 def submitted(reply: base.HttpReply) -> str:
