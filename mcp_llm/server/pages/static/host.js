@@ -66,7 +66,6 @@ const way = (() => {
     context = { ...context, ...changes };
     const root = document.documentElement;
     if (context.theme === "dark" || context.theme === "light") root.style.setProperty("color-scheme", context.theme);
-    if (context.locale) root.dataset.locale = context.locale;
     const given = (context.styles && context.styles.variables) || {};
     const whole = Object.values(COLOURS).every((name) => given[name]);
     for (const [own, name] of Object.entries(COLOURS)) root.style.setProperty(own, whole ? String(given[name]) : "");
