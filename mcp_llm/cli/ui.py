@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -10,6 +10,9 @@ from . import running, terminal
 
 if TYPE_CHECKING:
     from mcp_llm.app import App
+
+IN_TERMINAL: Final = frozenset({"www-browser", "links", "elinks", "lynx", "w3m"})
+"""Browsers that would take the terminal that the address is printed in."""
 
 
 @click.command()
@@ -45,11 +48,15 @@ def command(port: int, no_open: bool) -> int:
 
 
 def _show(address: str) -> bool:
-    """Open it in a browser with windows; one that lives in the terminal would take the terminal."""
+    """Open it in a browser with windows, whose command may take as long as it likes. False where there is none."""
+    import threading
     import webbrowser
 
     try:
         found = webbrowser.get()
     except webbrowser.Error:
         return False
-    return type(found) is not webbrowser.GenericBrowser and found.open(address)
+    if getattr(found, "basename", "") in IN_TERMINAL:
+        return False
+    threading.Thread(target=found.open, args=(address,), daemon=True).start()
+    return True

@@ -140,6 +140,11 @@ def test_words_of_models_are_words_and_nothing_else(page: Any, pages: Pages, hou
     assert page.inner_text(".facts").count("<b>persona</b>") == 1
 
 
+def test_marks_that_would_turn_words_around_are_spelled_out_where_a_person_decides(page: Any) -> None:
+    assert page.evaluate("json({ path: 'a\\u202egpj.exe' })") == '{\n "path": "a\\u202egpj.exe"\n}'
+    assert page.evaluate("brief({ path: '\\u2066x' })") == "path: \\u2066x"
+
+
 def test_usage_is_drawn_and_told_and_unknown_stays_unknown(
     page: Any, pages: Pages, house: House, axe_source: str
 ) -> None:
@@ -154,7 +159,7 @@ def test_usage_is_drawn_and_told_and_unknown_stays_unknown(
     assert page.locator("figure svg rect.open").count() > 5
     assert axe(page, axe_source) == []
     page.get_by_label("Since").select_option("1d")
-    page.wait_for_function("document.querySelectorAll('figure svg g').length === 1")
+    until(lambda: page.locator("figure svg g").count() == 1, page)
     page.set_viewport_size(NARROW)
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
@@ -224,16 +229,19 @@ def test_a_key_is_tried_with_one_free_call(browser: Any, home: Path, key: str, w
     (home / ".env").write_text(f"GROQ_API_KEY=gsk-{key * 20}\n")
     with provider() as url:
         pages = Pages(GROQ_BASE_URL=url)
-        context = browser.new_context()
-        seen = Seen(context, pages.base + "/")
-        page = context.new_page()
-        page.goto(pages.address)
-        page.goto(pages.base + "/settings")
-        item = page.locator("[data-id=groq]")
-        item.get_by_role("button", name="Test").click()
-        item.locator(".told", has_text=words).wait_for()
-        context.close()
-        pages.end()
+        try:
+            context = browser.new_context()
+            seen = Seen(context, pages.base + "/")
+            page = context.new_page()
+            page.goto(pages.address)
+            page.wait_for_selector("#none:not([hidden])")
+            page.goto(pages.base + "/settings")
+            item = page.locator("[data-id=groq]")
+            item.get_by_role("button", name="Test").click()
+            item.locator(".told", has_text=words).wait_for()
+            context.close()
+        finally:
+            pages.end()
     seen.check()
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from pages.browsing import Pages
+from pages.browsing import Pages, Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     Reply = tuple[int, dict[str, str], Any]
 
@@ -169,3 +171,17 @@ class Other(Pages):
     def __init__(self, port: str, **environment: str) -> None:
         super(Pages, self).__init__("-m", "mcp_llm", "ui", "--no-open", "--port", port, **environment)
         self.address = self.line()
+
+
+def test_the_browser_of_the_users_choice_is_given_the_address(tmp_path: Path) -> None:
+    script, given = tmp_path / "choice", tmp_path / "given"
+    script.write_text(f'#!/bin/sh\necho "$1" > {given}.new && mv {given}.new {given}\n')
+    script.chmod(0o755)
+    found = Process("-m", "mcp_llm", "ui", MCP_LLM_HOME=str(tmp_path / "home"), BROWSER=str(script))
+    address = found.line()
+    for _ in range(600):
+        if given.exists():
+            break
+        time.sleep(0.05)
+    assert given.read_text().strip() == address
+    found.end()

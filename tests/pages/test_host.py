@@ -183,7 +183,7 @@ def test_the_hosts_colours_and_theme_are_taken_over_and_stay_readable(host: Host
     assert frame.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(16, 24, 32)"
     assert axe(host.page, axe_source, ("light",)) == []
     host.notify("ui/notifications/host-context-changed", {"theme": "light"})
-    frame.wait_for_function("getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'")
+    until(lambda: frame.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)", host.page)
     frame.get_by_role("button", name="Full screen").click()
     frame.wait_for_selector("#larger", state="hidden")
     assert "ui/request-display-mode" in host.methods()
