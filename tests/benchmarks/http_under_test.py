@@ -174,6 +174,15 @@ def echo(who: str, era: str, at_once: int, share: float) -> float:
     return spent / count
 
 
+def start(who: str) -> float:
+    """Milliseconds from the start of the process to the answer of the first call."""
+    started = time.perf_counter()
+    with running([sys.executable, str(HERE / "servers" / "http_echo.py"), who, "{port}"]) as (_, port):
+        connection = Connection(port, "modern")
+        drive([connection], partial(Connection.call, name="echo", arguments={"text": "hello"}), 1)
+        return (time.perf_counter() - started) * 1e3
+
+
 def crowd(base: str, era: str, most: int, surplus: int) -> tuple[float, list[float]]:
     """Peak megabytes with `most` calls in flight; then for each of `surplus` more the milliseconds until it is Busy.
 
@@ -223,6 +232,11 @@ def rows(base: str, rounds: int, share: float) -> Iterator[Row]:
                     found[who].append(echo(who, era, at_once, share))
             work = f"tools/call over HTTP, {era}, {at_once} at a time"
             yield compared(work, "us", found["ours"], found["sdk"], 1.0)
+    took_ms: dict[str, list[float]] = {"ours": [], "sdk": []}
+    for number in range(rounds * 2):
+        for who in ("ours", "sdk") if number % 2 else ("sdk", "ours"):
+            took_ms[who].append(start(who))
+    yield compared("start to the first answer over HTTP", "ms", took_ms["ours"][1:], took_ms["sdk"][1:], 1.05)
     most = round(1000 * share)
     for era in ("legacy", "modern"):
         megabytes, took = crowd(base, era, most, 200)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 from mcp.server.auth.middleware.auth_context import auth_context_var
@@ -17,9 +17,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic_core import from_json
 
-from mcp_llm.app import App
 from mcp_llm.errors import ConfigError, StoreError
-from mcp_llm.server import build as building
 from mcp_llm.server.principal import LOCAL
 from mcp_llm.server.seal import Seal
 from mcp_llm.server.untraced import spare
@@ -41,6 +39,7 @@ if TYPE_CHECKING:
     from mcp.server.streamable_http import EventStore
     from starlette.types import Receive, Scope, Send
 
+    from mcp_llm.app import App
     from mcp_llm.config import Config
     from mcp_llm.llm.service import Service
 
@@ -148,9 +147,7 @@ class Application:
             await reply(send, 200, {"status": "ready"})
 
     def _app(self) -> App | None:
-        app = self._opened[0] if self._opened else None
-        assert app is None or isinstance(app, App)
-        return app
+        return cast("App", self._opened[0]) if self._opened else None
 
     async def _writable(self) -> bool:
         """Whether the store takes a write; asked once a second at most, however often somebody looks."""
@@ -250,7 +247,10 @@ def build(
     """
     opened = [] if opened is None else opened
     seal = Seal()
-    server = server or building.build(config, opened, seal=seal)
+    if server is None:
+        from mcp_llm.server.build import build as ours
+
+        server = ours(config, opened, seal=seal)
     server.middleware.append(follow)
     server.streamable_http_app(
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the guard's work
