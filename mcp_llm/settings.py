@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -162,6 +163,14 @@ class Server(Table):
         if self.oauth is not None and self.url is None:
             raise ValueError("`oauth` is for servers with a `url`")
         return self
+
+    @property
+    def place(self) -> str:
+        """Its URL or the name of its program, without what may be secret in it."""
+        if self.url is not None:
+            parts = urlsplit(self.url)
+            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return (self.command or "").replace("\\", "/").rpartition("/")[2]
 
 
 class Agents(Table):

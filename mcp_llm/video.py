@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from mcp_llm.errors import Error, InvalidInput, ProviderError, Timeout, Unsupported
 from mcp_llm.files import sniff
 from mcp_llm.llm import urls
+from mcp_llm.llm.answer import Begun
 from mcp_llm.llm.answer import Job as Call_
-from mcp_llm.llm.attempts import Begun
 from mcp_llm.llm.doing import keep, plan, receipt, unusable
 from mcp_llm.llm.exchange import blame, whole
 from mcp_llm.llm.generate import check_options, positive

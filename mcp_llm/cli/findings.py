@@ -194,7 +194,7 @@ async def workflows(service: Service) -> list[Finding]:
                 fix = f"`mcp-llm workflow check {name}` says what"
                 found.append(Finding("workflows", "problem", f"workflows/{name} is broken", fix))
     if service.config.settings.python.enabled:
-        from mcp_llm.workflow.boundary import FIX, Boundaries
+        from mcp_llm.workflow.boundaries import FIX, Boundaries
 
         try:
             boundary = await Boundaries(service.config.settings.python).get()

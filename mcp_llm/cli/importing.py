@@ -60,12 +60,10 @@ def _same(one: str, other: str) -> bool:
 
 
 def _list(found: list[Imported], config: Config) -> int:
-    from .servers import place
-
     if not any(one.servers for one in found):
         terminal.note("no servers of Claude Desktop, Claude Code, VS Code or Cursor are here")
     rows = [
-        (name, one.host, place(server), "configured" if name in config.settings.servers else "")
+        (name, one.host, server.place, "configured" if name in config.settings.servers else "")
         for one in found
         for name, server in one.servers.items()
     ]

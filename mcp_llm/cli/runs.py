@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mcp_llm.errors import InvalidInput
-from mcp_llm.runs.texts import MOST, said
+from mcp_llm.runs.texts import MOST
+from mcp_llm.runs.words import said
 
 from . import recorded, running, terminal
 

@@ -7,7 +7,6 @@ import sys
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -74,7 +73,7 @@ class Seen:
         """As JSON."""
         return {
             "name": self.name,
-            "at": place(self.server),
+            "at": self.server.place,
             "state": self.state,
             "error": self.error,
             "notes": list(self.notes),
@@ -99,9 +98,7 @@ def listed(as_json: bool) -> int:
     if not found:
         terminal.note("no servers are configured: put them under [servers.NAME], or `mcp-llm servers import`")
         return 0
-    terminal.line(
-        terminal.table(("server", "at", "state"), [(one.name, place(one.server), one.state) for one in found])
-    )
+    terminal.line(terminal.table(("server", "at", "state"), [(one.name, one.server.place, one.state) for one in found]))
     for one in found:
         _show_changes(one)
     return 0
@@ -122,7 +119,7 @@ def check(names: tuple[str, ...], as_json: bool) -> int:
         terminal.dump([one.data() for one in found])
         return int(wrong)
     for one in found:
-        terminal.line(f"{one.name}  {place(one.server)}  {one.state}")
+        terminal.line(f"{one.name}  {one.server.place}  {one.state}")
         rows: list[tuple[str, str, str]] = [
             (f"  {tool.name}", tool.policy, _first_line(tool.spec.description)) for tool in one.tools
         ]
@@ -232,14 +229,6 @@ def changes(pin: Pin) -> Iterable[str]:
     for line in islice(difflib.unified_diff(old, new, lineterm="", n=2), 2, None):
         if not line.startswith("@@"):
             yield line
-
-
-def place(server: Server) -> str:
-    """Where it is, without what may be secret in it."""
-    if server.url is not None:
-        parts = urlsplit(server.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    return (server.command or "").replace("\\", "/").rpartition("/")[2]
 
 
 def _first_line(text: str) -> str:

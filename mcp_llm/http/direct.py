@@ -13,9 +13,9 @@ import h11
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from .sockets import Dialer
+    from .sockets import Socket
 
 READ: Final = 64 * 1024
 HEAD: Final = 100 * 1024
@@ -39,8 +39,15 @@ class Response:
 class Direct:
     """One connection, opened by its first request, for one exchange at a time. Raises our errors and h11's."""
 
-    def __init__(self, dialer: Dialer, host: str, port: int, tls: Callable[[], ssl.SSLContext] | None) -> None:
-        self._dialer = dialer
+    def __init__(
+        self,
+        connect: Callable[[str, int], Awaitable[Socket]],
+        host: str,
+        port: int,
+        tls: Callable[[], ssl.SSLContext] | None,
+    ) -> None:
+        self._open = connect
+        self._socket: Socket | None = None
         self._host = host
         self._port = port
         self._tls = tls
@@ -50,7 +57,7 @@ class Direct:
     async def handle_async_request(self, request: Any) -> Response:
         """Send httpcore2's request and wait for the head of the answer."""
         self._idle = False
-        if self._dialer.socket is None:
+        if self._socket is None:
             await self._connect()
         await self._send(request)
         while True:
@@ -67,18 +74,18 @@ class Direct:
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
             self._idle = True
-        elif self._dialer.socket is not None:
-            self._dialer.socket.abort()
+        elif self._socket is not None:
+            self._socket.abort()
 
     async def _connect(self) -> None:
         context = self._tls() if self._tls is not None else None
-        socket = await self._dialer.connect_tcp(self._host, self._port)
+        socket = self._socket = await self._open(self._host, self._port)
         if context is not None:
             context.set_alpn_protocols(["http/1.1"])
             await socket.start_tls(context, self._host)
 
     async def _send(self, request: Any) -> None:
-        socket, http = self._dialer.socket, self._http
+        socket, http = self._socket, self._http
         assert socket is not None
         head = http.send(h11.Request(method=request.method, target=request.url.target, headers=request.headers))
         # Where the server has closed already, its answer says why: it is read all the same.
@@ -93,7 +100,7 @@ class Direct:
 
     async def _next(self) -> Any:
         """h11's next event."""
-        socket, http = self._dialer.socket, self._http
+        socket, http = self._socket, self._http
         assert socket is not None
         while (event := http.next_event()) is h11.NEED_DATA:
             data = await socket.read(READ)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import InvalidInput
 
-from .sockets import Connection, Dialer, Socket
+from .dialer import Connection, Dialer
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
     from .deadlines import Clock
+    from .sockets import Socket
 
 KEEP: Final = 20
 """Resting connections per origin."""

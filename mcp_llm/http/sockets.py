@@ -11,25 +11,18 @@ import asyncio
 import socket
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.abc
 import httpcore2
 
-from mcp_llm.errors import ProviderError
-
 from .connection_errors import unreachable
-from .direct import Direct
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable
 
     from .deadlines import Clock
-
-Connection: TypeAlias = httpcore2.AsyncConnectionInterface | Direct
 
 HIGH_WATER = 256 * 1024
 """Unread bytes at which the peer is made to wait; asyncio reads at most as much again before it obeys."""
@@ -254,62 +247,18 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self.abort()
 
 
-class Dialer(httpcore2.AsyncNetworkBackend):
-    """Opens the socket of one connection and keeps it at hand."""
-
-    def __init__(self, clock: Clock, proxy: str | None, tls: Callable[[], ssl.SSLContext]) -> None:
-        self.clock = clock
-        self.socket: Socket | None = None
-        self._proxy = proxy
-        self._tls = tls
-
-    def connection(self, scheme: bytes, host: bytes, port: int | None) -> Connection:
-        """A connection to this origin, through the proxy if there is one; it is opened by its first request."""
-        secure = scheme == b"https"
-        port = port or (443 if secure else 80)
-        if self._proxy is None:
-            return Direct(self, host.decode(), port, self._tls if secure else None)
-        parts = urlsplit(self._proxy)
-        proxy = httpcore2.Proxy(
-            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
-            auth=(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
-            ssl_context=self._tls() if parts.scheme == "https" else None,
-        )
-        pool = httpcore2.AsyncConnectionPool(
-            ssl_context=self._tls() if secure else None, proxy=proxy, network_backend=self
-        )
-        return pool.create_connection(httpcore2.Origin(scheme, host, port))
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> Socket:
-        try:
-            with anyio.move_on_after(self.clock.connecting()):
-                self.socket = await self._connect(host, port)
-                return self.socket
-        except (OSError, UnicodeError) as exc:
-            error = unreachable(exc, host, port=port)
-            if self._proxy and isinstance(error, ProviderError):
-                error.message = f"the way is through a proxy, and {error.message}"
-            raise error from exc
-        raise self.clock.late(connecting=True)
-
-    async def _connect(self, host: str, port: int) -> Socket:
-        # anyio resolves names in a thread and races IPv6 against IPv4; the socket it found is then taken over.
-        stream = await anyio.connect_tcp(host, port)
-        found = stream.extra(anyio.abc.SocketAttribute.raw_socket)
-        raw = socket.fromfd(found.fileno(), found.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            await stream.aclose()
-            loop = asyncio.get_running_loop()
-            made = Socket(loop, self.clock)
-            await loop.create_connection(lambda: made, sock=raw)
-        except BaseException:
-            raw.close()
-            raise
-        return made
+async def connect(host: str, port: int, clock: Clock) -> Socket:
+    """A new connection whose deadlines are `clock`'s. Raises OSError, and UnicodeError for a host that is no name."""
+    # anyio resolves names in a thread and races IPv6 against IPv4; the socket it found is then taken over.
+    stream = await anyio.connect_tcp(host, port)
+    found = stream.extra(anyio.abc.SocketAttribute.raw_socket)
+    raw = socket.fromfd(found.fileno(), found.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        await stream.aclose()
+        loop = asyncio.get_running_loop()
+        made = Socket(loop, clock)
+        await loop.create_connection(lambda: made, sock=raw)
+    except BaseException:
+        raw.close()
+        raise
+    return made

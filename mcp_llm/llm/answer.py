@@ -1,10 +1,10 @@
-"""A call and its answer as it arrives: what it is part of, who gives it, what has come so far."""
+"""A call and its answer: what it is part of, who gives it, what it began with, what has come so far."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from mcp_llm.errors import Disconnected, Error, ProviderError, TooLarge
 from mcp_llm.types.chat import Fold
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from mcp_llm.types.chat import ChatRequest, ChatResponse, Chunk
 
     from .reservation import Reservation, Scope
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 MAX_PARTIAL: Final = 1024 * 1024
 """Characters of an answer that broke off that are kept."""
@@ -57,6 +60,21 @@ class Hold:
     reservation: Reservation
     usd: Decimal | None
     tokens: int
+
+
+@dataclass(slots=True)
+class Begun(Generic[Q, A]):
+    """An answer that has begun: whose it is, to what, and what it took to get it. Times are `time.monotonic()`."""
+
+    target: Target
+    request: Q
+    opening: A
+    warnings: list[str]
+    tried: list[Attempt]
+    started: float
+    asked: float
+    answered: float
+    hold: Hold | None
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from random import random
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
@@ -19,6 +19,7 @@ from mcp_llm.errors import Attempt, ConfigError, Error, InvalidInput, Overloaded
 from mcp_llm.http.deadlines import Deadlines
 
 from . import learning, retry
+from .answer import Begun
 from .exchange import blame
 from .health import Breakers
 from .limits import Calls, Gate
@@ -73,21 +74,6 @@ class Way(Protocol[Q, A_co]):
     def without(self, request: Q, target: Target, field_: str) -> tuple[Q, Target, list[str]]:
         """The request less that field, and what to tell of it."""
         ...
-
-
-@dataclass(slots=True)
-class Begun(Generic[Q, A]):
-    """An answer that has begun: whose it is, to what, and what it took to get it. Times are `time.monotonic()`."""
-
-    target: Target
-    request: Q
-    opening: A
-    warnings: list[str]
-    tried: list[Attempt]
-    started: float
-    asked: float
-    answered: float
-    hold: Hold | None
 
 
 @dataclass(slots=True)

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from mcp_llm.settings import Settings
     from mcp_llm.types.chat import ChatRequest
 
-    from .answer import Answer, Job
-    from .attempts import Begun
+    from .answer import Answer, Begun, Job
     from .ledger import Ledger
 
 SMALLEST: Final = 16

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from mcp_llm.types.usage import Usage
     from mcp_llm.wires.base import WholeWire
 
-    from .answer import Hold, Job
-    from .attempts import Attempts, Begun
+    from .answer import Begun, Hold, Job
+    from .attempts import Attempts
 
 MIB: Final = 1024 * 1024
 

@@ -19,7 +19,7 @@ from mcp_llm.types.usage import Usage
 from mcp_llm.wires import realtime as wires
 from mcp_llm.wires.whole import decoded
 
-from .attempts import Begun
+from .answer import Begun
 from .exchange import blame
 
 if TYPE_CHECKING:

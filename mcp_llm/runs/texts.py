@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from dataclasses import dataclass
@@ -10,8 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import sqlite3
-
-    from .store import RunInfo, RunStore
 
 PAGE: Final = 20_000
 """Characters of a page unless the reader says otherwise."""
@@ -67,13 +64,3 @@ def read(connection: sqlite3.Connection, handle: str, principal: str, offset: in
         (offset + 1, limit, run_id, name, principal),
     ).fetchone()
     return None if row is None else Page(row[0], offset, row[1])
-
-
-async def said(runs: RunStore, info: RunInfo) -> str:
-    """What a run has said: its answer, or the words so far, or why it failed."""
-    if not info.result:
-        return await runs.partial(info.id)
-    for name in ("response", "partial", "error"):
-        if isinstance(text := info.result.get(name), str) and text:
-            return text
-    return json.dumps(info.result, ensure_ascii=False, indent=1)

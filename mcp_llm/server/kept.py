@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from mcp_llm.agent.task import AgentResult
 from mcp_llm.runs.detach import Running
-from mcp_llm.runs.texts import cut, said
+from mcp_llm.runs.texts import cut
+from mcp_llm.runs.words import said
 from mcp_llm.types.media import Made
 from mcp_llm.types.message import Value
 from mcp_llm.types.result import Generated

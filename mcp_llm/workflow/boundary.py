@@ -1,24 +1,9 @@
-"""Where a step of Python may run: bubblewrap, else monty, else nowhere; and whether that really holds, tried first.
-
-A boundary that cannot be shown to hold is none. There is no way around it: no flag, and nothing that a workflow says.
-"""
+"""A boundary around a step of Python: what the step may use, what comes of it, and what every way to run it can do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-import anyio
-
-from mcp_llm.errors import Denied, Error
-
-if TYPE_CHECKING:
-    from mcp_llm.settings import Python
-
-FIX: Final = (
-    "install bubblewrap (apt install bubblewrap, dnf install bubblewrap; Linux), "
-    "or monty, a small Python on any system (pip install 'mcp-llm[python]')"
-)
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,39 +38,3 @@ class Boundary(Protocol):
 
     async def probe(self) -> str | None:
         """Why it does not hold here; None where all was tried and held."""
-
-
-@dataclass(slots=True)
-class Boundaries:
-    """The boundary of this process: found and tried when it is first needed, once."""
-
-    settings: Python
-    _found: Boundary | None = None
-    _lock: anyio.Lock = field(default_factory=anyio.Lock)
-
-    async def get(self) -> Boundary:
-        """The boundary. Raises Denied with what was tried and what to install."""
-        async with self._lock:
-            if self._found is None:
-                self._found = await self._choose()
-            return self._found
-
-    async def _choose(self) -> Boundary:
-        from .bubblewrap import Bubblewrap
-        from .monty import Monty
-
-        wanted = self.settings.boundary
-        tried: list[str] = []
-        for one in (Bubblewrap(), Monty()):
-            if wanted not in {"auto", one.name}:
-                continue
-            try:
-                fault = await one.probe()
-            except Error as exc:
-                fault = str(exc)
-            if fault is None:
-                return one
-            tried.append(f"{one.name}: {fault}")
-        raise Denied(
-            f"Python code is not run without a boundary, and none holds here ({'; '.join(tried)}). To mend it: {FIX}"
-        )

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from mcp_llm.errors import InvalidInput
 from mcp_llm.types.message import ToolCall
 
-from .boundary import Boundaries
+from .boundaries import Boundaries
 from .template import MISSING, child, references
 
 if TYPE_CHECKING:

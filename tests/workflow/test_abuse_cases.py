@@ -21,7 +21,7 @@ from workflow.work import MODEL, Counted, Scripted, do, opened, summary
 from mcp_llm.errors import Cycle, Denied, InvalidInput, TooLarge, UnknownReference, WorkflowError
 from mcp_llm.settings import Python
 from mcp_llm.workflow import load
-from mcp_llm.workflow.boundary import Boundaries
+from mcp_llm.workflow.boundaries import Boundaries
 from mcp_llm.workflow.bubblewrap import Bubblewrap
 from mcp_llm.workflow.methods import METHODS
 from mcp_llm.workflow.monty import Monty

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from mcp_llm.config import Config
     from mcp_llm.llm.service import Service
 
-    from .door import Caller
+    from .caller import Caller
     from .oauth import Issuer
 
 PATH: Final = "/mcp"

@@ -6,16 +6,12 @@ handler, not to a provider.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
-
 from mcp_llm.errors import Error
-from mcp_llm.server.principal import LOCAL
 
+from .caller import OWNER, Caller
 from .replies import busy, refuse
 from .tokens import TOKEN
 
@@ -24,41 +20,13 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope, Send
 
+    from .caller import Verifier
     from .oauth import Issuer
     from .tokens import Tokens
 
 LONGEST: Final = 8192
 """Characters of a token."""
 IN_QUERY: Final = frozenset({"token", "access_token", "api_key", "apikey", "key", "authorization"})
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, and what may be called: globs of tools, None for all. `issuer` is empty for tokens of our own."""
-
-    principal: str
-    tools: tuple[str, ...] | None = None
-    issuer: str = ""
-    scopes: tuple[str, ...] = ()
-
-    def user(self) -> AuthenticatedUser:
-        """As the SDK wants it: sessions and sealed states are bound to it. The token itself is left out."""
-        claims: dict[str, Any] = {"iss": self.issuer}
-        return AuthenticatedUser(
-            AccessToken(
-                token="", client_id=self.principal, subject=self.principal, scopes=list(self.scopes), claims=claims
-            )
-        )
-
-
-OWNER: Final = Caller(LOCAL)
-
-
-class Verifier(Protocol):
-    """Knows some tokens."""
-
-    async def caller(self, token: str) -> Caller | None:
-        """Whose it is; None for one that is not good. Raises Error when that cannot be found out now."""
 
 
 class Own:

@@ -18,7 +18,7 @@ from mcp_llm.errors import ConfigError, Error, Garbled, InvalidInput
 from mcp_llm.http.deadlines import Deadlines
 from mcp_llm.wires.base import HttpRequest
 
-from .door import Caller
+from .caller import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable

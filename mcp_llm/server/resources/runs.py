@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp.types import Annotations, Resource, ResourceTemplate
 
-from mcp_llm.runs.texts import cut, said
+from mcp_llm.runs.texts import cut
+from mcp_llm.runs.words import said
 from mcp_llm.server.result import SHOWN
 from mcp_llm.server.rows import row
 from mcp_llm.types.events import encode

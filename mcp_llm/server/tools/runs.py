@@ -11,7 +11,8 @@ from mcp_llm.errors import InvalidInput
 from mcp_llm.runs import wait
 from mcp_llm.runs.detach import Running, run_detachable
 from mcp_llm.runs.resume import GRACE, drive
-from mcp_llm.runs.texts import cut, said
+from mcp_llm.runs.texts import cut
+from mcp_llm.runs.words import said
 from mcp_llm.server import kept
 from mcp_llm.server import result as results
 from mcp_llm.server.rows import row
