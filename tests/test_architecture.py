@@ -88,15 +88,20 @@ def unit_of(path: Path) -> str:
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:
     """Every module imported anywhere in the file, under TYPE_CHECKING and inside functions too, as full names."""
-    package = ["mcp_llm", *path.relative_to(PACKAGE).parts[:-1]]
     for node in ast.walk(TREES[path]):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
+            module = origin(path, node)
             yield module, node.lineno
             yield from ((f"{module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def origin(path: Path, node: ast.ImportFrom) -> str:
+    """The full name of what stands between `from` and `import`."""
+    package = ["mcp_llm", *path.relative_to(PACKAGE).parts[:-1]]
+    base = package[: len(package) - node.level + 1] if node.level else []
+    return ".".join([*base, *([node.module] if node.module else [])])
 
 
 def report(found: list[str]) -> None:
@@ -122,6 +127,36 @@ def test_imports_go_one_way() -> None:
             if up or beside:
                 found.append(f"{NAMES[path]}:{line}: {mine} may not import {theirs}")
     report(found)
+
+
+FRONT = "__init__.py"
+"""The package's own: importing any part runs it first, and what it names is loaded when it is used."""
+HOME_OF = {
+    ".".join(["mcp_llm", *Path(name).with_suffix("").parts]).removesuffix(".__init__"): name for name in NAMES.values()
+}
+
+
+def files_taken_from(path: Path) -> set[str]:
+    """Our files from which this one takes something, under TYPE_CHECKING and inside functions too."""
+    names: set[str] = set()
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = origin(path, node)
+            inner = {f"{module}.{alias.name}" for alias in node.names}
+            names |= {name if name in HOME_OF else module for name in inner}
+    return {HOME_OF[name] for name in names & HOME_OF.keys()} - {NAMES[path], FRONT}
+
+
+def test_no_file_needs_one_that_needs_it() -> None:
+    """Files in a circle can only be read, tested and changed together: what both know belongs into a third."""
+    needs = {NAMES[path]: files_taken_from(path) for path in FILES}
+    while free := {name for name, others in needs.items() if not others}:
+        needs = {name: others - free for name, others in needs.items() if name not in free}
+    while free := needs.keys() - set().union(*needs.values()):
+        needs = {name: others for name, others in needs.items() if name not in free}
+    report([f"{name} needs, in a circle, {', '.join(sorted(others))}" for name, others in needs.items()])
 
 
 def test_the_store_knows_errors_and_types_and_nothing_else_of_ours() -> None:

@@ -12,7 +12,7 @@ from mcp_llm.toolsets.compose import Group
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.wires import schema as schemas
 
-from . import offer
+from . import compaction, offer
 from .agents import Delegates
 from .calls import Calls
 from .limits import Meter
@@ -96,6 +96,8 @@ async def bench(
             prepared.first,
             meter,
             History(),
+            before=compaction.fit,
+            shorten=compaction.force,
             context=prepared.context,
             tell=tell,
         )

@@ -19,7 +19,6 @@ from mcp_llm.types.events import Fallback, ModelEnd, ModelStart
 from mcp_llm.types.message import Message, ToolCall
 from mcp_llm.types.result import Tried
 
-from . import compaction
 from .limits import SMALLEST, receipt
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from .limits import Meter
 
 Before: TypeAlias = "Callable[[Loop, tuple[Message, ...]], Awaitable[tuple[Message, ...]]]"
+Shorten: TypeAlias = "Callable[[Loop], Awaitable[bool]]"
 
 GOOD: Final = 8000
 """Output tokens that are enough for a reply that does not say how many it needs."""
@@ -61,10 +61,12 @@ class Loop:
     first: tuple[Message, ...]
     meter: Meter
     history: History
+    before: Before
+    """What is done before each reply is asked for; gives what is left of what is about to be said."""
+    shorten: Shorten
+    """What is done where the provider says that history is too long; whether it could be made shorter."""
     context: str | None = None
     tell: Callable[[str], None] | None = None
-    before: Before = compaction.fit
-    """What is done before each reply is asked for; gives what is left of what is about to be said."""
     calls: Calls = field(init=False)
     reply: ChatResponse | None = None
     fallbacks: list[Tried] = field(default_factory=list)
@@ -116,7 +118,7 @@ class Loop:
         try:
             answer = await self._stream()
         except ContextTooLong:
-            if not await compaction.force(self):
+            if not await self.shorten(self):
                 raise
             self._begin((), settings)
             answer = await self._stream()

@@ -34,7 +34,7 @@ from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.events import Compacted, ErrorEvent, Finish, Resumed, Start, ToolStart
 from mcp_llm.types.message import Value
 
-from . import operation
+from . import compaction, operation
 from .calls import Calls
 from .limits import Meter
 from .loop import Loop
@@ -194,6 +194,7 @@ def _loop(
         meter,
         History(),
         before=record.before,
+        shorten=compaction.force,
     )
     record.append = loop.append
     loop.calls = Calls(

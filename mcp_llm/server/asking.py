@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import anyio
 from mcp import MCPError
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ValidationError
 
 from mcp_llm.types.events import Approval
+
+from . import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,18 +53,11 @@ class State(BaseModel):
 
 def way(context: Context[Any]) -> Literal["push", "return"] | None:
     """How this host can be asked with a form now; None: not at all."""
-    if not forms(context.session):
+    if not declared.forms(context.session):
         return None
     if context.session.can_send_request:
         return "push"
-    return "return" if context.protocol_version in MODERN_PROTOCOL_VERSIONS else None
-
-
-def forms(session: ServerSession) -> bool:
-    """Whether the client declares that it shows forms; one that says nothing of modes does."""
-    capabilities = session.client_capabilities
-    elicitation = capabilities.elicitation if capabilities is not None else None
-    return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+    return "return" if context.protocol_version in declared.MODERN else None
 
 
 def returned(context: Context[Any]) -> State | None:

@@ -14,7 +14,8 @@ from mcp_llm import __version__
 from . import completing, prompts
 from .changes import Changes
 from .icons import ICONS
-from .life import Heart, Life, live
+from .life import Heart, Life
+from .lifespan import live
 from .pages import apps as pages
 from .resources import serve as resources
 from .seal import Seal

@@ -58,8 +58,8 @@ async def finished(app: App, info: RunInfo, most: int) -> CallToolResult:
     from mcp_llm.compare import table
     from mcp_llm.compare.result import Compared
 
-    from . import made
-    from .tools import compare_models, run_workflow
+    from . import compared as comparisons
+    from . import made, worked
 
     try:
         if info.kind in made.KINDS:
@@ -70,13 +70,13 @@ async def finished(app: App, info: RunInfo, most: int) -> CallToolResult:
         if WORKFLOW in info.result:
             from mcp_llm.workflow.schema import WorkflowResult
 
-            return run_workflow.shown(_read(WorkflowResult, info.result), most)
+            return worked.shown(_read(WorkflowResult, info.result), most)
         if "stop_reason" in info.result:
             return results.generated(_read(AgentResult, info.result), most)
         if "results" in info.result:
             compared = _read(Compared, info.result)
             table_only = {"response": table.summary(compared)}  # what is kept has the answers in it
-            return compare_models.shown(compared.model_copy(update=table_only), most)
+            return comparisons.shown(compared.model_copy(update=table_only), most)
         return results.generated(_read(Generated, info.result), most)
     except ValidationError:
         return page(info.id, info.status, cut(await said(app.journals, info), 0, most), info.result)

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from mcp_llm.app import open_app
-
-from . import clients, resumable
+from . import clients
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from anyio.abc import TaskGroup
     from mcp.server.mcpserver import Context
 
     from mcp_llm.app import App
-    from mcp_llm.config import Config
     from mcp_llm.llm.progress import Progress
 
-    from .changes import Changes
-    from .rounds import Desk
+    from .desk import Desk
     from .seal import Seal
 
 FIRST: Final = 1.0
@@ -110,17 +103,3 @@ class Life:
         if name and name not in self._greeted:
             self._greeted.add(name)
             clients.remember(self.service, context)
-
-
-@asynccontextmanager
-async def live(config: Config, heart: Heart, changes: Changes, seal: Seal) -> AsyncIterator[Life]:
-    """Open everything; what still runs at the end is cancelled before the service closes."""
-    async with open_app(config) as service, anyio.create_task_group() as tasks:
-        tasks.start_soon(heart.run)
-        tasks.start_soon(changes.watch, service)
-        resumable.register(service)
-        tasks.start_soon(service.resumers.watch, service.journals, tasks)
-        try:
-            yield Life(service, tasks, heart, seal)
-        finally:
-            tasks.cancel_scope.cancel()

@@ -19,8 +19,8 @@ from mcp_llm.types.events import Finish, Start
 from mcp_llm.types.media import Made
 
 from . import result as results
+from .arguments import Arguments
 from .lasting import lasting
-from .tools.published import Arguments
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

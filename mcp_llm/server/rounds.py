@@ -6,24 +6,19 @@ finds it under `runs`. Approvals are rows of the store; what is asked of the hos
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-from mcp.types import CallToolResult, CreateMessageResult, ElicitResult, InputRequiredResult
+from mcp.types import CallToolResult, ElicitResult, InputRequiredResult
 
 from mcp_llm.agent.lines import Lines
 from mcp_llm.errors import InvalidInput, ToolFailed
 from mcp_llm.runs import wait
 from mcp_llm.runs.resume import GRACE
 
-from . import asking, kept, tasks
+from . import asking, declared, kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from mcp.types import CreateMessageRequest
-
     from .run import Run
 
 MOST: Final = 8
@@ -31,51 +26,6 @@ MOST: Final = 8
 LIVE: Final = frozenset({"running", "waiting"})
 ENDING: Final = 2.0
 """Seconds for asking a run to end."""
-
-
-@dataclass(slots=True)
-class Wanted:
-    """One thing that a run wants of the host's model."""
-
-    request: CreateMessageRequest
-    answered: anyio.Event = field(default_factory=anyio.Event)
-    result: CreateMessageResult | None = None
-
-
-@dataclass(slots=True)
-class Desk:
-    """What one run wants now, by keys that are used once. `leave` ends the patience of the call that is open."""
-
-    open: dict[str, Wanted] = field(default_factory=dict)
-    leave: Callable[[], None] = lambda: None
-    _count: int = 0
-
-    def hurried(self, leave: Callable[[], None]) -> None:
-        """A call waits; this ends it early."""
-        self.leave = leave
-        if self.open:
-            leave()
-
-    async def ask(self, request: CreateMessageRequest) -> CreateMessageResult | None:
-        """Wait until somebody brings the answer; None for one that is no sampling result."""
-        self._count += 1
-        key, wanted = f"model-{self._count}", Wanted(request)
-        self.open[key] = wanted
-        self.leave()
-        try:
-            await wanted.answered.wait()
-        finally:
-            self.open.pop(key, None)
-        return wanted.result
-
-    def bring(self, answers: Mapping[str, Any]) -> None:
-        """Answers by their keys; those to nothing that is open are ignored."""
-        for key, wanted in [*self.open.items()]:
-            if key in answers:
-                answer = answers[key]
-                wanted.result = answer if isinstance(answer, CreateMessageResult) else None
-                wanted.answered.set()
-                self.open.pop(key, None)
 
 
 async def handed(
@@ -88,7 +38,7 @@ async def handed(
     run_id, rounds = str(data.get("run_id")), state.rounds + 1 if state is not None else 1
     if run_id == run.run_id:
         run.life.keep(run_id, run.desk)
-    if rounds > MOST or tasks.declared(run.context.session) or not (requests := await wanted(run, run_id)):
+    if rounds > MOST or declared.tasks(run.context.session) or not (requests := await wanted(run, run_id)):
         return given
     known = state.known if state is not None else run_id != run.run_id
     return asking.hand_back(requests, asking.State(run=run_id, rounds=rounds, known=known))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.hosts.known import host
 from mcp_llm.llm.progress import Progress
 from mcp_llm.runs.store import new_id
 
-from . import tasks
+from . import declared
+from .desk import Desk
 from .principal import LOCAL, current
-from .rounds import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mcp_llm.hosts.known import Host
 
     from .life import Life
+
+TASK_AFTER_S: Final = 3.0
+"""Seconds after which a call becomes a task: a client that knows tasks would rather poll than hold a stream open."""
 
 
 @dataclass(slots=True)
@@ -66,7 +69,7 @@ class Run:
 
     def inline(self, wait_s: float | None) -> float:
         """`patience` for a call that can be handed out as a task: a host that takes tasks gets one soon."""
-        return self.patience(tasks.AFTER_S if wait_s is None and tasks.declared(self.context.session) else wait_s)
+        return self.patience(TASK_AFTER_S if wait_s is None and declared.tasks(self.context.session) else wait_s)
 
     @contextmanager
     def beating(self) -> Iterator[None]:

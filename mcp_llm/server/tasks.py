@@ -20,14 +20,14 @@ from mcp.types import (
     ElicitResult,
     RequestParams,
 )
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from mcp_llm.errors import InvalidInput
 from mcp_llm.hosts.known import host
 
-from . import asking, kept
+from . import asking, declared, kept
 from . import result as results
+from .declared import MODERN, TASKS
 from .principal import current
 
 if TYPE_CHECKING:
@@ -39,27 +39,16 @@ if TYPE_CHECKING:
     from mcp_llm.app import App
     from mcp_llm.runs.store import RunInfo
 
-EXTENSION: Final = "io.modelcontextprotocol/tasks"
 MISSING: Final = -32021
 """JSON-RPC error: missing required client capability."""
-AFTER_S: Final = 3.0
-"""Seconds after which a call becomes a task: a client that knows tasks would rather poll than hold a stream open."""
 POLL_MS: Final = 1000
 LIVE: Final = frozenset({"running", "waiting"})
-_VERSIONS: Final = frozenset(MODERN_PROTOCOL_VERSIONS)
-
-
-def declared(session: ServerSession) -> bool:
-    """Whether the client of this request takes tasks."""
-    capabilities = session.client_capabilities
-    extensions = capabilities.extensions if capabilities is not None else None
-    return session.protocol_version in _VERSIONS and EXTENSION in (extensions or {})
 
 
 def missing() -> MCPError:
     """The refusal for a client that did not declare the extension."""
-    data: dict[str, Any] = {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
-    return MCPError(MISSING, f"declare the extension {EXTENSION} to use tasks", data)
+    data: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+    return MCPError(MISSING, f"declare the extension {TASKS} to use tasks", data)
 
 
 class TaskParams(RequestParams):
@@ -77,21 +66,21 @@ class UpdateParams(TaskParams):
 class Tasks(Extension):
     """Give it to the server."""
 
-    identifier = EXTENSION
+    identifier = TASKS
 
     def methods(self) -> Sequence[MethodBinding]:
         """`tasks/get`, `tasks/update`, `tasks/cancel`."""
         return (
-            MethodBinding("tasks/get", TaskParams, _get, _VERSIONS),
-            MethodBinding("tasks/update", UpdateParams, _update, _VERSIONS),
-            MethodBinding("tasks/cancel", TaskParams, _cancel, _VERSIONS),
+            MethodBinding("tasks/get", TaskParams, _get, MODERN),
+            MethodBinding("tasks/update", UpdateParams, _update, MODERN),
+            MethodBinding("tasks/cancel", TaskParams, _cancel, MODERN),
         )
 
     async def intercept_tool_call(self, params: CallToolRequestParams, ctx: Any, call_next: Any) -> Any:
         """The task instead of a result that says that the run goes on; whoever asks `runs` for it gets what it says."""
         given = await call_next(ctx)
         data: dict[str, Any] | None = given.structured_content if isinstance(given, CallToolResult) else None
-        if data is None or data.get("status") not in LIVE or params.name == "runs" or not declared(ctx.session):
+        if data is None or data.get("status") not in LIVE or params.name == "runs" or not declared.tasks(ctx.session):
             return given
         info = await _found(ctx.lifespan_context.service, str(data.get("run_id")))
         return {"resultType": "task", **_head(info, "input_required" if info.status == "waiting" else "working")}
@@ -135,7 +124,7 @@ async def _cancel(ctx: Any, params: TaskParams) -> dict[str, Any]:
 
 
 async def _asked(ctx: Any, params: TaskParams) -> tuple[App, RunInfo]:
-    if not declared(ctx.session):
+    if not declared.tasks(ctx.session):
         raise missing()
     headers = getattr(ctx.request, "headers", None)  # over HTTP only
     if headers is not None and headers.get("mcp-name", "").strip() != params.task_id:
@@ -169,7 +158,7 @@ async def _state(app: App, info: RunInfo, session: ServerSession) -> dict[str, A
         partial = await app.journals.partial(info.id)
         return {**_head(info, "completed"), "result": _dumped(results.interrupted(info.id, partial), is_error=True)}
     if info.status == "waiting" and (asked := [one for one in await app.journals.questions(info.id) if one.open]):
-        if asking.forms(session):
+        if declared.forms(session):
             requests = {key: _dumped(one) for key, one in asking.approvals(asked).items()}
             return {**_head(info, "input_required"), "inputRequests": requests}
         words = f'it waits for an answer: runs(action="answer", run_id="{info.id}", answer=...)'

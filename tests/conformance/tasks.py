@@ -13,7 +13,7 @@ from mcp_llm.errors import ToolFailed
 from mcp_llm.runs import wait
 from mcp_llm.runs.detach import Running
 from mcp_llm.runs.recorder import Recorder
-from mcp_llm.server import asking, tasks
+from mcp_llm.server import asking, declared, tasks
 from mcp_llm.server import result as results
 from mcp_llm.server.lasting import lasting
 from mcp_llm.server.run import Run
@@ -52,7 +52,7 @@ async def _task(ctx: Context[Any], work: Callable[[Run, Recorder], Awaitable[str
         request={},
         finish=lambda words: Finish(result=words),
         recorder=recorder,
-        wait_s=0 if tasks.declared(ctx.session) else None,
+        wait_s=0 if declared.tasks(ctx.session) else None,
     )
     return results.running(given) if isinstance(given, Running) else results.plain(given, {"response": given})
 
@@ -74,7 +74,7 @@ async def slow_compute(ctx: Context[Any], seconds: float, label: str = "") -> Ca
 
 async def failing_job(ctx: Context[Any]) -> CallToolResult:
     """Fails, as a tool may; only as a task."""
-    if not tasks.declared(ctx.session):
+    if not declared.tasks(ctx.session):
         raise tasks.missing()
 
     async def work(run: Run, recorder: Recorder) -> str:

@@ -16,7 +16,7 @@ from server.test_run_agent import House, runs
 
 from mcp_llm import config as configuration
 from mcp_llm.server.build import build
-from mcp_llm.server.tasks import EXTENSION
+from mcp_llm.server.declared import TASKS as EXTENSION
 
 if TYPE_CHECKING:
     from pathlib import Path

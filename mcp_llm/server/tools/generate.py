@@ -14,10 +14,11 @@ from mcp_llm.llm.generate import Ask, estimate
 from mcp_llm.runs.detach import Running
 from mcp_llm.server import asking
 from mcp_llm.server import result as results
+from mcp_llm.server.arguments import Arguments
 from mcp_llm.server.lasting import ask_lasting
 from mcp_llm.types.chat import Effort, ToolSpec
 
-from .published import Arguments, publish
+from .published import publish
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult

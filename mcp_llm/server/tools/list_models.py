@@ -9,8 +9,9 @@ from pydantic import Field
 
 from mcp_llm.llm.listing import list_models
 from mcp_llm.server import result as results
+from mcp_llm.server.arguments import Arguments
 
-from .published import Arguments, publish
+from .published import publish
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult

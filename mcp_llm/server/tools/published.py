@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools.base import Tool
-from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import InputRequiredResult
-from pydantic import ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from mcp_llm.errors import Error, ProviderError
 from mcp_llm.llm.backends.sampling import offering
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from mcp.types import CallToolResult, ToolAnnotations
 
+    from mcp_llm.server.arguments import Arguments
     from mcp_llm.server.run import Run
 
 logger = logging.getLogger(__name__)
@@ -31,12 +32,6 @@ WAITS = "wait"
 """The one action of a tool with several that waits for a run, and may ask what that run asks."""
 PARTIAL_SHOWN = 4000
 """Characters of a broken-off answer that are shown with its error; the run keeps all of it."""
-
-
-class Arguments(ArgModelBase):
-    """The base of a tool's arguments: unknown names are errors."""
-
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 
 class Published(Tool):

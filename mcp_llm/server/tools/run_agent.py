@@ -11,8 +11,9 @@ from mcp_llm.agent.task import Limits, Task
 from mcp_llm.runs.detach import Running
 from mcp_llm.server import result as results
 from mcp_llm.server import working
+from mcp_llm.server.arguments import Arguments
 
-from .published import Arguments, publish
+from .published import publish
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult

@@ -15,9 +15,10 @@ from mcp_llm.runs.texts import cut
 from mcp_llm.runs.words import said
 from mcp_llm.server import kept
 from mcp_llm.server import result as results
+from mcp_llm.server.arguments import Arguments
 from mcp_llm.server.rows import row
 
-from .published import Arguments, publish
+from .published import publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
