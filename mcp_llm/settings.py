@@ -338,4 +338,3 @@ class Settings(Table):
     """Seconds after which a call that goes on hands back a run id; None is what is known of the host."""
     ledger: bool = True
     telemetry: Telemetry = Field(default_factory=Telemetry)
-    keep_answers_days: NonNegativeInt = 30

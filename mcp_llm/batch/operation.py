@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from .items import Item
 
 AT_ONCE: Final = 8
-MOST_AT_ONCE: Final = 256
 FAILURES: Final = 20
 """Items in a row that may fail; then the trouble is not theirs."""
 SAMPLING: Final = ("top_p", "top_k", "seed", "presence_penalty", "frequency_penalty")

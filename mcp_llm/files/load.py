@@ -22,14 +22,13 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 import anyio.to_thread
 
 from mcp_llm.errors import Denied, Error, InvalidInput, TooLarge, Unsupported
-from mcp_llm.types.message import Media, Text, ToolResult
+from mcp_llm.types.message import Media, Text
 
 from . import beneath, sniff
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from mcp_llm.types.message import Part
 
 Source: TypeAlias = "str | bytes | os.PathLike[str] | Any"
 """Text is a path or a URL (http, https, file, data); an object with `save` is taken for a PIL image."""
@@ -123,22 +122,6 @@ async def load_all(
     return loaded
 
 
-def can_read(reads: Iterable[str] | None, parts: Iterable[Part]) -> str | None:
-    """A sentence on what a model that reads these modalities cannot see in the parts; None: it can, or is unknown."""
-    if reads is None:
-        return None
-    known = set(reads)
-    flat = [inner for part in parts for inner in (part.parts if isinstance(part, ToolResult) else (part,))]
-    media = [part for part in flat if isinstance(part, Media) and part.modality not in known]
-    if not media:
-        return None
-    names = ", ".join(sorted({part.modality for part in media}))
-    can = ", ".join(sorted(known)) or "text only"
-    return (
-        f"The model cannot read: {names} ({len(media)} attached); it reads {can}. Take another model or leave it out."
-    )
-
-
 def fence(name: str, text: str) -> Text:
     """A text file as a part: its end mark holds a tag that the text does not contain, so no text can end it early."""
     tag = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
@@ -223,6 +206,7 @@ _MEDIA = frozenset({"image", "audio", "video"})
 
 
 def from_url(url: str, name: str | None, mime: str | None) -> Media:
+    """The URL as a part, for the provider to fetch. Raises InvalidInput for what is none, Denied for a private one."""
     if any(ord(letter) < 33 or ord(letter) == 127 for letter in url) or "\\" in url:
         raise InvalidInput("The URL holds spaces, control characters or backslashes: percent-encode them.")
     try:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 200_000
 """Characters of one call: some four hours."""
-JOINED: Final = frozenset({"audio/mpeg", "audio/wav"})
-"""What can be joined without being decoded."""
 _SENTENCE: Final = re.compile(r"(?<=[.!?…。！？])\s+|\n+")
 
 

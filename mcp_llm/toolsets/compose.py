@@ -165,35 +165,6 @@ class Filter:
         return await self._inner.call(name, arguments, call_id=call_id, meta=meta, progress=progress)
 
 
-class Renamed:
-    """The same tools, some under other names: `names` is real name -> offered name. The real one no longer works."""
-
-    def __init__(self, inner: Toolset, names: Mapping[str, str]) -> None:
-        self._inner = inner
-        self._names = dict(names)
-        self._real = {offered: real for real, offered in names.items()}
-
-    async def list(self) -> Tools:
-        """The tools under their new names."""
-        return [tool.named(self._names.get(tool.name, tool.name)) for tool in await self._inner.list()]
-
-    async def call(
-        self,
-        name: str,
-        arguments: dict[str, Any],
-        *,
-        call_id: str = "",
-        meta: dict[str, Any] | None = None,
-        progress: Callable[[str], None] | None = None,
-    ) -> ToolResult:
-        """Call by the new name."""
-        if name in self._names and name not in self._real:
-            return failed(call_id, name, f"There is no tool {name!r}; it is called {self._names[name]!r} here.")
-        real = self._real.get(name, name)
-        result = await self._inner.call(real, arguments, call_id=call_id, meta=meta, progress=progress)
-        return type(result)(call_id, name, result.parts, result.is_error)
-
-
 def offered(prefix: str, name: str) -> str:
     """The name under which a member's tool is offered."""
     start = _ODD.sub("_", prefix)

@@ -1,7 +1,7 @@
 """Parts and messages: what people, models and tools say to one another, in no vendor's spelling.
 
 A part is a slotted frozen dataclass because a stream makes one per delta (0.7 us against 1.3 us as a pydantic model);
-`PART` validates and dumps them at the edges. Parts of one kind add, so folding a stream is addition.
+`Message` validates and dumps them at the edges. Parts of one kind add, so folding a stream is addition.
 
 `echo` is the wire's own opaque state of a part - signatures, item ids, phases, encrypted reasoning. Only the wire that
 wrote it reads it, and it goes back only to the model that wrote it (`wires/handoff.py` strips it everywhere else).
@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 Json: TypeAlias = Any
 """A JSON value as Python has it: dict, list, str, int, float, bool or None."""
@@ -134,7 +134,6 @@ class Opaque:
 
 
 Part: TypeAlias = Text | Thinking | Media | ToolCall | ToolResult | Opaque
-PART: TypeAdapter[Part] = TypeAdapter(Annotated[Part, Field(discriminator="type")], config=ConfigDict(defer_build=True))
 
 
 class Origin(Value):

@@ -1,14 +1,13 @@
-"""Where events go: to several at once, to a function, to lines of JSON; and lines of JSON read back. No files here."""
+"""Where events go: to several at once, or to a function. No files here."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .events import decode, dump
+from .events import dump
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .events import Event
 
@@ -16,7 +15,9 @@ if TYPE_CHECKING:
 class EventSink(Protocol):
     """Where events go. Called in the order of `seq`, on the run's own event loop; it must not block."""
 
-    def emit(self, event: Event) -> None: ...
+    def emit(self, event: Event) -> None:
+        """Take one; what is raised is told once, and ends what this sink is given."""
+        ...
 
 
 class Fan:
@@ -58,27 +59,3 @@ class Callback:
     def emit(self, event: Event) -> None:
         """Call it."""
         self._function(dump(event))
-
-
-class JsonLines:
-    """A sink that writes one JSON object a line. `write` gets whole lines as bytes, ended by one newline."""
-
-    __slots__ = ("_write",)
-    SEPARATORS: ClassVar = (",", ":")
-
-    def __init__(self, write: Callable[[bytes], Any]) -> None:
-        self._write = write
-
-    def emit(self, event: Event) -> None:
-        """One line. Characters beyond ASCII are escaped: no reader that splits at U+2028 can cut a line in two."""
-        self._write(json.dumps(dump(event), separators=self.SEPARATORS).encode() + b"\n")
-
-
-def read_lines(data: bytes) -> Iterator[Event]:
-    """The events of a JSONL file, split at newline bytes only; a last line without its newline was cut and is left out.
-
-    Raises pydantic.ValidationError for a line that is no event.
-    """
-    for line in data.split(b"\n")[:-1]:
-        if line.strip():
-            yield decode(line)

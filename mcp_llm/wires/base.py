@@ -140,17 +140,25 @@ class ModelsWire(Protocol):
     @property
     def Quirks(self) -> type[Any]: ...  # noqa: N802 - the name of a class in the module
 
-    def encode(self, cursor: str | None, quirks: Any) -> HttpRequest: ...
+    def encode(self, cursor: str | None, quirks: Any) -> HttpRequest:
+        """Asks for a page; None is the first."""
+        ...
 
-    def decode(self, body: Json) -> tuple[list[ModelInfo], str | None]: ...
+    def decode(self, body: Json) -> tuple[list[ModelInfo], str | None]:
+        """A page and the next one's cursor, None after the last; a body of another shape is `Garbled` to the caller."""
+        ...
 
 
 class TokensWire(Protocol):
     """Counting the input tokens of a chat request with the provider's own tokenizer."""
 
-    def encode(self, request: ChatRequest, model: str, quirks: Any) -> HttpRequest: ...
+    def encode(self, request: ChatRequest, model: str, quirks: Any) -> HttpRequest:
+        """The chat request as counting takes it; raises `Unsupported` for what it cannot say."""
+        ...
 
-    def decode(self, body: Json) -> int: ...
+    def decode(self, body: Json) -> int:
+        """Tokens of the input."""
+        ...
 
 
 class WholeWire(Protocol[Q_contra, R_co]):

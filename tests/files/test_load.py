@@ -13,14 +13,13 @@ import pytest
 
 from mcp_llm.errors import Denied, InvalidInput, TooLarge, Unsupported
 from mcp_llm.files import beneath
-from mcp_llm.files.load import Limits, Loaded, can_read, fence, load, load_all
-from mcp_llm.types.message import Media, Text, ToolResult
+from mcp_llm.files.load import Limits, Loaded, fence, load, load_all
+from mcp_llm.types.message import Media, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mcp_llm.types.message import Part
 
 pytestmark = pytest.mark.anyio
 
@@ -372,12 +371,3 @@ async def test_too_many_or_too_much_is_refused_and_an_error_says_which(root: Pat
         await load_all([b"a" * 60] * 2, roots=[], limits=Limits(total=100))
     with pytest.raises(InvalidInput, match="Attachment 2: The file was not found"):
         await load_all([b"a", "none"], roots=[root])
-
-
-async def test_what_a_model_cannot_read_is_said_in_a_sentence() -> None:
-    parts: list[Part] = [Text("t"), Media("image/png", "x"), ToolResult("1", "t", (Media("application/pdf", "x"),))]
-    assert can_read(("image", "pdf"), parts) is None
-    assert can_read(None, parts) is None
-    assert can_read((), parts) == (
-        "The model cannot read: image, pdf (2 attached); it reads text only. Take another model or leave it out."
-    )

@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 import pytest
 
 from mcp_llm.toolsets.base import Tool, Tools
-from mcp_llm.toolsets.compose import Filter, Group, Renamed, offered
+from mcp_llm.toolsets.compose import Filter, Group, offered
 from mcp_llm.toolsets.results import MOST_BYTES, fit
 from mcp_llm.types.chat import ToolSpec
 from mcp_llm.types.message import Media, Text, ToolResult
@@ -102,14 +102,6 @@ async def test_a_filter_hides_and_refuses() -> None:
     assert (await tools.call("read_file", {})).text == "s:read_file:{}"
     for name in ("read_all", "write", "other"):
         assert (await tools.call(name, {})).is_error
-
-
-async def test_a_renamed_tool_has_its_new_name_only() -> None:
-    tools = Renamed(Echo("s", "a", "b"), {"a": "first"})
-    assert [tool.name for tool in await tools.list()] == ["first", "b"]
-    assert await tools.call("first", {}) == ToolResult("", "first", (Text("s:a:{}"),))
-    assert (await tools.call("b", {})).text == "s:b:{}"
-    assert (await tools.call("a", {})).is_error
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "€", "\U0001f600"])

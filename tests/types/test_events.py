@@ -36,7 +36,7 @@ from mcp_llm.types.events import (
 )
 from mcp_llm.types.message import Media, Text, Thinking, ToolCall, assistant, user
 from mcp_llm.types.result import Cost, Tokens
-from mcp_llm.types.sinks import Callback, Fan, JsonLines, read_lines
+from mcp_llm.types.sinks import Callback, Fan
 
 REPLY = ChatResponse(
     message=assistant(Thinking("hm", {"signature": "s"}), Text("\u2028é"), ToolCall("c", "t", '{"a": null}')),
@@ -114,18 +114,6 @@ def test_an_unknown_event_is_refused() -> None:
 
 def test_a_lone_surrogate_costs_one_character_not_the_event() -> None:
     assert events.decode(events.encode(TextEvent(text="a\ud800b"))) == TextEvent(text="a\ufffdb")
-
-
-def test_json_lines_are_split_at_newline_bytes_only() -> None:
-    written: list[bytes] = []
-    sink = JsonLines(written.append)
-    for event in EXAMPLES:
-        sink.emit(event)
-    data = b"".join(written)
-    assert data.count(b"\n") == len(EXAMPLES)
-    assert data.decode().splitlines() == data.decode().split("\n")[:-1]
-    assert list(read_lines(data)) == EXAMPLES
-    assert list(read_lines(data[:-1])) == EXAMPLES[:-1]
 
 
 def test_a_sink_that_raises_is_left_out_and_the_others_go_on() -> None:

@@ -37,18 +37,26 @@ SHAPES: Final = ("stream", "generate", "completion", "handle_request")
 class Backend(Protocol):
     """A provider in code. `stream` gives deltas and, last, one `End`; it raises the errors of `mcp_llm.errors`."""
 
-    def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]: ...
+    def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]:
+        """The answer of this model; iterating may be cancelled at any moment."""
+        ...
 
 
 @runtime_checkable
 class Keeper(Protocol):
     """A backend that keeps models of its own."""
 
-    def models(self) -> list[ModelInfo]: ...
+    def models(self) -> list[ModelInfo]:
+        """What can be asked now; empty where something is lacking."""
+        ...
 
-    def lacking(self) -> str: ...
+    def lacking(self) -> str:
+        """What has to be done before a model can be asked, as half a sentence."""
+        ...
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Give back what the models hold; the next request may load them again."""
+        ...
 
 
 @dataclass(slots=True)
@@ -74,10 +82,6 @@ class Backends:
     def plugins(self) -> list[str]:
         """The names of the installed plugins. Nothing of theirs is loaded; looking takes milliseconds."""
         return [name for name in _plugins() if _usable(name)]
-
-    def object(self, name: str) -> Any:
-        """What was registered under this name, or None."""
-        return self._objects.get(name)
 
     def speakers(self) -> dict[str, Any]:
         """The registered objects that have `handle_request`, by name; classes are built."""

@@ -48,9 +48,17 @@ class Room(Protocol):
     SCHEME: str
     TEMPLATES: Sequence[ResourceTemplate]
 
-    async def listed(self, app: App, principal: str) -> list[Resource]: ...
-    async def read(self, app: App, principal: str, address: Address) -> Content: ...
-    async def mark(self, app: App, principal: str, address: Address) -> Any: ...
+    async def listed(self, app: App, principal: str) -> list[Resource]:
+        """What a list shows this caller, which need not be all."""
+        ...
+
+    async def read(self, app: App, principal: str, address: Address) -> Content:
+        """One resource; raises InvalidInput for what is not there, or somebody else's."""
+        ...
+
+    async def mark(self, app: App, principal: str, address: Address) -> Any:
+        """A value that is another one once the resource has changed; None where it never changes. Raises as `read`."""
+        ...
 
 
 ROOMS: Final[dict[str, Room]] = {room.SCHEME: room for room in (runs, models, agents, usage, artifacts)}
