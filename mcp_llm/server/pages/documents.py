@@ -1,7 +1,8 @@
 """Puts a page together: one self-contained HTML document, with a policy that lets it load nothing and run only itself.
 
-A template says what it takes with `<!-- style: a.css -->` and `<!-- script: a.js b.js -->`; the same parts serve a page
-on loopback (`home="local"`) and a page in a host (`home="app"`), which differ in how they get their data.
+A template says what it takes with `<!-- style: a.css -->` and `<!-- script: a.js b.js -->`, and `<!-- head -->` is what
+all have, the policy too; the same parts serve a page on loopback (`home="local"`) and a page in a host (`home="app"`),
+which differ in how they get their data.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def document(name: str, home: Home) -> Document:
         hashes[kind].append(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'")
         return f"<{kind}>{text}</{kind}>"
 
-    html = _PART.sub(put, _read(f"{name}.html").replace("{{home}}", home))
+    template = _read(f"{name}.html").replace("<!-- head -->", _read("head.html").strip())
+    html = _PART.sub(put, template.replace("{{home}}", home))
     connect = "'self'" if home == "local" else "'none'"
     policy = (
         f"default-src 'none'; script-src {' '.join(hashes['script'])}; style-src {' '.join(hashes['style'])}; "
