@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -18,6 +18,9 @@ _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
 _UNFIT: Final = re.compile(r"[\x00-\x20\x7f-\xa0\\]")
 IN_CODE: Final = ("demo://", "code://")
 """Beginnings of the URLs of providers that are code and reach no host."""
+_NAT64: Final = ip_network("64:ff9b::/96")
+_LOCAL: Final = (ip_network("64:ff9b:1::/48"), ip_network("::ffff:0:0:0/96"))
+"""What translators of one network use among themselves (RFC 8215, RFC 2765), which `ipaddress` takes for global."""
 
 
 def is_loopback(host: str | None) -> bool:
@@ -31,6 +34,25 @@ def is_loopback(host: str | None) -> bool:
         return ip_address(name.split("%", 1)[0]).is_loopback
     except ValueError:
         return False
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is one machine of the public internet, whatever form it is written in."""
+    if not address.is_global or address.is_multicast or any(address in one for one in _LOCAL):
+        return False
+    if isinstance(address, IPv4Address):
+        return True
+    inner = _embedded(address)
+    return not address.is_site_local and (inner is None or is_public(inner))
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 one stands for: mapped, 6to4, Teredo, NAT64 or compatible."""
+    if address.teredo is not None:
+        return address.teredo[1]
+    low = IPv4Address(int(address) & 0xFFFFFFFF)
+    wrapped = address in _NAT64 or int(address) >> 32 == 0
+    return address.ipv4_mapped or address.sixtofour or (low if wrapped else None)
 
 
 def on_loopback(url: str) -> bool:

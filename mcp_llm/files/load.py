@@ -21,6 +21,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import anyio.to_thread
 
+from mcp_llm.catalog.address import is_public
 from mcp_llm.errors import Denied, Error, InvalidInput, TooLarge, Unsupported
 from mcp_llm.types.message import Media, Text
 
@@ -230,16 +231,12 @@ def _is_public(host: str) -> bool:
     bare = host.rstrip(".").partition("%")[0]
     address = _address(bare)
     if address is not None:
-        inner = _embedded(address)
-        return address.is_global and not address.is_multicast and (inner is None or inner.is_global)
+        return is_public(address)
     labels = bare.lower().split(".")
     return len(labels) > 1 and all(labels) and labels[-1] not in _LOCAL_NAMES
 
 
-_Address: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
-
-
-def _address(host: str) -> _Address | None:
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -251,14 +248,3 @@ def _address(host: str) -> _Address | None:
         except OSError:
             return ipaddress.IPv4Address(0)
     return None
-
-
-def _embedded(address: _Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for: mapped, 6to4, Teredo, NAT64 or compatible."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return None
-    if address.teredo is not None:
-        return address.teredo[1]
-    low = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    wrapped = address in ipaddress.ip_network("64:ff9b::/96") or int(address) >> 32 == 0
-    return address.ipv4_mapped or address.sixtofour or (low if wrapped else None)

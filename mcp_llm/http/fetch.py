@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 import anyio
 
+from mcp_llm.catalog.address import is_public
 from mcp_llm.errors import Denied, Disconnected, InvalidInput, NotFound
 from mcp_llm.wires.base import HttpRequest
 from mcp_llm.wires.failures import failure
@@ -131,7 +132,7 @@ async def _check(origin: str) -> None:
     except (OSError, UnicodeError) as exc:
         raise Disconnected(f"the name {host[:253]} cannot be resolved; check it and the network") from exc
     for *_, address in found:
-        if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
+        if not is_public(ipaddress.ip_address(str(address[0]).partition("%")[0])):
             raise Denied(f"{host[:253]} is not fetched from: it is no public address")
 
 

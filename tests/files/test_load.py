@@ -309,7 +309,7 @@ async def test_urls_are_handed_on_and_never_fetched() -> None:
      "0.0.0.0",
      "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fe80::1]", "[fc00::1]", "localhost", "localhost.", "LOCALHOST", "router",
      "example.com@127.0.0.1", "user:pw@example.com", "rebind.test", "db.internal", "printer.local", "224.0.0.1", "",
-     "100.64.0.1", "999.1.1.1", "[::127.0.0.1]"],
+     "100.64.0.1", "999.1.1.1", "[::127.0.0.1]", "[64:ff9b:1::a00:1]", "[::ffff:0:a00:1]", "[fec0::1]"],
 )  # fmt: skip
 async def test_urls_of_private_places_are_denied(host: str) -> None:
     with pytest.raises(Denied):
