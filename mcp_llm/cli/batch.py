@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from . import orders, running, terminal
+from .grouped import Group
 from .many import asking, read
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Examples:
 """
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Ask many at once: yourself (`run`), or by a provider that takes a day and half the price (`submit`)."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from . import running, terminal
+from .grouped import Group
 from .masks import masked
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ TEMPLATE: Final = """\
 """
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Show, find or begin the config file."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from . import running, terminal
+from .grouped import Group
 
 if TYPE_CHECKING:
     from mcp_llm.catalog.schema import Kind
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 HEADERS: Final = ("", "model", "tier", "context", "$ in", "$ out", "can", "reads")
 
 
-class Searching(click.Group):
+class Searching(Group):
     """A group in which whatever is no command is what to search for."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

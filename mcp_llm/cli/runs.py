@@ -12,6 +12,7 @@ from mcp_llm.runs.texts import MOST
 from mcp_llm.runs.words import said
 
 from . import recorded, running, terminal
+from .grouped import Group
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +26,7 @@ ME = "local"
 STATES = ("running", "waiting", "interrupted", "finished", "failed", "cancelled")
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """What is running or has run: list, wait, read, cancel, resume, answer; record, replay, compare."""
 
@@ -225,9 +226,10 @@ def data(info: RunInfo) -> dict[str, Any]:
 
 
 def says(info: RunInfo) -> str:
-    """The first words of it."""
+    """The first words of it; dots where there are more."""
     text = info.result.get("response") or info.result.get("error") or info.request.get("prompt") or ""
-    return " ".join(str(text).split())[:60]
+    words = " ".join(str(text).split())
+    return words if len(words) <= 60 else f"{words[:57].rstrip()}..."
 
 
 def when(ms: int) -> str:

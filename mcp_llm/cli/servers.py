@@ -6,13 +6,14 @@ import difflib
 import sys
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from mcp_llm.errors import InvalidInput
 
 from . import running, terminal
+from .grouped import Group
 from .importing import imported
 from .login import login, logout
 
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 as_json = click.option("--json", "as_json", is_flag=True, help="As one JSON value.")
 
+BEGIN: Final = "put one under [servers.NAME] in the config file (`mcp-llm config path`), or `mcp-llm servers import`"
 
-@click.group(invoke_without_command=True)
+
+@click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> int:
     """The MCP servers that agents use: list, check, sign in, approve what changed, import from other programs."""
@@ -96,7 +99,7 @@ def listed(as_json: bool) -> int:
         terminal.dump([one.data() for one in found])
         return 0
     if not found:
-        terminal.note("no servers are configured: put them under [servers.NAME], or `mcp-llm servers import`")
+        terminal.note(f"no servers are configured: {BEGIN}")
         return 0
     terminal.line(terminal.table(("server", "at", "state"), [(one.name, one.server.place, one.state) for one in found]))
     for one in found:
@@ -175,7 +178,8 @@ async def seen(app: App, names: Sequence[str]) -> list[Seen]:
     for name in names:
         if name not in servers:
             close = difflib.get_close_matches(name, servers, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(servers) or 'none'}"
+            others = f"there are: {', '.join(servers)}" if servers else BEGIN
+            hint = f"did you mean {close[0]!r}?" if close else others
             raise InvalidInput(f"no server is configured as {name[:100]!r}; {hint}")
     pins = StoredPins(app.store)
     chosen = [*dict.fromkeys(names)] or [*servers]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from . import running, terminal
+from .grouped import Group
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +38,7 @@ def expiry(ctx: click.Context, param: click.Parameter, value: str | None) -> int
     return int(then.timestamp() * 1000)
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """The tokens that `mcp-llm serve --http` takes; where there is one, nobody comes in without."""
 

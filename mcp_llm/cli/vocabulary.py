@@ -10,6 +10,8 @@ SPOKEN: Final = (
     ("model='demo'", "-m demo"),
     ('thread="new"', "--thread new"),
     ("`model`", "--model"),
+    ("`models`", "-m (once for each model)"),
+    ("`samples`", "--samples"),
     ("`thread`", "--thread"),
     ("`live`", "--live"),
     ("`max_tokens`", "--max-tokens"),

@@ -12,6 +12,7 @@ from mcp_llm.errors import InvalidInput
 
 from . import running, terminal, written
 from .agent import approver
+from .grouped import Group
 
 if TYPE_CHECKING:
     from mcp_llm.app import App
@@ -63,7 +64,7 @@ Examples:
 source = click.argument("workflow", metavar="FILE|NAME")
 
 
-@click.group(epilog=EXAMPLES)
+@click.group(cls=Group, epilog=EXAMPLES)
 def command() -> None:
     """YAML files of tasks that use one another's results. A NAME is a file in the config folder's `workflows`."""
 

@@ -96,7 +96,7 @@ def check(ask: Comparison) -> None:
     least, most = MODELS
     if isinstance(ask.models, str) or not least <= len(ask.models) <= most:
         count = 1 if isinstance(ask.models, str) else len(ask.models)
-        raise InvalidInput(f"`models` has {count} entries; name {least} to {most} to compare")
+        raise InvalidInput(f"`models` names {count}; a comparison takes {least} to {most}")
     if twice := next((name for index, name in enumerate(ask.models) if name in ask.models[:index]), None):
         raise InvalidInput(f"`models` names {twice!r} twice; to ask a model more than once use `samples`")
     if ask.prompt and ask.prompts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from faults.server import FaultServer, Reply
 
 if TYPE_CHECKING:
@@ -101,3 +102,25 @@ def test_errors_speak_of_flags_and_come_as_json_where_that_was_asked_for(run: Ru
         "error": {"kind": "usage", "error": "Invalid value: there is no file 'no-such-file.pdf'"}
     }
     assert json.loads(run("models", "--json", "--provider", "nobody").stdout)["error"]["kind"] == "unknown_provider"
+
+
+@pytest.mark.parametrize("name", ["batch", "config", "models", "runs", "servers", "token", "workflow"])
+def test_the_help_of_a_group_says_whole_sentences(run: Run, name: str) -> None:
+    usage, _, listed = run(name, "--help").stdout.partition("\nCommands:\n")
+    assert "Usage: " in usage
+    assert listed
+    assert [line for line in listed.splitlines() if line.endswith("...")] == []
+
+
+def test_too_few_models_to_compare_are_told_with_the_flag_that_names_more(run: Run) -> None:
+    done = run("compare", "-m", "demo", "hi")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "mcp-llm: -m (once for each model) names 1; a comparison takes 2 to 16\n",
+    )
+
+
+def test_where_no_server_is_configured_it_is_said_where_one_is_put(run: Run) -> None:
+    done = run("servers", "approve", "clock")
+    assert done.returncode == 2
+    assert "no server is configured as 'clock'; put one under [servers.NAME] in the config file" in done.stderr

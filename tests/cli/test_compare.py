@@ -46,7 +46,7 @@ def test_json_is_the_whole_result(run: Run, tmp_path: Path) -> None:
     ("args", "code", "words"),
     [
         (TWO, 2, "nothing to ask"),
-        (("hi", "-m", "demo"), 2, "name 2 to 16 to compare"),
+        (("hi", "-m", "demo"), 2, "a comparison takes 2 to 16"),
         (("hi", *TWO, "--prompts", "missing.txt"), 2, "cannot be read"),
         (("hi", "-m", "openai:pro", "-m", "anthropic:pro"), 2, "OPENAI_API_KEY is not set"),
         (("hi", "-m", "openai:pro", "-m", "anthropic:pro", "--budget-usd", "0.001"), 4, "the budget is $0.001"),

@@ -66,6 +66,12 @@ def test_runs_are_listed_read_and_exported(run: Any, stored: Any) -> None:
     assert {done.returncode for done in (listed, as_json, read, part, exported)} == {0}
 
 
+def test_a_run_that_says_more_than_its_line_holds_ends_in_dots(run: Any) -> None:
+    assert run("ask", "-m", "demo", "one two").returncode == 0
+    line = run("runs", "list").stdout.splitlines()[1]
+    assert line.endswith("This is mcp-llm's built-in demo, not a language model. It...")
+
+
 def test_waiting_gives_the_result_and_its_exit_code(run: Any, stored: Any) -> None:
     async def failed(runs: RunStore) -> str:
         journal = await runs.create("agent", {}, "local")

@@ -142,8 +142,8 @@ async def test_nobody_stands_in_for_a_model_that_fails(opening: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ({"models": ["ash:x"]}, "has 1 entries"),
-        ({"models": [f"ash:{number}" for number in range(17)]}, "has 17 entries"),
+        ({"models": ["ash:x"]}, "names 1; a comparison takes 2 to 16"),
+        ({"models": [f"ash:{number}" for number in range(17)]}, "names 17; a comparison takes 2 to 16"),
         ({"models": ["ash:x", "ash:x"]}, "names 'ash:x' twice"),
         ({"prompt": ""}, "`prompt` is empty"),
         ({"prompts": ["a"]}, "not both"),
