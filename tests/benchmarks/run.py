@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import agents
+import batches
 import clients
 import fanout
 import graphs
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from table import Row
 
 HERE = Path(__file__).resolve().parent
-KINDS = [*clients.CASES, "server", "http", "start", "agent", "fanout", "graph", "durable"]
+KINDS = [*clients.CASES, "server", "http", "start", "agent", "fanout", "batch", "graph", "durable"]
 
 
 @contextmanager
@@ -78,6 +79,8 @@ def main() -> None:
             rows += agents.rows(base, rounds, share, pythons)
         if "fanout" in chosen.only:
             rows += fanout.rows(base, rounds, share)
+        if "batch" in chosen.only:
+            rows += batches.rows(base, rounds, share)
         if "graph" in chosen.only:
             rows += graphs.rows(rounds, share)
         if "durable" in chosen.only:
