@@ -135,7 +135,7 @@ def test_a_body_that_is_no_object_is_refused_in_words(ui: Pages, token: dict[str
         ("/api/settings", {"tiers": {"pro": ["x"]}}, "tiers.pro"),
         ("/api/settings", {"contexts": [{"name": "x", "model": 7}]}, "contexts.x"),
         ("/api/compare", {"prompt": "x"}, "`models` is missing"),
-        ("/api/compare", {"prompt": "x", "models": ["demo"]}, "name 2 to 16"),
+        ("/api/compare", {"prompt": "x", "models": ["demo"]}, "a comparison takes 2 to 16"),
         ("/api/compare", {"prompt": "x", "models": "demo"}, "models"),
         ("/api/compare", {"prompt": "x", "models": ["demo", "demo:b"], "files": ["/etc/passwd"]}, "no field `files`"),
         ("/api/runs/x/answer", {}, "`answer` is missing"),

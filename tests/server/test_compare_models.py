@@ -118,8 +118,8 @@ async def test_a_quote_is_given_instead_of_spending_much(server: Any) -> None:
     ("arguments", "said"),
     [
         ({"prompt": "hi"}, "the argument `models` is missing"),
-        ({"prompt": "hi", "models": []}, "name 2 to 16"),
-        ({"prompt": "hi", "models": ["demo"]}, "name 2 to 16"),
+        ({"prompt": "hi", "models": []}, "a comparison takes 2 to 16"),
+        ({"prompt": "hi", "models": ["demo"]}, "a comparison takes 2 to 16"),
         ({"prompt": "hi", "models": ["a", "b"]}, "none of the 2 models answered"),
         ({"prompt": "hi", "models": ["demo", "demo:x"], "judge": {"a": 1}}, "`judge` has to be"),
         ({"prompt": "hi", "models": ["demo", "demo:x"], "judges": True}, "did you mean `judge`?"),
