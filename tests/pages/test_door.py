@@ -185,3 +185,8 @@ def test_the_browser_of_the_users_choice_is_given_the_address(tmp_path: Path) ->
         time.sleep(0.05)
     assert given.read_text().strip() == address
     found.end()
+
+
+@pytest.mark.parametrize("code", ["", "x", "\ud800", 1, None, ["x"]])
+def test_what_is_no_code_opens_nothing_and_breaks_nothing(ui: Pages, code: Any) -> None:
+    assert ask(ui, "POST", "/api/enter", JSON, {"code": code})[0] == 401

@@ -44,7 +44,7 @@ class Keys:
 
     def enter(self, code: object) -> str | None:
         """The token for the code, which is used up by that; None for any other."""
-        if not isinstance(code, str) or not hmac.compare_digest(code.encode(), self.code.encode()):
+        if not isinstance(code, str) or not hmac.compare_digest(code.encode(errors="replace"), self.code.encode()):
             return None
         self.code = secrets.token_urlsafe(24)
         self.told(self.code)
