@@ -7,6 +7,7 @@ whole before any of it is used, never driven by itself, and it belongs to whoeve
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import anyio.to_thread
 from pydantic import Field, ValidationError
 
 from mcp_llm.errors import Conflict, InvalidInput, TooLarge
+from mcp_llm.toolsets.text import mended
 from mcp_llm.types.events import EVENT, Finish, decode, encode
 from mcp_llm.types.message import Value
 
@@ -31,7 +33,11 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 MOST_BYTES: Final = 256 * 1024 * 1024
 MOST_CHILDREN: Final = 1000
+MOST_DEPTH: Final = 200
+"""Of a line; pydantic writes no more than some 250."""
 _ID: Final = r"^[A-Za-z0-9_-]{1,64}$"
+_LATEST: Final = 253_402_300_799_000
+"""The end of the year 9999 in ms: nobody can show, and SQLite cannot keep, just any number."""
 _ENDED: Final = frozenset({"finished", "failed", "cancelled"})
 
 
@@ -48,8 +54,8 @@ class Header(Value):
     id: str = Field(pattern=_ID)
     kind: str = Field(max_length=64)
     status: str = Field(max_length=32)
-    created: int
-    updated: int
+    created: int = Field(ge=0, le=_LATEST)
+    updated: int = Field(ge=0, le=_LATEST)
     model: str | None = None
     parent: str | None = Field(default=None, pattern=_ID)
     request: dict[str, Any] = Field(default_factory=dict)
@@ -188,7 +194,8 @@ def parse(data: bytes, name: str = "the recording") -> Recording:
 
 
 def _take(sections: list[Recording], line: bytes) -> None:
-    value = json.loads(line)
+    value = mended(json.loads(line, parse_constant=_finite, parse_float=_finite))
+    _shallow(value, MOST_DEPTH)
     if isinstance(value, dict) and "recording" in value:
         if isinstance(version := value.get("version"), int) and version > VERSION:
             raise ValueError(f"it was recorded in version {version} of this format: upgrade mcp-llm")
@@ -203,7 +210,22 @@ def _take(sections: list[Recording], line: bytes) -> None:
     event = EVENT.validate_python(value)
     if event.seq != len(last.events) or event.run_id != last.id:
         raise ValueError(f"event {event.seq} of run {event.run_id[:64]!r} does not belong here: an event is missing")
+    if not 0 <= event.ts <= _LATEST:
+        raise ValueError(f"event {event.seq} has no time of this calendar")
     last.events.append(event)
+
+
+def _shallow(value: Any, left: int) -> None:
+    if not left and isinstance(value, dict | list):
+        raise ValueError(f"it is nested more than {MOST_DEPTH} deep")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _shallow(inner, left - 1)
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError(f"{digits[:20]} is no number of JSON's")
+    return number
 
 
 def _why(exc: BaseException) -> str:
@@ -227,7 +249,8 @@ def _joined(sections: list[Recording], name: str) -> Recording:
 async def keep(runs: RunStore, recording: Recording, principal: str) -> bool:
     """Store a run that came from a file as one of `principal`'s; False where it is there already. Raises Conflict.
 
-    One that had not ended is kept as cancelled: nobody may go on by himself with what somebody else has written.
+    It stands below no run that is here already, whatever it names. One that had not ended is kept as cancelled: nobody
+    may go on by himself with what somebody else has written.
     """
 
     def work(connection: sqlite3.Connection) -> bool:
@@ -238,13 +261,13 @@ async def keep(runs: RunStore, recording: Recording, principal: str) -> bool:
                 return False
             raise Conflict(f"run {recording.id} is here already and is not quite the same: use it by its id")
         for one in recording.all():
-            _insert(connection, one, principal)
+            _insert(connection, one, principal, None if one is recording else one.header.parent)
         return True
 
     return await runs.store.write(work)
 
 
-def _insert(connection: sqlite3.Connection, one: Recording, principal: str) -> None:
+def _insert(connection: sqlite3.Connection, one: Recording, principal: str, parent: str | None) -> None:
     head = one.header
     status, result = head.status, dict(head.result)
     if status not in _ENDED:
@@ -254,7 +277,7 @@ def _insert(connection: sqlite3.Connection, one: Recording, principal: str) -> N
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(head.id, head.kind, principal, status, head.created, head.updated, head.model),
-            *(json.dumps(head.request), json.dumps(result), head.parent),
+            *(json.dumps(head.request), json.dumps(result), parent),
         ),
     )
     rows = []

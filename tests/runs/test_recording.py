@@ -84,6 +84,12 @@ EVENT = {"v": 1, "event": "start", "prompt": "go", "run_id": "r", "seq": 0, "ts"
         ([HEAD, EVENT | {"seq": 1}], "line 2: event 1 of run 'r' does not belong here"),
         ([HEAD, EVENT | {"run_id": "s"}], "does not belong here"),
         ([HEAD, EVENT | {"event": "surprise"}], "line 2: "),
+        ([HEAD | {"created": 2**70}], "line 1: `created`"),
+        ([HEAD | {"updated": -1}], "line 1: `updated`"),
+        ([HEAD | {"result": {"response": float("nan")}}], "line 1: NaN is no number"),
+        ([json.dumps(HEAD).replace(": 2,", ": 1e999,")], "line 1: 1e999 is no number"),
+        ([HEAD, '{"a":' * 201 + "1" + "}" * 201], "line 2: it is nested more than 200 deep"),
+        ([HEAD, EVENT | {"ts": 2**70}], "line 2: event 0 has no time"),
         ([HEAD, EVENT, HEAD | {"id": "s", "events": 0}], "run s belongs to no run of the recording"),
         ([HEAD, EVENT, HEAD | {"events": 0, "parent": "r"}], "run r belongs to no run of the recording"),
     ],
@@ -109,6 +115,34 @@ async def test_an_imported_run_is_one_of_the_readers_and_the_second_time_it_is_t
     assert [event.event for event in await runs.events("r", principal="me")] == ["start"]
     with pytest.raises(Conflict, match="run r is here already and is not quite the same"):
         await recording.keep(runs, data, "you")
+
+
+async def test_half_characters_of_a_strangers_file_are_kept_as_what_can_be_written(runs: RunStore) -> None:
+    head = HEAD | {"texts": 1, "model": "m\ud800", "result": {"response": "\ud800"}, "request": {"\ud800": "\ud800"}}
+    lines = (head, EVENT | {"prompt": "\ud800"}, {"text": "\ud800", "body": "\ud800"})
+    await recording.keep(runs, recording.parse("\n".join(map(json.dumps, lines)).encode()), "me")
+    back = await recording.take(runs, "r", "me")
+    assert (back.header.model, back.header.result, back.header.request, back.texts) == (
+        "m\ufffd",
+        {"response": "\ufffd"},
+        {"\ufffd": "\ufffd"},
+        {"\ufffd": "\ufffd"},
+    )
+
+
+async def test_what_is_nested_as_deep_as_it_may_be_can_be_recorded_again(runs: RunStore) -> None:
+    head = json.dumps(HEAD).replace('"events"', '"result": ' + '{"a":' * 199 + "1" + "}" * 199 + ', "events"')
+    found = recording.parse(f"{head}\n{json.dumps(EVENT)}".encode())
+    await recording.keep(runs, found, "me")
+    assert recording.parse(text(await recording.take(runs, "r", "me"))).header.result == found.header.result
+
+
+async def test_an_imported_run_cannot_put_itself_below_one_that_is_here(runs: RunStore) -> None:
+    mine = await stored(runs)
+    lines = (HEAD | {"parent": mine}, EVENT)
+    await recording.keep(runs, recording.parse("\n".join(map(json.dumps, lines)).encode()), "local")
+    assert (await recording.take(runs, "r", "local")).header.parent is None
+    assert (await recording.take(runs, mine, "local")).children == []
 
 
 @pytest.mark.parametrize("status", ["running", "waiting", "interrupted"])
