@@ -42,6 +42,7 @@ _PLACEHOLDER: Final = re.compile(
     r"| (\w{1,6}[-_])*(x{3,}|\*{3,}) | (api|secret)?[-_ ]?(key|token)([-_ ]?here)? | to-?do | change[-_ ]?me"
     r"| (replace|insert|paste|add)[-_ ](me|key|api|it|token)([-_ ].*)? | placeholder | not-set | none"
 )
+_LEFT_OPEN: Final = re.compile(r"\$\{[\w.]+\}")
 _KEY_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*(_API_KEY|_TOKEN|_KEY|_AUTH_TOKEN)(_[A-Z0-9_]+)?")
 
 
@@ -357,7 +358,11 @@ def _read_env(path: Path, problems: list[str], where: str) -> dict[str, str]:
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
-    """`MCP_LLM_` and MODEL, PACKS, ROOTS, DAY_USD, CALL_USD, SOFT_DEADLINE, DISCOVER."""
+    """`MCP_LLM_` and MODEL, PACKS, ROOTS, DAY_USD, CALL_USD, SOFT_DEADLINE, DISCOVER.
+
+    A host hands on `${user_config.model}` as it stands where its user left the field empty: that sets nothing.
+    """
+    env = {name: value for name, value in env.items() if not _LEFT_OPEN.fullmatch(value)}
     layer: dict[str, Any] = {}
     if model := env.get("MCP_LLM_MODEL"):
         layer["default"] = model

@@ -24,9 +24,6 @@ tiny = pytest.importorskip("llm.tiny", reason="the packages gguf and numpy are n
 xllamacpp = pytest.importorskip("xllamacpp", reason="the extra `local` is not installed")
 pytestmark = pytest.mark.anyio
 
-PATIENT = {"connect": 5, "first_byte": 60, "idle": 60, "total": 60}
-"""An engine that starts has the machine to share with the other tests."""
-
 
 @pytest.fixture
 def model(home: Path) -> Path:
@@ -38,7 +35,7 @@ def model(home: Path) -> Path:
 
 
 async def test_it_answers_and_counts_and_costs_nothing(asking: Asking, model: Path) -> None:
-    async with asking.open(timeouts=PATIENT) as service:
+    async with asking.open() as service:
         result = await ask(service, "gguf:tiny", max_tokens=12)
         listed = await list_models(service, provider="gguf")
         told = await rows(service)
@@ -52,14 +49,14 @@ async def test_it_answers_and_counts_and_costs_nothing(asking: Asking, model: Pa
 
 
 async def test_without_a_key_it_comes_before_the_demo(asking: Asking, model: Path) -> None:
-    async with asking.open(timeouts=PATIENT) as service:
+    async with asking.open() as service:
         plan = await service.plan(None, None)
     assert [target.name for target in plan.targets] == ["gguf:tiny"]
 
 
 async def test_the_same_seed_says_the_same_and_a_limit_and_a_stop_word_hold(asking: Asking, model: Path) -> None:
     how: dict[str, Any] = {"sampling": {"seed": 7}, "temperature": 1.0, "max_tokens": 40}
-    async with asking.open(timeouts=PATIENT) as service:
+    async with asking.open() as service:
         first, second = [await ask(service, "gguf:tiny", **how) for _ in range(2)]
         middle = first.response[len(first.response) // 2]
         stopped = await ask(service, "gguf:tiny", **how, stop=[middle])
@@ -75,7 +72,7 @@ async def test_an_answer_in_a_schema_is_held_to_it_by_grammar(asking: Asking, mo
         "required": ["yes", "size"],
         "additionalProperties": False,
     }
-    async with asking.open(timeouts=PATIENT) as service:
+    async with asking.open() as service:
         result = await ask(service, "gguf:tiny", json_schema=schema, max_tokens=200)
     assert result.parsed["yes"] in {True, False}
     assert result.parsed["size"] in {"small", "large"}
@@ -85,7 +82,7 @@ async def test_a_tool_that_is_demanded_is_called(asking: Asking, model: Path) ->
     look = ToolSpec(
         name="look", parameters={"type": "object", "properties": {"far": {"type": "boolean"}}, "required": ["far"]}
     )
-    async with asking.open(timeouts=PATIENT) as service:
+    async with asking.open() as service:
         result = await ask(service, "gguf:tiny", tools=[look], tool_choice="required", max_tokens=200)
     assert result.tool_calls is not None
     assert result.tool_calls[0].name == "look"
@@ -93,7 +90,7 @@ async def test_a_tool_that_is_demanded_is_called(asking: Asking, model: Path) ->
 
 
 async def test_texts_become_vectors_that_stand_near_their_like(asking: Asking, model: Path) -> None:
-    async with asking.open(timeouts=PATIENT) as service:
+    async with asking.open() as service:
         with anyio.fail_after(60):
             made = await embed(service, ["one two", "one two", "%%%"], model="gguf:tiny")
             with pytest.raises(Unsupported, match="vectors of one length"):
@@ -121,7 +118,7 @@ async def test_the_engines_own_server_is_asked_through_the_compatible_wire(askin
     asking.provider("there", chat, '[quirks.chat]\njson_schema = "plain"\nmax_tokens_field = "max_tokens"\n')
     asking.provider("apart", vectors)
     schema = {"type": "object", "properties": {"yes": {"type": "boolean"}}, "required": ["yes"]}
-    async with asking.open(timeouts=PATIENT) as service:
+    async with asking.open() as service:
         inside = await ask(service, "gguf:tiny", temperature=0.0, max_tokens=20)
         outside = await ask(service, "there:m", temperature=0.0, max_tokens=20)
         middle = outside.response[len(outside.response) // 2]
@@ -141,7 +138,7 @@ async def test_several_at_once_share_one_engine(asking: Asking, model: Path) -> 
     async def one(service: Any) -> None:
         found.append(await ask(service, "gguf:tiny", max_tokens=20))
 
-    async with asking.open(timeouts=PATIENT) as service, anyio.create_task_group() as tasks:
+    async with asking.open() as service, anyio.create_task_group() as tasks:
         for _ in range(6):
             tasks.start_soon(one, service)
     assert len(found) == 6
@@ -151,7 +148,7 @@ async def test_several_at_once_share_one_engine(asking: Asking, model: Path) -> 
 async def test_whoever_stops_reading_stops_the_engine(asking: Asking, model: Path) -> None:
     request = ChatRequest(messages=(user("hi"),), max_tokens=1_000_000, options={"ignore_eos": True})
     with anyio.fail_after(60):
-        async with asking.open(timeouts=PATIENT, gguf={"parallel": 1}) as service:
+        async with asking.open(gguf={"parallel": 1}) as service:
             plan = await service.plan("gguf:tiny", None)
             async with service.llm.stream(request, plan, Job("run")) as answer:
                 async for _ in answer.batches():
@@ -176,7 +173,7 @@ async def test_memory_is_given_back_when_idle_and_at_the_end(model: Path) -> Non
 
 async def test_a_missing_file_and_one_that_is_no_model_are_told(asking: Asking, model: Path) -> None:
     (model.parent / "broken.gguf").write_bytes(b"GGUF and then nothing")
-    async with asking.open(timeouts=PATIENT) as service:
+    async with asking.open() as service:
         missing = await failing(service, "gguf:other")
         broken = await failing(service, "gguf:broken")
     assert isinstance(missing, NotFound)
