@@ -136,7 +136,7 @@ def test_sync_functions_work_in_many_threads_at_once() -> None:
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert answers == [f"{NOTICE} It was given 1 words: hi"] * 8
+    assert answers == [f"{NOTICE} It was given 1 word: hi"] * 8
 
 
 def test_a_result_carries_its_receipt() -> None:
@@ -397,7 +397,7 @@ ACME = "class Acme:\n    def completion(self, prompt, model):\n        return f'
     ("code", "model", "answer"),
     [
         (ACME, "acme:large", (0, "acme large read hello\n", "")),
-        (ACME, "demo", (0, f"{NOTICE} It was given 1 words: hello\n", "")),
+        (ACME, "demo", (0, f"{NOTICE} It was given 1 word: hello\n", "")),
         ("import nothing_of_this_name", "acme:large", (2, "", "acme")),
         ("", "acme:large", (2, "", "cannot be loaded")),
     ],
@@ -422,7 +422,7 @@ async def test_a_handle_understands_protocol_requests(closing: None, tmp_path: P
     with_files = {"prompt": "look", "model": "m", "file_path": "a.txt", "image_path": "a.png"}
     await mcp_llm.get_provider("asked").handle_request("generate", with_files)
     assert (answer["content"], answer["model"], answer["provider_id"], answer["tokens_used"]) == (
-        f"{NOTICE} It was given 1 words: hi",
+        f"{NOTICE} It was given 1 word: hi",
         "demo",
         "demo",
         16,

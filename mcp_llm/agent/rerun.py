@@ -120,8 +120,8 @@ def before(recording: Recording, step: int) -> Iterator[Event]:
     """
     found = steps(recording.events)
     if not 0 <= step < max(1, len(found)):
-        last = f"0 to {len(found) - 1}" if found else "none"
-        raise InvalidInput(f"run {recording.id} has no step {step}: its steps are {last}")
+        there = f"its steps are 0 to {len(found) - 1}" if len(found) > 1 else "its only step is 0"
+        raise InvalidInput(f"run {recording.id} has no step {step}: {there}")
     if step == 0:
         return
     number = found[step].asked.step

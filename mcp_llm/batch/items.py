@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SLOT: Final = re.compile(r"\{\{([A-Za-z_][A-Za-z0-9_]*)\}\}")
 """As in prompt files."""
 MAX_LINE: Final = 32 * 1024 * 1024
+ASKS: Final = {"prompt", "messages"}
 MAX_ID: Final = 256
 ARGUMENTS: Final = frozenset(
     {
@@ -117,7 +118,8 @@ def _item(value: Any, number: int, template: str | None) -> Item:
     for name in arguments.keys() - ARGUMENTS:
         close = get_close_matches(name, ARGUMENTS, n=1)
         hint = f"did you mean `{close[0]}`?" if close else "with a template (--template) fields fill its {{slots}}."
-        raise InvalidInput(f"line {number}: there is no argument `{name[:60]}`; {hint}")
+        lacking = "" if ASKS & {*arguments, *close} else "neither `prompt` nor `messages` is there, and "
+        raise InvalidInput(f"line {number}: {lacking}there is no argument `{name[:60]}`; {hint}")
     if not arguments.get("prompt") and not arguments.get("messages"):
         raise InvalidInput(f"line {number} has neither `prompt` nor `messages`")
     return Item(str(given), number, arguments)

@@ -51,6 +51,10 @@ def test_a_template_is_filled_once() -> None:
         (b"[1]", "line 1 is a JSON list; it has to be a string or an object"),
         (b'{"prompt": "x", "id": true}', "`id` has to be a text"),
         (b'{"prompt": "x", "id": ""}', "`id` has to be a text"),
+        (
+            b'{"text": "x"}',
+            "neither `prompt` nor `messages` is there, and there is no argument `text`; did you mean `context`?",
+        ),
         (b'{"prompt": "x", "max_token": 1}', "no argument `max_token`; did you mean `max_tokens`?"),
         (b'{"question": "x"}', "fields fill its {{slots}}"),
         (b'"\xff"', "line 1 is not UTF-8"),

@@ -39,7 +39,7 @@ def test_the_answer_is_stdout_and_everything_else_is_stderr(cold: Run) -> None:
 def test_json_is_the_whole_result_and_unknown_is_null(run: Run) -> None:
     done = run("ask", "--json", "--effort", "low", "--option", 'metadata={"a": 1}', "hi")
     result = json.loads(done.stdout)
-    assert result["response"] == f"{NOTICE} It was given 1 words: hi"
+    assert result["response"] == f"{NOTICE} It was given 1 word: hi"
     assert result["thinking"].startswith("The demo does not think")
     assert result["cost"] == {"usd": 0.0, "source": "local", "priced_at": None}
     assert (result["usage"]["cached"], result["thread"], result["parsed"]) == (None, None, None)

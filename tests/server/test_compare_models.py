@@ -65,7 +65,7 @@ async def test_a_comparison_that_outlives_the_call_is_collected_by_its_run(serve
             first = await client.call_tool("compare_models", arguments)
             assert first.structured_content is not None
             assert first.structured_content["status"] == "running"
-            assert "It was given 1 words: hi" in first.structured_content["partial"]
+            assert "It was given 1 word: hi" in first.structured_content["partial"]
             go.set()
             last = await client.call_tool("runs", {"action": "wait", "run_id": first.structured_content["run_id"]})
     assert "--- slow:x ---\nat last" in text(last)

@@ -96,7 +96,8 @@ def _prose(last: Message | None) -> str:
         return f"{NOTICE} {told}"
     media = [part for part in last.parts if isinstance(part, Media)]
     seen = f" and {len(media)} file(s) it cannot look into" if media else ""
-    return f"{NOTICE} It was given {len(last.text.split())} words{seen}: {_words(last)}"
+    count = len(last.text.split())
+    return f"{NOTICE} It was given {count} {'word' if count == 1 else 'words'}{seen}: {_words(last)}"
 
 
 def _words(last: Message | None) -> str:
