@@ -78,7 +78,7 @@ async def prepare(service: Service, runs: RunStore, task: Task, run_id: str) -> 
     readable = {run_id}
     if task.continue_from is not None:
         if task.rerun is None or not task.rerun.step:  # else it is in the steps that were taken over
-            first = (*await _history(runs, task.continue_from, task.principal), *first)
+            first = (*await conversation(runs, task.continue_from, task.principal), *first)
         readable.add(task.continue_from)
     if task.rerun is not None:
         readable.add(task.rerun.run_id)
@@ -157,7 +157,7 @@ def _trace(task: Task, agent: Prompt | None, run_id: str, depth: int) -> Trace:
     return task.trace.model_copy(update={"path": (*task.trace.path, *own)[-64:]})
 
 
-async def _history(runs: RunStore, run_id: str, principal: str) -> list[Message]:
+async def conversation(runs: RunStore, run_id: str, principal: str) -> list[Message]:
     """What was said in a run that has ended."""
     info = await runs.get(run_id, principal)
     if info.live:

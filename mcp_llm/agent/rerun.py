@@ -19,6 +19,7 @@ from mcp_llm.types.sinks import Callback
 
 from .going_on import UNKNOWN
 from .operation import Host, begin
+from .prepare import conversation
 from .replaying import check, task_of
 from .task import BOUND, KIND, Limits, Rerun
 
@@ -62,6 +63,7 @@ async def rerun(
     check(recording)
     taken = tuple(before(recording, step))
     task = asked(recording, step, model, budget or Limits(), service.config.settings.agents, principal)
+    await _goes_on(runs, recording, task)
     host = Host(service, runs, toolsets, approver, tell=tell)
     tools = Offered()
     listeners = [*([Callback(on_event)] if on_event is not None else []), *sinks, tools]
@@ -69,6 +71,21 @@ async def rerun(
     if warnings := [*_warnings(recording, step, tools)]:
         return result.model_copy(update={"warnings": (*result.warnings, *warnings)})
     return result
+
+
+async def _goes_on(runs: RunStore, recording: Recording, task: Task) -> None:
+    """A record that went on with a conversation names it by run id, and a stranger's may name one of the reader's.
+
+    It would put that conversation into a prompt that the stranger wrote, so it has to be the one in the record.
+    """
+    if task.continue_from is None:
+        return
+    said = steps(recording.events)[0].request.messages[:-1]
+    if tuple(await conversation(runs, task.continue_from, task.principal)) != tuple(said):
+        raise InvalidInput(
+            f"run {recording.id} went on with a conversation that is not what run {task.continue_from} has here; "
+            "give what matters of it as `extra_context` of a new run"
+        )
 
 
 class Offered:

@@ -169,3 +169,21 @@ async def test_somebody_elses_recording_brings_no_budget_and_no_rights(home: Pat
         info = await app.journals.get(result.run_id, "local")
     assert (info.request["budget"]["usd"], info.request["budget"]["turns"]) == (1, 4)
     assert (info.principal, result.turns) == ("local", 4)
+
+
+async def test_a_run_that_went_on_with_another_can_be_made_again_and_tells_no_other_conversation(
+    home: Path, notes: Notes
+) -> None:
+    model, other = Scripted("blue", "green", "the secret is 7"), Scripted("red")
+    async with opened(home, {"scripted": model, "other": other}, prices=BOTH) as app:
+        one = await do(app, "a colour?")
+        two = await do(app, Task(prompt="another?", model=MODEL, continue_from=one.run_id))
+        mine = await do(app, "what is the secret?")
+        found = await recording.take(app.journals, two.run_id, "local")
+        result = await rerun(app, app.journals, found, model=OTHER)
+        found.header.request["continue_from"] = mine.run_id
+        with pytest.raises(InvalidInput, match=f"is not what run {mine.run_id} has here"):
+            await rerun(app, app.journals, found, model=OTHER)
+    assert result.response == "red"
+    assert [message.text for message in other.requests[0].messages] == ["a colour?", "blue", "another?"]
+    assert len(other.requests) == 1
