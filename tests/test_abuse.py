@@ -95,7 +95,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "server/test_takeover.py::test_the_runs_of_a_killed_server_are_taken_over_within_the_lease",
     ),
     "LOG-006": (f"{KILL}a_process_that_slept_through_a_takeover_is_refused_and_writes_nothing",),
-    "LOG-008": ("types/test_events.py::test_json_lines_are_split_at_newline_bytes_only",),
+    "LOG-008": ("runs/test_recording.py::test_every_line_is_json_and_no_reader_can_cut_one_in_two",),
     "LOG-009": (f"{STORE}a_damaged_event_is_found",),
     "LOG-012": (
         "store/test_sqlite.py::test_a_newer_database_is_refused_and_left_alone",

@@ -30,7 +30,8 @@ _UNSEEN: Final = (*range(0x20), *range(0x7F, 0xA0), *_BIDI)
 _ESCAPED: Final = {
     code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _UNSEEN if code not in (0x09, 0x0A)
 }
-_JSON_ESCAPED: Final = {code: f"\\u{code:04x}" for code in _UNSEEN if code >= 0x7F}
+_JSON_ESCAPED: Final = {code: f"\\u{code:04x}" for code in (*_UNSEEN, 0x2028, 0x2029) if code >= 0x7F}
+"""The separators too: many a reader of lines takes them for an end."""
 
 
 class Gone(Exception):

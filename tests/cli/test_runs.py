@@ -60,7 +60,7 @@ def test_runs_are_listed_read_and_exported(run: Any, stored: Any) -> None:
     assert "finished" in listed.stdout
     assert [row["run_id"] for row in json.loads(as_json.stdout)] == [run_id]
     assert (read.stdout, part.stdout) == ("all tidy\n", "ti\n")
-    found = [decode(line) for line in exported.stdout.encode().splitlines()]
+    found = [decode(line) for line in exported.stdout.splitlines()]
     assert [event.event for event in found] == ["start", "text", "finish"]
     assert [event.seq for event in found] == [0, 1, 2]
     assert {done.returncode for done in (listed, as_json, read, part, exported)} == {0}
