@@ -1,4 +1,4 @@
-"""Which test holds what of the corpus of abuse cases (../shared/facts) and of the faults around children and runs.
+"""Which test holds what of the corpus of abuse cases (../shared/facts) and of the faults F1-F28.
 
 A case without a test, or a test that is gone, fails here; the rows say where to look.
 """
@@ -15,12 +15,17 @@ ROOT = Path(__file__).resolve().parents[1]
 CORPUS = ROOT.parent / "shared" / "facts" / "abuse_cases.jsonl"
 SURFACES = {
     *("mcp-child:stdio", "mcp-child:http", "tool:run_agent", "tool:compare_models", "run-log", "ledger", "a2a"),
+    "http-server",
 }
 
 STDIO, HTTP, ORPHANS = (f"toolsets/test_{name}.py::test_" for name in ("hostile_stdio", "hostile_http", "orphans"))
 LOOP, FAULTS, LIMITS, AGENTS = (f"agent/test_{name}.py::test_" for name in ("loop", "faults", "limits", "agents"))
 SERVER, COMPARE = "server/test_run_agent.py::test_", "compare/test_operation.py::test_"
 STORE, KILL, RECOVER = (f"runs/test_{name}.py::test_" for name in ("store", "kill", "recover"))
+GUARD, DOOR, BOUNDS, GONE, PROCESS = (
+    f"server/http/test_{name}.py::test_" for name in ("guard", "door", "limits", "gone", "run")
+)
+RETRY, LINK, REPLY, KEYS = (f"llm/test_faults_{name}.py::test_" for name in ("retry", "connection", "reply", "keys"))
 
 TESTS: dict[str, tuple[str, ...]] = {
     # A child that hangs, writes what no one can read, or more than anyone can hold
@@ -115,7 +120,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "server/http/test_door.py::test_a2a_008_t3_the_callers_token_reaches_neither_provider_nor_disk_nor_log",
     ),
     "A2A-010": (f"{ORPHANS}nothing_outlives_a_killed_parent",),
-    # Faults of security.md, section 5, around children and runs
+    # Faults of security.md, section 5: children and runs
     "F15": (
         f"{STDIO}a_child_that_ends_at_once_is_named_with_its_last_words",
         f"{STDIO}a_bad_server_costs_only_its_tools",
@@ -143,6 +148,64 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "F23": (f"{STORE}a_stale_write_is_refused_before_the_driver_has_heard_of_the_takeover",),
     "F24": (f"{FAULTS}a_clock_that_jumps_back_costs_no_time", f"{FAULTS}durations_are_not_those_of_the_wall_clock"),
+    # The HTTP server
+    "HTS-001": (f"{GUARD}hts_001_a_foreign_host_or_origin_is_refused_on_every_route",),
+    "HTS-005": (f"{DOOR}hts_005_a_token_in_the_query_is_refused_even_beside_a_good_one",),
+    "HTS-008": (f"{BOUNDS}hts_008_nesting_without_end_is_a_parse_error",),
+    "HTS-009": (f"{BOUNDS}hts_009_a_compressed_body_is_refused_and_not_unpacked",),
+    "HTS-011": (f"{BOUNDS}hts_011_connections_without_a_whole_head_are_closed_and_hold_up_nobody",),
+    "HTS-012": (f"{BOUNDS}hts_012_a_body_that_drips_is_given_up",),
+    "HTS-013": (f"{BOUNDS}hts_013_f28_a_client_that_does_not_read_is_waited_for_with_little_and_then_let_go",),
+    "HTS-015": (f"{GONE}hts_014_015_a_killed_client_ends_its_call_and_what_arrived_is_kept",),
+    "HTS-018": (f"{PROCESS}hts_018_f20_a_signal_ends_all_that_is_under_way_in_good_order",),
+    "HTS-020": (f"{BOUNDS}hts_020_t31_random_messages_are_answered_and_never_by_a_crash",),
+    # Threats of security.md, section 2
+    "T1": (
+        f"{GUARD}hts_001_a_foreign_host_or_origin_is_refused_on_every_route",
+        f"{BOUNDS}t1_what_a_form_can_send_is_no_message",
+    ),
+    "T2": (f"{PROCESS}t2_beyond_this_machine_nothing_starts_without_tokens_and_names",),
+    "T3": (f"{DOOR}a2a_008_t3_the_callers_token_reaches_neither_provider_nor_disk_nor_log",),
+    "T4": (f"{DOOR}t4_what_one_principal_has_made_is_unknown_to_another_in_the_same_words",),
+    "T31": (f"{BOUNDS}hts_020_t31_random_messages_are_answered_and_never_by_a_crash",),
+    # Its other faults: the provider, the keys, the server
+    "F1": (f"{RETRY}a_rate_limit_is_waited_out_for_as_long_as_asked",),
+    "F2": (
+        f"{RETRY}a_rate_limit_without_a_usable_wait_is_backed_off",
+        f"{RETRY}a_wait_that_is_too_long_is_not_waited_but_the_next_is_asked",
+    ),
+    "F3": (f"{RETRY}a_refusal_is_told_in_the_providers_words_after_one_attempt",),
+    "F4": (
+        f"{RETRY}trouble_is_tried_three_times_and_then_asked_of_the_next",
+        f"{RETRY}when_all_fail_the_error_lists_every_attempt",
+    ),
+    "F5": (
+        f"{LINK}a_connection_lost_before_the_first_word_is_tried_again",
+        f"{LINK}a_connection_lost_after_the_first_word_is_told_with_what_came",
+    ),
+    "F6": (f"{LINK}each_kind_of_silence_ends_in_time_and_names_its_limit",),
+    "F7": (f"{REPLY}too_much_is_stopped_at_a_cap_and_costs_little_memory",),
+    "F8": (f"{REPLY}what_is_no_answer_is_an_error_and_never_an_empty_success",),
+    "F9": (
+        f"{REPLY}an_error_in_the_middle_of_a_stream_is_told_with_what_had_come",
+        f"{REPLY}a_stream_without_its_last_event_is_no_success",
+    ),
+    "F10": (f"{LINK}a_redirect_is_never_followed_and_its_target_is_named",),
+    "F11": (
+        f"{LINK}a_certificate_that_is_wrong_gets_no_request_and_no_key",
+        f"{LINK}a_handshake_that_hangs_ends_at_the_connect_deadline",
+    ),
+    "F12": (f"{LINK}a_name_that_cannot_be_resolved_is_told_with_the_host",),
+    "F13": (f"{LINK}a_connection_that_went_stale_is_replaced_unseen",),
+    "F14": (f"{RETRY}a_provider_that_is_down_costs_hardly_a_request_more_while_another_serves",),
+    "F25": (
+        f"{KEYS}without_a_key_nothing_is_sent_and_the_variable_is_named",
+        f"{KEYS}a_wrong_key_is_tried_once_and_said_to_be_which",
+        f"{KEYS}a_broken_line_of_the_env_file_costs_only_itself",
+    ),
+    "F26": (f"{BOUNDS}f26_a_call_too_many_is_busy_and_what_is_no_call_is_answered",),
+    "F27": (f"{PROCESS}files_that_run_out_are_waited_for_and_the_server_recovers",),
+    "F28": (f"{BOUNDS}hts_013_f28_a_client_that_does_not_read_is_waited_for_with_little_and_then_let_go",),
 }
 """Case -> tests as `file::function[words that stand in the function or among its cases]`."""
 
@@ -154,7 +217,7 @@ def test_every_case_has_a_test() -> None:
     mine = {case["id"] for case in cases if case["surface"] in SURFACES}
     assert mine - TESTS.keys() == set()
     assert {name for name in TESTS if "-" in name} - mine == set()
-    assert {f"F{number}" for number in range(15, 25)} <= TESTS.keys()
+    assert {f"F{number}" for number in range(1, 29)} <= TESTS.keys()
 
 
 @pytest.mark.parametrize("case", TESTS)
