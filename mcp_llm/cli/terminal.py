@@ -39,10 +39,14 @@ class Gone(Exception):
 
 
 def prepare() -> None:
-    """No character may end the program: what the streams' encoding lacks is written as an escape."""
+    """No character may end the program: what the streams' encoding lacks is written as an escape.
+
+    On Windows a pipe or a file gets UTF-8, as JSON has to be, and not the letters of the machine's country.
+    """
+    encoding = "utf-8" if sys.platform == "win32" else None
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
-            reconfigure(errors="backslashreplace")
+            reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def is_terminal() -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
@@ -249,6 +250,8 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
 async def connect(host: str, port: int, clock: Clock) -> Socket:
     """A new connection whose deadlines are `clock`'s. Raises OSError, and UnicodeError for a host that is no name."""
+    if sys.platform == "win32":
+        return await dial(host, port, clock)
     # anyio resolves names in a thread and races IPv6 against IPv4; the socket it found is then taken over.
     stream = await anyio.connect_tcp(host, port)
     found = stream.extra(anyio.abc.SocketAttribute.raw_socket)
@@ -261,4 +264,13 @@ async def connect(host: str, port: int, clock: Clock) -> Socket:
     except BaseException:
         raw.close()
         raise
+    return made
+
+
+async def dial(host: str, port: int, clock: Clock) -> Socket:
+    """The same by the loop alone, for Windows: a socket stays with the first completion port it was given to, and its
+    copy too, so that nothing can be taken over there.
+    """
+    loop = asyncio.get_running_loop()
+    _, made = await loop.create_connection(lambda: Socket(loop, clock), host, port, happy_eyeballs_delay=0.25)
     return made

@@ -22,7 +22,7 @@ from pydantic_core import PydanticSerializationError
 
 from mcp_llm.errors import ToolFailed
 
-from . import text
+from . import shims, text
 from .guard import Guard
 from .lines import MOST_LINE, Lines, TooLong, is_heavy, parse
 
@@ -120,11 +120,13 @@ class Child(AbstractAsyncContextManager[Any]):
         command = self._found()
         watched: int | None = None
         alive: int | None = None
-        argv = [command, *self._args]
+        argv: list[str] | str = [command, *self._args]
+        if shims.needed(command):
+            argv = shims.line(command, self._args)
         if _GROUP:
             watched, alive = os.pipe()
             if os.path.exists(f"/dev/fd/{watched}") and os.path.exists("/bin/sh"):  # noqa: ASYNC240
-                argv = ["/bin/sh", "-c", _WATCHED, "sh", str(watched), *argv]
+                argv = ["/bin/sh", "-c", _WATCHED, "sh", str(watched), command, *self._args]
             else:
                 os.close(watched)
                 os.close(alive)
@@ -291,7 +293,7 @@ async def _stop(process: Process, *, gently: bool) -> None:
     if gently:
         with anyio.move_on_after(EOF_SECONDS):
             await _exited(process)
-        if process.returncode is None:
+        if _GROUP and process.returncode is None:  # Windows knows no asking, and an ended shim hides what it started
             _signal_group(process.pid, signal.SIGTERM)
             with anyio.move_on_after(TERM_SECONDS):
                 await _exited(process)
@@ -306,17 +308,14 @@ def _kill_group(pid: int) -> None:
         return
     import subprocess
 
-    with suppress(OSError):
+    with suppress(OSError, subprocess.SubprocessError):
         subprocess.run(["taskkill", "/T", "/F", "/PID", str(pid)], capture_output=True, check=False, timeout=2)
 
 
 def _signal_group(pid: int, number: int) -> None:
-    if sys.platform == "win32":
+    if sys.platform != "win32":
         with suppress(OSError):
-            os.kill(pid, signal.SIGTERM)
-        return
-    with suppress(OSError):
-        os.killpg(pid, number)
+            os.killpg(pid, number)
 
 
 def _forget(process: Process) -> None:

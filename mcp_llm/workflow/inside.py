@@ -7,7 +7,6 @@ nothing of this file is in its way: limits cannot be raised again, and what is w
 import ast
 import json
 import os
-import resource
 import sys
 import traceback
 from typing import Any
@@ -15,6 +14,8 @@ from typing import Any
 
 def limit(given: dict[str, Any]) -> None:
     """Bounds that hold until the end of the process."""
+    import resource
+
     memory, seconds = int(given["memory"]), int(given["seconds"])
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
