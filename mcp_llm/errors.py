@@ -191,13 +191,13 @@ class NotFound(ProviderError):
 
 
 class BadRequest(ProviderError):
-    """The request itself is refused (400, 409, 413, 422); `param` names the culprit where the provider says it."""
+    """The request itself is refused (400, 409, 422); `param` names the culprit where the provider says it."""
 
     kind = "bad_request"
 
 
 class ContextTooLong(BadRequest):
-    """The input does not fit the model's context window."""
+    """The input does not fit the model's context window, or is larger than what the provider reads at all (413)."""
 
     kind = "context_too_long"
 

@@ -46,7 +46,7 @@ BY_STATUS: Final[dict[int, type[errors.ProviderError]]] = {
     408: errors.Overloaded,
     409: errors.Overloaded,  # the vendors' SDKs retry it: a lock that will be gone in a moment
     410: errors.NotFound,
-    413: errors.BadRequest,
+    413: errors.ContextTooLong,
     422: errors.BadRequest,
     424: errors.Overloaded,
     429: errors.RateLimited,

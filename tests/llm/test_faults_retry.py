@@ -122,7 +122,7 @@ async def test_a_wait_past_the_calls_own_deadline_is_not_begun(asking: Asking) -
         (refused(403), AuthError),
         (refused(400), BadRequest),
         (refused(404), NotFound),
-        (refused(413), BadRequest),
+        (refused(413), ContextTooLong),
         (refused(422), BadRequest),
         (refused(400, code="context_length_exceeded"), ContextTooLong),
         (refused(400, code="content_policy_violation"), Refused),
