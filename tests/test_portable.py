@@ -62,9 +62,6 @@ ARGUMENTS = frozenset({"dir_fd", "preexec_fn"})
 ASKED = {"sys.platform", "os.name", "os.supports_dir_fd", "hasattr", "getattr"}
 CAUGHT = {"ImportError", "AttributeError", "NotImplementedError"}
 ELSEWHERE = {
-    ("files/beneath.py", "_walk"): "called by `_opened`, which asks whether folders can be opened",
-    ("workflow/bubblewrap.py", "_result"): "called by `run`, which asks",
-    ("workflow/inside.py", "limit"): "started by bubblewrap, on Linux only",
     ("server/stdio.py", "open"): "its descriptors are from `claim`, which has none for it on Windows",
 }
 """Functions whose callers ask."""
@@ -75,13 +72,16 @@ import builtins, importlib, pkgutil, runpy, sys
 POSIX, real = {sorted(MODULES)!r}, builtins.__import__
 
 def windows(name, globals=None, locals=None, fromlist=(), level=0):
-    if not level and name in POSIX and str((globals or {{}}).get("__name__")).startswith("mcp_llm"):
+    ours = not level and str((globals or {{}}).get("__name__")).startswith("mcp_llm")
+    if ours and name in POSIX and locals is not None:
         raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
     return real(name, globals, locals, fromlist, level)
 
 builtins.__import__ = windows
 """
-"""Our code meets no POSIX module; the standard library, which is another one on Windows, keeps its own."""
+"""No module of ours meets a POSIX module while it is imported; inside functions `sys.platform` is asked, which says
+Linux here. The standard library, which is another one on Windows, keeps its own.
+"""
 
 
 def uses(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:

@@ -131,7 +131,7 @@ def check_name(inside: str) -> None:
 @contextlib.contextmanager
 def _opened(root: str, inside: str) -> Iterator[int]:
     """A descriptor of the file, open for reading; closed afterwards."""
-    if os.open not in os.supports_dir_fd:
+    if sys.platform == "win32" or os.open not in os.supports_dir_fd:
         descriptor = _open_resolved(root, inside)
     else:
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -190,6 +190,8 @@ def _checked(descriptor: int, root: str) -> int | None:
 
 def _walk(folder: int, inside: str) -> int:
     """From folder to folder, following no link."""
+    if sys.platform == "win32":
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     parts = inside.split(os.sep)
     current = os.dup(folder)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -62,7 +63,7 @@ def _check_folder(found: os.stat_result) -> None:
         raise StoreError("The state folder is a symbolic link: set MCP_LLM_HOME to the real folder.")
     if not stat.S_ISDIR(found.st_mode):
         raise StoreError(f"The state folder is not a folder: remove what is in its place, {ELSEWHERE}.")
-    if os.name != "posix":  # elsewhere the mode bits say nothing about who may write
+    if sys.platform == "win32":  # there the mode bits say nothing about who may write
         return
     if found.st_mode & stat.S_IWOTH:
         raise StoreError(f"The state folder can be written by every user: run `chmod 700` on it, {ELSEWHERE}.")
@@ -81,7 +82,7 @@ def _make_file(path: Path) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise StoreError(f"state.db is a link or not a file: remove it, {ELSEWHERE}.")
     # By name and not by descriptor: closing a descriptor of an open database drops SQLite's POSIX locks on it.
-    if os.name == "posix" and stat.S_IMODE(found.st_mode) != 0o600 and found.st_uid == os.geteuid():
+    if sys.platform != "win32" and stat.S_IMODE(found.st_mode) != 0o600 and found.st_uid == os.geteuid():
         path.chmod(0o600)
 
 
@@ -164,11 +165,11 @@ def set_aside(path: Path, damaged: tuple[int, int] | None) -> str | None:
 @contextlib.contextmanager
 def _exclusive(folder: Path) -> Iterator[None]:
     """One process at a time, where the platform can lock a folder."""
-    try:
-        import fcntl
-    except ImportError:
+    if sys.platform == "win32":
         yield
         return
+    import fcntl
+
     held = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -139,7 +139,8 @@ class _Kept:
                 self._keep(name, await stream.receive(65_536), self._most)
 
     async def _result(self) -> None:
-        os.set_blocking(self._told, False)
+        if sys.platform != "win32":
+            os.set_blocking(self._told, False)
         while True:
             await anyio.wait_readable(self._told)
             if not (data := os.read(self._told, 65_536)):

@@ -200,10 +200,10 @@ async def drain(application: Application, server: Any) -> None:
 
 def connections(wanted: int) -> int:
     """How many clients may be connected: each call needs a file for its provider too. Raises the limit on files."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
+    if sys.platform == "win32":  # it has no such limit
         return wanted
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = 2 * wanted + RESERVE
     if soft == resource.RLIM_INFINITY or soft >= most:
