@@ -129,6 +129,7 @@ class Ledger:
         self._numbers = count(1)
         self._open: set[str] = set()
         self._seen: dict[tuple[str, str], Used] = {}
+        self._moved: dict[tuple[str, str], int] = {}
         self._started = False
 
     @property
@@ -183,6 +184,7 @@ class Ledger:
             return rules.hold(connection, made.id, self._owner, limited, amount, row, now=now, expires=expires)
 
         self._open.add(made.id)
+        moved = [self._moved.get(key) for key in made.scopes]
         try:
             states = await self._store.write(hold)
         except BaseException:
@@ -190,11 +192,15 @@ class Ledger:
             for key in made.scopes:
                 self._seen.pop(key, None)
             raise
-        if len(self._seen) > _SEEN:
+        if max(len(self._seen), len(self._moved)) > _SEEN:
             self._seen.clear()
+            self._moved.clear()
         worst = Used(Decimal(0), 0, 0, usd or Decimal(0), tokens or 0, calls)
-        for key, state in zip(made.scopes, states, strict=True):
-            self._seen[key] = _used(state).plus(worst)
+        for key, state, number in zip(made.scopes, states, moved, strict=True):
+            if self._moved.get(key) == number:
+                self._seen[key] = _used(state).plus(worst)
+            else:  # another call was settled meanwhile, and `state` may be from before that
+                self._seen.pop(key, None)
         return made
 
     async def commit(
@@ -237,6 +243,7 @@ class Ledger:
         back = (-(reservation.usd or Decimal(0)), -(reservation.tokens or 0), -reservation.calls)
         change = Used(rules.dollars(usd), tokens, calls, *back)
         for key in reservation.scopes:
+            self._moved[key] = next(self._numbers)
             if (seen := self._seen.get(key)) is not None:
                 self._seen[key] = seen.plus(change)
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from mcp_llm.errors import BudgetExceeded
 from mcp_llm.llm.ledger import LEASE_SECONDS, Entry, Ledger, Reservation, Scope, Spend, Used, day
 from mcp_llm.store.sqlite import Store
+from mcp_llm.store.writer import Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,6 +205,21 @@ async def test_what_a_process_knows_of_its_own_calls_is_what_the_disk_says(store
     with pytest.raises(BudgetExceeded):  # what is known is a hint; the limit is kept on the disk
         await ledger.reserve([scope], usd=Decimal("0.5"), tokens=1)
     assert await ledger.seen("run", "r") == await ledger.used("run", "r") == used("0.6", 3, 2)
+
+
+async def test_a_call_settled_while_another_is_held_does_not_stay_held_in_what_the_process_knows(
+    ledger: Ledger, store: Store
+) -> None:
+    run = [Scope("run", "r", usd=Decimal(10))]
+    first = await ledger.reserve(run, usd=Decimal(1), tokens=None)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: ledger.reserve(run, usd=Decimal(1), tokens=None))
+        await anyio.lowlevel.checkpoint()
+        held = threading.Event()
+        store._writer.submit(Job(lambda _: None, lambda _: held.set()))
+        assert held.wait(10)  # on disk, and the loop has not heard of it
+        await ledger.commit(first, call("0.1"))
+    assert await ledger.seen("run", "r") == await ledger.used("run", "r") == used("0.1", 0, 1, held=("1", 0, 1))
 
 
 async def test_a_dead_process_leaves_its_worst_case_spent_and_marked_unknown(
