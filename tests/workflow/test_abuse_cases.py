@@ -1,4 +1,4 @@
-"""The abuse cases of workflows, by their ids: YAML, templates, the tool, and Python. The last test counts them."""
+"""The abuse cases of workflows: YAML, templates, the tool, and Python. `abuse/workflow.toml` says which is whose."""
 
 from __future__ import annotations
 
@@ -32,26 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.anyio
-CASES = Path(__file__).resolve().parents[3] / "shared" / "facts" / "abuse_cases.jsonl"
-KNOWN = {
-    *("YML-002", "YML-003", "YML-004", "YML-006", "YML-008", "YML-010", "YML-011"),
-    *("TPL-003", "TPL-005", "TPL-006", "TPL-008", "TPL-009", "TPL-010"),
-    *("WFL-003", "WFL-005", "WFL-006"),
-    *("PYX-002", "PYX-008", "PYX-009", "PYX-011", "PYX-012", "PYX-013", "PYX-014", "PYX-015"),
-}
-COVERED: set[str] = set()
-
 needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
-
-
-def case(name: str) -> Callable[[Any], Any]:
-    """This test is the one of that row."""
-
-    def mark(function: Any) -> Any:
-        COVERED.add(name)
-        return function
-
-    return mark
 
 
 def memory() -> int:
@@ -62,14 +43,12 @@ def memory() -> int:
 # YAML
 
 
-@case("YML-002")
 @pytest.mark.parametrize("tag", ["!!python/name:os.system", "!!python/module:os", "!!python/object/apply:os.system"])
 def test_tags_of_python_are_refused(tag: str) -> None:
     with pytest.raises(WorkflowError, match="line 1: tags"):
         load.read(f"a: {tag} ''")
 
 
-@case("YML-003")
 def test_an_alias_bomb_is_refused_before_it_grows() -> None:
     lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"]
     lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 8)]
@@ -79,7 +58,6 @@ def test_an_alias_bomb_is_refused_before_it_grows() -> None:
     assert memory() - before < 16 * 1024
 
 
-@case("YML-004")
 def test_merge_keys_are_refused_at_the_first_one() -> None:
     keys = ", ".join(f"k{n}: 1" for n in range(4000))
     with pytest.raises(WorkflowError, match="line 1: anchors"):
@@ -88,13 +66,11 @@ def test_merge_keys_are_refused_at_the_first_one() -> None:
         load.read(f"base: {{{keys}}}\nx: {{<<: {{a: 1}}}}")
 
 
-@case("YML-006")
 def test_an_alias_within_itself_is_refused() -> None:
     with pytest.raises(WorkflowError, match="line 1: anchors"):
         load.read("a: &a [*a]")
 
 
-@case("YML-008")
 def test_a_byte_over_a_mebibyte_is_refused_before_parsing() -> None:
     most = "# x\n" * 262_144
     with pytest.raises(WorkflowError, match="the file is empty"):
@@ -103,7 +79,6 @@ def test_a_byte_over_a_mebibyte_is_refused_before_parsing() -> None:
         load.read(f"{most}[")
 
 
-@case("YML-010")
 async def test_words_and_odd_numbers_keep_their_text(home: Path) -> None:
     odd = "{v: 1.10, t: 12:30:45, o: 010, on: on, yes: no}"
     text = f"name: x\ntasks:\n- id: no\n  method: test/echo\n  parameters: {odd}\n"
@@ -113,7 +88,6 @@ async def test_words_and_odd_numbers_keep_their_text(home: Path) -> None:
     assert counted.calls == [("no", {"v": "1.10", "t": "12:30:45", "o": "010", "on": "on", "yes": "no"})]
 
 
-@case("YML-011")
 def test_what_is_no_utf8_is_told_with_its_place() -> None:
     with pytest.raises(WorkflowError, match="line 1, byte 7: this is not UTF-8"):
         load.read(b"tasks: \xff\xfe")
@@ -166,14 +140,12 @@ def planned(text: str) -> Any:
     return plan(load.read(text), find)
 
 
-@case("TPL-003")
 @pytest.mark.parametrize("reference", ["${env.OPENAI_API_KEY}", "${config.keys}", "${secrets.x}", "${settings.x}"])
 def test_there_is_no_root_but_tasks_and_inputs(reference: str) -> None:
     with pytest.raises(UnknownReference):
         planned(f"name: x\ntasks:\n- {{id: a, method: llm/generate, parameters: {{prompt: '{reference}'}}}}")
 
 
-@case("TPL-005")
 def test_a_hundred_kilobytes_of_beginnings_are_looked_at_once() -> None:
     class Counted(str):
         looks = 0
@@ -190,7 +162,6 @@ def test_a_hundred_kilobytes_of_beginnings_are_looked_at_once() -> None:
     assert Counted.looks < 40 * 10_000
 
 
-@case("TPL-006")
 @pytest.mark.parametrize("index", ["99999999999999999999", "-1", "1" + "0" * 30, "x", "2"])
 async def test_an_index_that_is_none_or_not_there_is_an_unknown_reference(home: Path, index: str) -> None:
     text = "name: x\ntasks:\n- {id: a, method: test/list}\n"
@@ -205,7 +176,6 @@ async def test_an_index_that_is_none_or_not_there_is_an_unknown_reference(home: 
                 await do(app, text, methods=methods)
 
 
-@case("TPL-008")
 async def test_doubling_from_task_to_task_ends_at_eight_mebibytes(home: Path) -> None:
     text = f"name: x\ntasks:\n- {{id: t0, method: test/say, parameters: {{say: {'x' * 64}}}}}\n"
     for n in range(1, 30):
@@ -224,14 +194,12 @@ async def test_doubling_from_task_to_task_ends_at_eight_mebibytes(home: Path) ->
         Filling(lambda _: "x" * 5_000_000).fill(["${a}", "${a}"])
 
 
-@case("TPL-009")
 def test_a_value_is_inserted_as_json_and_a_whole_reference_keeps_its_type() -> None:
     filling = Filling(lambda _: {"x": [1, 2]})
     assert filling.fill("${a.response}") == {"x": [1, 2]}
     assert filling.fill("it is ${a.response}") == 'it is {"x": [1, 2]}'
 
 
-@case("TPL-010")
 @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "../home/state.db", "file:///etc/passwd"])
 async def test_a_path_that_a_model_chose_is_held_to_the_allowed_folders(home: Path, path: str) -> None:
     text = f"""
@@ -252,13 +220,11 @@ tasks:
 # The tool
 
 
-@case("WFL-003")
 def test_a_task_may_not_use_its_own_result() -> None:
     with pytest.raises(Cycle, match="a waits for a"):
         planned("name: x\ntasks:\n- {id: a, method: llm/generate, parameters: {prompt: '${a.response}'}}")
 
 
-@case("WFL-005")
 def test_killed_half_way_it_goes_on_and_nothing_finished_is_done_again(tmp_path: Path) -> None:
     """A process of its own is killed with -9 while it does the third of five tasks; what each did is on its stdout."""
     here = Path(__file__).resolve()
@@ -277,7 +243,6 @@ def test_killed_half_way_it_goes_on_and_nothing_finished_is_done_again(tmp_path:
     ]
 
 
-@case("WFL-006")
 @pytest.mark.parametrize("method", ["python/run", "python/execute"])
 async def test_python_is_not_offered_unless_the_users_own_file_says_so(home: Path, method: str) -> None:
     (home.parent / "work" / "mcp_llm.toml").write_text("[python]\nenabled = true\n")
@@ -305,14 +270,12 @@ def python(home: Path) -> Callable[..., Any]:
     return run
 
 
-@case("PYX-002")
 async def test_without_a_boundary_nothing_runs_and_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(Denied, match=r"`bwrap` is not installed.*install bubblewrap.*pip install 'mcp-llm"):
         await Boundaries(Python(enabled=True, boundary="bubblewrap")).get()
 
 
-@case("PYX-008")
 @needs_bwrap
 async def test_memory_is_the_steps_own_and_bounded(python: Any) -> None:
     before = memory()
@@ -321,7 +284,6 @@ async def test_memory_is_the_steps_own_and_bounded(python: Any) -> None:
     assert memory() - before < 32 * 1024
 
 
-@case("PYX-009")
 @needs_bwrap
 async def test_a_fork_bomb_has_no_first_child_and_we_answer_meanwhile(python: Any) -> None:
     turns = 0
@@ -340,7 +302,6 @@ async def test_a_fork_bomb_has_no_first_child_and_we_answer_meanwhile(python: An
     assert turns > 10
 
 
-@case("PYX-011")
 @needs_bwrap
 async def test_nothing_outlives_the_step(python: Any) -> None:
     code = "import os, time\nos.setsid()\ntry:\n    os.fork()\nexcept OSError as exc: result = str(exc)"
@@ -368,7 +329,6 @@ async def living() -> set[int]:
     return {int(line.split()[0]) for line in listed if "-I -S -B -c" in line}
 
 
-@case("PYX-012")
 @needs_bwrap
 @pytest.mark.parametrize(
     "code", ["result=[]; result.append(result)", "result=float('nan')", "result=object()", "result={1j: 2}"]
@@ -378,7 +338,6 @@ async def test_a_result_that_json_cannot_say_fails_the_step_and_nothing_else(pyt
     assert task.error.startswith("the code failed: `result` is nothing that JSON can say")
 
 
-@case("PYX-013")
 @needs_bwrap
 async def test_inputs_are_data_and_never_source(python: Any) -> None:
     evil = "'''+__import__('os').popen('id').read()+'''"
@@ -404,7 +363,6 @@ ESCAPES = {
 }
 
 
-@case("PYX-014")
 @needs_bwrap
 @pytest.mark.parametrize("name", ESCAPES)
 async def test_the_classic_escapes_fail(python: Any, name: str) -> None:
@@ -413,7 +371,6 @@ async def test_the_classic_escapes_fail(python: Any, name: str) -> None:
     assert any(words in task.error for words in ("Error: [Errno", "Error: ptrace")), task.error
 
 
-@case("PYX-015")
 @needs_bwrap
 async def test_it_gains_nothing_leaves_no_core_and_reaches_no_parent(python: Any) -> None:
     code = """
@@ -437,14 +394,6 @@ async def test_monty_is_a_boundary_too_where_it_is_installed() -> None:
 @needs_bwrap
 async def test_bubblewrap_is_tried_before_it_is_trusted() -> None:
     assert await Bubblewrap().probe() is None
-
-
-def test_every_case_has_its_test() -> None:
-    assert COVERED == KNOWN
-    if CASES.exists():
-        surfaces = {"config:workflow.yaml", "workflow:template", "workflow:python", "tool:run_workflow"}
-        rows = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitlines()]
-        assert {row["id"] for row in rows if row["surface"] in surfaces} == KNOWN
 
 
 def test_only_a_callers_fault_is_one() -> None:
