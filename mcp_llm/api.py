@@ -10,11 +10,12 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
-from mcp_llm.background import background, opened
+from mcp_llm.background import opened
 from mcp_llm.errors import InvalidInput
 from mcp_llm.llm import generate as operation
 from mcp_llm.llm.generate import Ask
 from mcp_llm.streaming import Stream
+from mcp_llm.twins import blocking, taking
 from mcp_llm.types.message import Media, Message, Text, Thinking, ToolCall, ToolResult
 
 if TYPE_CHECKING:
@@ -81,31 +82,21 @@ async def agenerate_result(
     return await operation.generate(await opened.get(), ask)
 
 
-async def agenerate(contents: Any, model: str | None = None, **arguments: Any) -> str:
-    """Ask one model; the answer's text. Arguments are those of `agenerate_result`."""
-    return (await agenerate_result(contents, model, **arguments)).response
+@taking(agenerate_result)
+async def agenerate(*args: Any, **arguments: Any) -> str:
+    """Ask one model; the answer's text. Arguments and errors are those of `agenerate_result`."""
+    return (await agenerate_result(*args, **arguments)).response
 
 
-def generate_result(contents: Any, model: str | None = None, **arguments: Any) -> Generated:
-    """`agenerate_result` for code that is not async; works inside a running event loop too (and blocks it)."""
-    return background.call(lambda: agenerate_result(contents, model, **arguments))
-
-
-def generate(contents: Any, model: str | None = None, **arguments: Any) -> str:
-    """Ask one model; the answer's text. Arguments are those of `agenerate_result`."""
-    return generate_result(contents, model, **arguments).response
-
-
-async def acount_tokens(contents: Any, model: str | None = None, **arguments: Any) -> TokenCount:
+@taking(agenerate_result)
+async def acount_tokens(*args: Any, **arguments: Any) -> TokenCount:
     """Input tokens of what `agenerate_result` would send: the provider's own count, or a guess with `exact` False."""
-    renamed = {_RENAMED.get(name, name): value for name, value in arguments.items()}
-    known = {name: renamed.pop(name) for name in _ASK & renamed.keys()}
-    return await operation.count_tokens(await opened.get(), _ask(contents, renamed, model=model, **known))
+    return await operation.count_tokens(await opened.get(), _asked(*args, **arguments))
 
 
-def count_tokens(contents: Any, model: str | None = None, **arguments: Any) -> TokenCount:
-    """`acount_tokens` for code that is not async."""
-    return background.call(lambda: acount_tokens(contents, model, **arguments))
+generate_result = blocking(agenerate_result)
+generate = blocking(agenerate)
+count_tokens = blocking(acount_tokens)
 
 
 async def acompare_models(
@@ -165,19 +156,16 @@ async def acompare_models(
     return await compare(await opened.get(), ask, on_result=on_result)
 
 
-def compare_models(prompt: Any = None, models: Sequence[str] = (), **arguments: Any) -> Compared:
-    """`acompare_models` for code that is not async; works inside a running event loop too (and blocks it)."""
-    return background.call(lambda: acompare_models(prompt, models, **arguments))
+compare_models = blocking(acompare_models)
 
 
-def stream(contents: Any, model: str | None = None, **arguments: Any) -> Stream:
+@taking(agenerate_result)
+def stream(*args: Any, **arguments: Any) -> Stream:
     """The answer in pieces of text: iterate it, or in async code open it with `async with` and iterate it then.
 
     Arguments are those of `agenerate_result`; `.result` is the whole result once the pieces have ended.
     """
-    renamed = {_RENAMED.get(name, name): value for name, value in arguments.items()}
-    known = {name: renamed.pop(name) for name in _ASK & renamed.keys()}
-    return Stream(_ask(contents, renamed, model=model, **known))
+    return Stream(_asked(*args, **arguments))
 
 
 async def run_agent(config: dict[str, Any], on_event: Callable[[dict[str, Any]], Any] | None = None) -> str:
@@ -242,6 +230,13 @@ def _provided(app: App, names: Sequence[str]) -> Toolset:
             )
     chosen = {name: known[name] for name in names}
     return Provided(chosen, attach=app.attachments, ready=app.backends.ready)
+
+
+def _asked(contents: Any, model: str | None = None, **arguments: Any) -> Ask:
+    """The request of the arguments of `agenerate_result`."""
+    renamed = {_RENAMED.get(name, name): value for name, value in arguments.items()}
+    known = {name: renamed.pop(name) for name in _ASK & renamed.keys()}
+    return _ask(contents, renamed, model=model, **known)
 
 
 def _ask(contents: Any, options: dict[str, Any], **known: Any) -> Ask:

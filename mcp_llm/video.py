@@ -86,11 +86,12 @@ class Films:
         stays: Callable[[], bool] = lambda: False,
         **call: Unpack[Call],
     ) -> Filmed:
-        """A film of the prompt. Raises the errors of `mcp_llm.errors`.
+        """A short film, in `.files[0]`; takes minutes. It is a run: when this process ends, another can go on with it.
 
         `image` is its first picture, `references` show who or what occurs; `ratio` is `16:9`, `resolution` `720p`.
-        `begun` is called once there is a run. When the call is cancelled, the job is called off, unless `stays()`: then
-        the run is left for whoever resumes it.
+        `timeout_s` is how long the job is asked for; the other keywords are those of `aembed`. `begun` is called once
+        there is a run. When the call is cancelled, the job is called off, unless `stays()`: then the run is left for
+        whoever resumes it. Raises the errors of `mcp_llm.errors`.
         """
         request = await self._request(prompt, image, references, seconds, ratio, resolution, call)
         positive("timeout_s", call.get("timeout_s"))

@@ -487,8 +487,9 @@ def test_a_typing_mistake_in_an_argument_is_told_and_never_sent(home: Path) -> N
     import mcp_llm
 
     for wrong, right in (("modle", "model"), ("temprature", "temperature"), ("timeout", "timeout_s")):
+        mistaken: Any = {wrong: 1}
         with pytest.raises(mcp_llm.Error, match=f"did you mean `{right}`"):
-            mcp_llm.generate("hi", "demo", **{wrong: 1})
+            mcp_llm.generate("hi", "demo", **mistaken)
 
 
 def test_the_words_of_the_tool_and_the_shell_are_understood_too(home: Path) -> None:

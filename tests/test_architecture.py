@@ -42,6 +42,7 @@ LAYERS = (
         "steps",
         "streaming",
         "talking",
+        "twins",
     },
     {"__main__", "__init__"},
 )

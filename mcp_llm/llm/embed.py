@@ -65,11 +65,13 @@ async def embed(
     keep: bool = False,
     **call: Unpack[Call],
 ) -> Embedded:
-    """Vectors of the texts, in their order. Raises the errors of `mcp_llm.errors`.
+    """Vectors of the texts, in their order: `.embeddings` are arrays of numbers. Raises the errors of `mcp_llm.errors`.
 
-    `dimensions` is how long they shall be where the model leaves the choice; `input_type` is what the texts are for;
-    `truncate` False refuses texts that are too long instead of cutting them. `continue_from` is what the error of a
-    call with the same arguments named, when it failed on the way. `keep` writes the vectors to a file of JSON, too.
+    `dimensions` is how long they shall be where the model leaves the choice; `input_type` is what the texts are for
+    (`query`, `document`, ...); `truncate` False refuses texts that are too long instead of cutting them.
+    `continue_from` is what the error of a call with the same arguments named, when it failed on the way. `keep` writes
+    the vectors to a file of JSON, too. `model`, `context`, `budget_usd` (dollars), `timeout_s` (seconds) and `options`
+    (fields of the provider's own request body) are as in `agenerate_result`.
     """
     try:
         request = EmbedRequest(

@@ -65,10 +65,12 @@ async def generate_image(
     on_partial: Callable[[bytes], Awaitable[None]] | None = None,
     **call: Unpack[Call],
 ) -> Painted:
-    """Pictures of the prompt; of `images` (paths, URLs, bytes) changed or combined ones. Raises `mcp_llm.errors`.
+    """Pictures of the prompt, in `.files`: each has its `data` (bytes), `mime` and the `path` where it is kept.
 
-    `mask` is a picture whose transparent places say where. `size` is `1024x1024`, `16:9`, `2K` or `auto`. `partial`
-    (1 to 3) asks for unfinished states on the way, which `on_partial` gets.
+    With `images` (paths, URLs, bytes, picture objects) it changes or combines them; `mask` is a picture whose
+    transparent places say where. `n` is 1 to 10; `size` is `1024x1024`, `16:9`, `2K` or `auto`. `partial` (1 to 3) asks
+    for unfinished states on the way, which `on_partial` gets. The other keywords are those of `aembed`. Raises the
+    errors of `mcp_llm.errors`.
     """
     if not prompt.strip():
         raise InvalidInput("`prompt` is empty: say what the picture shall show")

@@ -54,11 +54,13 @@ async def speak(
     on_sound: Callable[[bytes], Awaitable[None]] | None = None,
     **call: Unpack[Call],
 ) -> Said:
-    """The text as one file of sound. Raises the errors of `mcp_llm.errors`.
+    """The text as sound, in `.files[0]`: its `data` (bytes), `mime` and the `path` where it is kept.
 
     `voice` is one of the vendor's, `speakers` are names in the text and the voices of each, `instructions` say how it
-    is spoken. `on_sound` gets the bytes of the file as they come; where they would not be those of the file in the end
-    (samples without a header, several requests), it gets each request's sound once it is whole.
+    is spoken, `format` is mp3, opus, aac, flac, wav or pcm, `speed` 1 the usual one. `on_sound` gets the bytes of the
+    file as they come; where they would not be those of the file in the end (samples without a header, several
+    requests), it gets each request's sound once it is whole. The other keywords are those of `aembed`. Raises the
+    errors of `mcp_llm.errors`.
     """
     if not text.strip():
         raise InvalidInput("`text` is empty: say what shall be spoken")

@@ -60,10 +60,11 @@ async def transcribe(
     on_text: Callable[[str], Awaitable[None]] | None = None,
     **call: Unpack[Call],
 ) -> Transcribed:
-    """The words of a recording: a path, bytes or a data URI. Raises the errors of `mcp_llm.errors`.
+    """What is said in a recording (path, bytes, data URI): `.response`, and `.segments` or `.words` with their seconds.
 
-    `language` is what is spoken (`en`), `prompt` helps with names, `timestamps` asks for times of segments or words,
-    `diarize` for speakers, `translate` for English. `on_text` gets the words as they come, where the model streams.
+    `language` is what is spoken (`en`), `prompt` names and words that occur; `timestamps` is `segment` or `word`,
+    `diarize` tells speakers apart, `translate` writes English. `on_text` gets the words as they come, where the model
+    streams. The other keywords are those of `aembed`. Raises the errors of `mcp_llm.errors`.
     """
     media = await _recording(service, file, call.get("principal", LOCAL))
     data = base64.b64decode(media.data or "")
