@@ -147,12 +147,16 @@ def _rows(
             target = service.catalog.target(provider_id, model_id, kind)
         except Error:
             continue  # an id of the provider's own list that can be no name (T35)
+        if kind == "chat" and target.local and model_id in told and told[model_id].can == ():
+            continue  # it says itself that it writes nothing: an embedding model
         rows.append(_row(service, target, tiers.get(model_id), told.get(model_id), configured=configured))
     return rows
 
 
 def _row(service: Service, target: Target, tier: str | None, info: ModelInfo | None, *, configured: bool) -> ModelRow:
     facts, overrides = target.facts, service.purse.overrides
+    # What stands in the catalog of a server's models in general gives way to what one of them says of itself.
+    words = [info, facts] if target.local else [facts, info]
     now = datetime.now(UTC)
     rates = price.rates(target, now, overrides=overrides)
     offer = price.source(target, now, overrides=overrides)
@@ -163,8 +167,8 @@ def _row(service: Service, target: Target, tier: str | None, info: ModelInfo | N
         configured=configured,
         tier=tier,
         name=(target.model.name if target.model else None) or (info.name if info else None),
-        can=facts.can if facts.can is not None else info.can if info else None,
-        reads=facts.reads if facts.reads is not None else info.reads if info else None,
+        can=next((one.can for one in words if one is not None and one.can is not None), None),
+        reads=next((one.reads for one in words if one is not None and one.reads is not None), None),
         context=(info.context if info else None) or facts.context,
         output=(info.output if info else None) or facts.output,
         input_usd=float(rates[0]) if rates else info.input_price if info else None,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+
+import anyio
 
 from mcp_llm.errors import Error, Garbled, ProviderError, Unsupported
 from mcp_llm.http.deadlines import Deadlines
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 FRESH: Final = 3600.0
 HEALTH_FRESH: Final = 60.0
 PAGES: Final = 20
+ASKED: Final = 64
+"""Models that are asked for one by one, and so many at once."""
+AT_ONCE: Final = 8
 
 
 @dataclass(slots=True)
@@ -48,7 +54,7 @@ class Models:
         known = self._lists.get(provider_id)
         if known and not refresh and self.clock() - known[0] < FRESH:
             return known[1]
-        found = await self.fetch(provider_id, patience=patience)
+        found = await self._detailed(provider_id, await self.fetch(provider_id, patience=patience), patience)
         self._lists[provider_id] = (self.clock(), found)
         return found
 
@@ -79,6 +85,26 @@ class Models:
             if cursor is None:
                 break
         return found
+
+    async def _detailed(self, provider_id: str, infos: list[ModelInfo], patience: float) -> list[ModelInfo]:
+        """The same models with what each tells when it is asked alone; one that does not answer stays as it was."""
+        name = self.catalog.provider(provider_id).wires.get("models")
+        wire = wires.details(name) if name and self.backends.models(provider_id) is None else None
+        if wire is None:
+            return infos
+        told = list(infos)
+        limit = anyio.CapacityLimiter(AT_ONCE)
+
+        async def ask(place: int, model: str) -> None:
+            async with limit:
+                with suppress(Error, TypeError, LookupError, AttributeError, ValueError):
+                    body = await self.call(provider_id, wire.show(model), patience=patience)
+                    told[place] = wire.decode_show(body, model)
+
+        async with anyio.create_task_group() as tasks:
+            for place, info in enumerate(infos[:ASKED]):
+                tasks.start_soon(ask, place, info.id)
+        return told
 
     async def call(
         self, provider_id: str, http: HttpRequest, *, base_url: str | None = None, patience: float = 15.0

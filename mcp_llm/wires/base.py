@@ -149,6 +149,18 @@ class ModelsWire(Protocol):
         ...
 
 
+class DetailsWire(Protocol):
+    """Asking for one model, where the list says nothing of what it can do."""
+
+    def show(self, model: str) -> HttpRequest:
+        """Asks for the details of one model."""
+        ...
+
+    def decode_show(self, body: Json, model: str) -> ModelInfo:
+        """What that model is; a body of another shape is `Garbled` to the caller."""
+        ...
+
+
 class TokensWire(Protocol):
     """Counting the input tokens of a chat request with the provider's own tokenizer."""
 

@@ -12,6 +12,7 @@ from faults.replies import ok
 from faults.server import FaultServer, Reply
 
 from mcp_llm.errors import Garbled, ProviderError
+from mcp_llm.llm.listing import list_models
 
 if TYPE_CHECKING:
     from faults.asking import Asking
@@ -137,3 +138,35 @@ async def test_a_server_that_is_not_running_is_named_with_its_address(asking: As
         error = await failing(service, model)
     assert str(error).endswith(f"ollama does not answer at {NOBODY}: start it, then ask again")
     assert asking.waits == []
+
+
+FACTS = {"general.architecture": "llama", "llama.context_length": 131_072}
+
+
+@pytest.mark.parametrize(
+    ("abilities", "told"),
+    [
+        (["completion", "vision"], [("ollama:llama3.2:3b", ("streaming", "json"), ("image",), 131_072)]),
+        (["embedding"], []),
+    ],
+)
+async def test_a_model_of_an_ollama_says_itself_what_it_can_and_how_much_it_reads(
+    asking: Asking, abilities: list[str], told: list[Any]
+) -> None:
+    shown = reply({"capabilities": abilities, "model_info": FACTS})
+    tags = reply({"models": [{"name": "llama3.2:3b"}]})
+    with FaultServer([tags, tags, shown]) as server:  # looked for, then asked
+        alone(asking, OLLAMA_HOST=f"127.0.0.1:{server.port}")
+        async with asking.open(discover=True) as service:
+            found = await list_models(service, provider="ollama")
+    assert [(row.model, row.can, row.reads, row.context) for row in found.models] == told
+    assert [request.target for request in server.requests] == ["/api/tags", "/api/tags", "/api/show"]
+    assert json.loads(server.requests[2].body) == {"model": "llama3.2:3b"}
+
+
+async def test_a_model_that_does_not_tell_about_itself_is_listed_all_the_same(asking: Asking) -> None:
+    with FaultServer([reply(TAGS), reply(TAGS), reply({"model_info": 7}), reply({}, status=500)]) as server:
+        alone(asking, OLLAMA_HOST=f"127.0.0.1:{server.port}")
+        async with asking.open(discover=True) as service:
+            found = await list_models(service, provider="ollama")
+    assert [row.model for row in found.models] == ["ollama:nomic-embed-text:latest", "ollama:llama3.2:3b"]

@@ -285,3 +285,19 @@ def test_every_recorded_reply_reads_as_the_vendors_sdk_reads_it(tapes: Path, rep
         assert (response.usage.input, response.usage.output) == (want["usage"]["input"], want["usage"]["output"])
         assert decoded(data, 1 + number % 64) == response
     report.append(f"ollama: {len(cases)} replies")
+
+
+def test_a_prompt_beyond_the_usual_window_gets_a_larger_one_and_is_not_cut_in_silence() -> None:
+    def asked(letters: int, **fields: Any) -> tuple[int, list[str]]:
+        request = ChatRequest(messages=(user("x" * letters),), **fields)
+        sent = ollama.encode(request, "qwen3", ollama.Quirks(num_ctx=16_384))
+        assert sent.json is not None
+        return sent.json["options"]["num_ctx"], sent.warnings
+
+    assert asked(40_000) == (16_384, [])
+    assert asked(90_000) == (
+        32_768,
+        ["Ollama was asked for a window of 32,768 tokens instead of 16,384; the prompt is long."],
+    )
+    assert asked(90_000, max_tokens=4_000)[0] == 65_536
+    assert asked(90_000, options={"options": {"num_ctx": 4096}})[0] == 4096

@@ -36,7 +36,8 @@ class Quirks(base.Quirks):
     levels: tuple[Effort, ...] = Field(default=("low", "medium", "high"), min_length=1)
     """The words `think` takes where it is `levels`."""
     num_ctx: int | None = None
-    """Context window to load the model with, tokens; the server's own default is small and cuts silently."""
+    """Context window to load the model with, tokens: at least this, more for a request that needs it. The server's own
+    default is small, and it cuts what is longer without a word."""
     keep_alive: str | int | None = None
     """How long the model stays loaded (`"5m"`, seconds, -1 for ever)."""
     json_mode: Literal["schema", "json", "none"] = "schema"
@@ -56,6 +57,12 @@ _OPTIONS: Final = {
 }
 _STOPS: Final[dict[str, Stop]] = {"stop": "stop", "length": "length"}
 _THINKING, _TEXT, _CALLS = 0, 1, 2
+_LETTERS: Final = 3
+"""Letters of a token at the least, in most languages and in code."""
+_IMAGE: Final = 1_500
+"""Tokens of an image at the most, in the common vision models."""
+_ANSWER: Final = 2_048
+"""Tokens kept free for an answer of unknown length."""
 
 
 def encode(request: ChatRequest, model: str, quirks: Quirks) -> base.HttpRequest:
@@ -80,7 +87,7 @@ def encode(request: ChatRequest, model: str, quirks: Quirks) -> base.HttpRequest
     if request.stop:
         options["stop"] = list(request.stop)
     if quirks.num_ctx is not None:
-        options["num_ctx"] = quirks.num_ctx
+        options["num_ctx"] = _window(request, quirks.num_ctx, warnings)
     if options:
         body["options"] = options
     if (think := _think(request, quirks, warnings)) is not None:
@@ -94,6 +101,24 @@ def encode(request: ChatRequest, model: str, quirks: Quirks) -> base.HttpRequest
         stream=request.stream,
         warnings=warnings,
     )
+
+
+def _window(request: ChatRequest, least: int, warnings: list[str]) -> int:
+    """The window that request and answer need by a high guess, in steps of doubling: each new one loads the model anew.
+
+    The server lowers what is more than the model has.
+    """
+    parts = [part for message in request.messages for part in message.parts]
+    letters = len(request.system or "") + sum(len(str(tool.parameters)) for tool in request.tools)
+    letters += sum(len(part.arguments if isinstance(part, ToolCall) else getattr(part, "text", "")) for part in parts)
+    images = len([part for part in parts if isinstance(part, Media)])
+    needed = letters // _LETTERS + images * _IMAGE + (request.max_tokens or _ANSWER)
+    window = least
+    while window < needed:
+        window *= 2
+    if window > least:
+        warnings.append(f"Ollama was asked for a window of {window:,} tokens instead of {least:,}; the prompt is long.")
+    return window
 
 
 def _model(message: Message, warnings: list[str]) -> Iterable[dict[str, Any]]:

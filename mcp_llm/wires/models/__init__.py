@@ -6,9 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
-    from mcp_llm.wires.base import ModelsWire
+    from mcp_llm.wires.base import DetailsWire, ModelsWire
 
 WIRES: Final = ("anthropic", "gemini", "ollama", "openai")
+DETAILED: Final = ("ollama",)
+"""Those whose list has names only, and which tell the rest of one model at a time."""
 
 
 def wire(name: str) -> ModelsWire:
@@ -16,3 +18,8 @@ def wire(name: str) -> ModelsWire:
     if name not in WIRES:
         raise KeyError(name)
     return cast("ModelsWire", import_module(f"{__name__}.{name}"))
+
+
+def details(name: str) -> DetailsWire | None:
+    """The same module where it can ask for one model, else None."""
+    return cast("DetailsWire", import_module(f"{__name__}.{name}")) if name in DETAILED else None
