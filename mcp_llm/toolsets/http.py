@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import time
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -22,12 +22,12 @@ from mcp.shared.message import SessionMessage
 from mcp_llm.errors import ToolFailed
 
 from . import text
+from .entered import Entered
 from .guard import Guard
 from .lines import MOST_VALUES, Values
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
-    from types import TracebackType
 
     from mcp_types import JSONRPCMessage
 
@@ -55,7 +55,7 @@ _REFUSED: Final = {
 _Read = SessionMessage | Exception
 
 
-class Link(AbstractAsyncContextManager[Any]):
+class Link(Entered):
     """A transport for the SDK's client. `lost` is set when nothing will come any more, `fault` says why.
 
     Raises ToolFailed on entering when the URL cannot be used.
@@ -75,18 +75,6 @@ class Link(AbstractAsyncContextManager[Any]):
         self.lost = anyio.Event()
         self.fault: str | None = None
         self._url, self._headers, self._ca_file, self._signer = url, dict(headers), ca_file, signer
-        self._context: AbstractAsyncContextManager[Any] | None = None
-
-    async def __aenter__(self) -> tuple[Any, Any]:
-        self._context = self._streams()
-        pair: tuple[Any, Any] = await self._context.__aenter__()
-        return pair
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        assert self._context is not None
-        return await self._context.__aexit__(kind, error, traceback)
 
     @asynccontextmanager
     async def _streams(self) -> AsyncIterator[tuple[Any, Any]]:

@@ -11,7 +11,7 @@ import re
 import shutil
 import signal
 import sys
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -23,12 +23,12 @@ from pydantic_core import PydanticSerializationError
 from mcp_llm.errors import ToolFailed
 
 from . import shims, text
+from .entered import Entered
 from .guard import Guard
 from .lines import MOST_LINE, Lines, TooLong, is_heavy, parse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
-    from types import TracebackType
 
     from anyio.abc import ByteReceiveStream, Process
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -52,7 +52,7 @@ _WATCHED: Final = (
 _Read = SessionMessage | Exception
 
 
-class Child(AbstractAsyncContextManager[Any]):
+class Child(Entered):
     """A transport for the SDK's client. `lost` is set when nothing will come any more, `fault` says why.
 
     Raises ToolFailed on entering when the command cannot be started.
@@ -66,24 +66,12 @@ class Child(AbstractAsyncContextManager[Any]):
         self._said = bytearray()
         self._stopping = False
         self._over = False
-        self._context: AbstractAsyncContextManager[Any] | None = None
 
     @property
     def words(self) -> str:
         """The last lines the child wrote to stderr."""
         lines = [line.rstrip() for line in text.visible(self._said.decode("utf-8", "replace")).splitlines()]
         return "\n".join([line[:300] for line in lines if line][-LAST_LINES:])
-
-    async def __aenter__(self) -> tuple[Any, Any]:
-        self._context = self._streams()
-        pair: tuple[Any, Any] = await self._context.__aenter__()
-        return pair
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        assert self._context is not None
-        return await self._context.__aexit__(kind, error, traceback)
 
     @asynccontextmanager
     async def _streams(self) -> AsyncIterator[tuple[Any, Any]]:

@@ -172,12 +172,12 @@ async def test_what_was_spent_has_every_day_and_no_zero_for_what_is_unknown(home
             app.purse.ledger.add(Entry(ts=now - day * 86_400_000, provider="p", model="m", usd=usd, input=10))
         await app.store.flush()
         found = await usage.spent(app, "3d")
-    assert [(one["calls"], one["usd"], one["unpriced"]) for one in found["day"]] == [
+    assert [(one["calls"], one["usd"], one["unpriced_calls"]) for one in found["day"]] == [
         (0, 0.0, 0),
         (1, None, 1),
         (2, 0.5, 1),
     ]
-    assert (found["total"]["usd"], found["total"]["unpriced"], found["total"]["output"]) == (0.5, 2, None)
+    assert (found["total"]["usd"], found["total"]["unpriced_calls"], found["total"]["output"]) == (0.5, 2, None)
     assert [(one["key"], one["usd"]) for one in found["model"]] == [("p:m", 0.5)]
 
 

@@ -11,7 +11,7 @@ function table(name, rows, key) {
         .map(([words, side]) => h("th", { scope: "col", class: side }, words)))),
       h("tbody", null, rows.map((row) => h("tr", null,
         h("th", { scope: "row" }, row.key || h("span", { class: "soft" }, "none")),
-        h("td", null, share(row.usd, most)), cell(sum(row.usd, row.unpriced)), cell(count(row.calls)),
+        h("td", null, share(row.usd, most)), cell(sum(row.usd, row.unpriced_calls)), cell(count(row.calls)),
         cell(row.failed ? h("span", { class: "bad" }, count(row.failed)) : ""), cell(count(row.input)), cell(count(row.output)), cell(count(row.cached))))))) :
       h("p", { class: "soft" }, "Nothing."));
 }
@@ -22,12 +22,12 @@ function show(found) {
   const figure = (words, value, small) => h("div", { class: "figure" }, h("dt", null, words), h("dd", null, value), small && h("dd", { class: "soft small" }, small));
   put(at("view"), total.calls > 0 && [
     h("dl", { class: "figures" },
-      figure("spent", sum(total.usd, total.unpriced), total.unpriced ? `${plural(total.unpriced, "call")} of unknown price` : null),
+      figure("spent", sum(total.usd, total.unpriced_calls), total.unpriced_calls ? `${plural(total.unpriced_calls, "call")} of unknown price` : null),
       figure("calls", count(total.calls), total.failed ? `${count(total.failed)} failed` : null),
       figure("tokens in", count(total.input), total.cached ? `${count(total.cached)} of them cached` : null),
       figure("tokens out", count(total.output), total.reasoning ? `${count(total.reasoning)} of them reasoning` : null)),
     h("figure", { class: "stack" }, h("h2", null, "By day"), days(found.day, found.day_usd),
-      h("figcaption", null, "Days are UTC. ", found.day.some((row) => row.unpriced) && "A dashed box stands for calls whose price nobody knows."),
+      h("figcaption", null, "Days are UTC. ", found.day.some((row) => row.unpriced_calls) && "A dashed box stands for calls whose price nobody knows."),
       h("details", null, h("summary", null, "as a table"), table("By day", [...found.day].reverse().filter((row) => row.calls), "day"))),
     table("By model", found.model, "model"),
     table("By context", found.context, "context"),
