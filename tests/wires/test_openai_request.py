@@ -5,53 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from wires.requested import OPEN, OTHER, PLAIN, PNG, RESULTS, SCHEMA, TOOL, TURN, body, request, said, warned
 
-from mcp_llm.errors import Unsupported
 from mcp_llm.types.chat import ChatRequest, ToolSpec
-from mcp_llm.types.message import Media, Message, Opaque, Text, Thinking, ToolCall, ToolResult, assistant, user
+from mcp_llm.types.message import Opaque, Text, Thinking, ToolCall, ToolResult, assistant, user
 from mcp_llm.wires import base
 from mcp_llm.wires.chat import openai
 from mcp_llm.wires.schema import instruction
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "title": "The answer",
-    "properties": {"day": {"$ref": "#/$defs/day"}},
-    "required": ["day"],
-    "additionalProperties": False,
-    "$defs": {"day": {"type": "string"}},
-}
-PLAIN = {key: value for key, value in SCHEMA.items() if key != "$defs"} | {"properties": {"day": {"type": "string"}}}
-OPEN: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "number"}}
-TOOL = ToolSpec(name="f", description="Does it.", parameters={**OPEN, "properties": {}})
-OTHER = ToolSpec(name="g")
-TURN = (user("go"), assistant("Let me see.", ToolCall("a", "f", '{"x": 1}'), ToolCall("b", "g")))
-RESULTS = (ToolResult("a", "f", (Text("1"),)), ToolResult("b", "g", (Text("2"), Text("3"))))
-PNG = Media("image/png", data="aGk=")
-
-
-def request(*messages: Message, quirks: dict[str, Any] | None = None, **fields: Any) -> base.HttpRequest:
-    asked = ChatRequest(messages=messages or (user("hi"),), **fields)
-    return openai.encode(asked, "m1", openai.Quirks(**(quirks or {})))
-
-
-def body(*messages: Message, quirks: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    """The body without what every one has."""
-    sent = request(*messages, quirks=quirks, **{"stream": False, **fields}).json
-    assert sent is not None
-    assert sent.pop("model") == "m1"
-    if not messages:
-        sent.pop("messages")
-    return sent
-
-
-def said(*messages: Message, quirks: dict[str, Any] | None = None, **fields: Any) -> list[dict[str, Any]]:
-    messages = messages or (user("hi"),)
-    return list(body(*messages, quirks=quirks, **fields)["messages"])
-
-
-def warned(quirks: dict[str, Any] | None = None, **fields: Any) -> list[str]:
-    return request(quirks=quirks, **fields).warnings
 
 
 def test_a_plain_request_holds_nothing_that_was_not_asked_for() -> None:
@@ -224,87 +184,6 @@ def test_a_turn_with_calls_can_be_made_to_hold_thoughts() -> None:
     quirks = {"reasoning_field": "reasoning_content", "reasoning_required": True}
     turns = said(*TURN, user(*RESULTS), assistant("done"), user("ok"), quirks=quirks)
     assert [turn.get("reasoning_content") for turn in turns if turn["role"] == "assistant"] == ["", None]
-
-
-# Media
-
-
-@pytest.mark.parametrize(
-    ("media", "quirks", "piece"),
-    [
-        (PNG, {}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}),
-        (
-            Media("image/png", url="https://e.example/a"),
-            {},
-            {"type": "image_url", "image_url": {"url": "https://e.example/a"}},
-        ),
-        (
-            Media("application/pdf", data="aGk=", name="a.pdf"),
-            {},
-            {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,aGk="}},
-        ),
-        (
-            Media("application/pdf", url="https://e.example/a"),
-            {"remote_files": True},
-            {"type": "file", "file": {"filename": "document.pdf", "file_data": "https://e.example/a"}},
-        ),
-        (
-            Media("application/pdf", url="https://e.example/a", name="a.pdf"),
-            {"files": "document_url"},
-            {"type": "document_url", "document_url": "https://e.example/a", "document_name": "a.pdf"},
-        ),
-        (
-            Media("audio/mpeg", data="aGk="),
-            {},
-            {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "mp3"}},
-        ),
-        (
-            Media("audio/x-wav; codecs=1", data="aGk="),
-            {},
-            {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}},
-        ),
-        (
-            Media("audio/flac", data="aGk="),
-            {"audio_formats": ()},
-            {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "flac"}},
-        ),
-        (
-            Media("audio/flac", url="https://e.example/a"),
-            {"audio": "string"},
-            {"type": "input_audio", "input_audio": "https://e.example/a"},
-        ),
-        (
-            Media("video/mp4", data="aGk="),
-            {"video": True},
-            {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,aGk="}},
-        ),
-    ],
-)
-def test_media_are_spelled_as_the_vendor_reads_them(
-    media: Media, quirks: dict[str, Any], piece: dict[str, Any]
-) -> None:
-    assert said(user("See:", media), quirks=quirks) == [
-        {"role": "user", "content": [{"type": "text", "text": "See:"}, piece]}
-    ]
-
-
-@pytest.mark.parametrize(
-    ("media", "quirks"),
-    [
-        (Media("image/png", url="https://e.example/a"), {"remote_images": False}),
-        (Media("application/pdf", url="https://e.example/a"), {}),
-        (Media("application/pdf", data="aGk="), {"files": "none"}),
-        (Media("audio/wav", data="aGk="), {"audio": "none"}),
-        (Media("audio/flac", data="aGk="), {}),
-        (Media("audio/wav", url="https://e.example/a"), {}),
-        (Media("video/mp4", data="aGk="), {}),
-        (Media("image/png"), {}),
-        (Thinking("Hm."), {}),
-    ],
-)
-def test_what_the_vendor_cannot_read_is_refused(media: Any, quirks: dict[str, Any]) -> None:
-    with pytest.raises(Unsupported):
-        said(user(media), quirks=quirks)
 
 
 # Tools
