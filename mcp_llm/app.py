@@ -34,7 +34,7 @@ from mcp_llm.store.artifacts import Artifacts
 from mcp_llm.store.sqlite import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from mcp_llm.config import Config
     from mcp_llm.http.transport import Transport
@@ -80,10 +80,13 @@ class _Wire:
 
 
 @asynccontextmanager
-async def open_app(config: Config | None = None) -> AsyncIterator[App]:
-    """Everything, opened; closed again at the end, with what was posted to the ledger on disk."""
+async def open_app(config: Config | None = None, *, told: Callable[[str], None] | None = None) -> AsyncIterator[App]:
+    """Everything, opened; closed again at the end, with what was posted to the ledger on disk.
+
+    What a user should know of the store is put to `config.problems` at the end; `told` hears of it as it comes up.
+    """
     config = config or configuration.load()
-    store = Store.open(config.home / "state.db", fallback=True)
+    store = Store.open(config.home / "state.db", fallback=True, told=told)
     wire = _Wire(config)
     try:
         app = build(config, store, wire)
@@ -95,8 +98,7 @@ async def open_app(config: Config | None = None) -> AsyncIterator[App]:
     finally:
         await wire.aclose()
         await store.aclose()
-        if note := next(iter(store.notes), None):
-            config.problems.append(note)
+        config.problems.extend(store.notes)
 
 
 def _gguf(config: Config) -> Backend:

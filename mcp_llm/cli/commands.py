@@ -123,6 +123,10 @@ def commands() -> None:
     except (KeyboardInterrupt, click.Abort):
         terminal.note("")
         code = terminal.INTERRUPTED
+    except terminal.Unwritable as exc:
+        terminal.problem(str(exc))
+        terminal.hush()
+        code = 1
     except (terminal.Gone, BrokenPipeError):
         terminal.hush()
         code = terminal.GONE

@@ -16,6 +16,7 @@ from .masks import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from mcp_llm.app import App
     from mcp_llm.catalog.schema import Provider
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 PACKAGES: Final = ("mcp", "pydantic", "anyio", "httpx2", "click", "genai-prices")
 WAY: Final = "put NAME=... into .env in the config folder, or into the environment of the host that starts the server"
+MOST_CHECKED: Final = 256 * 1024 * 1024
+"""Bytes of a state database whose pages are looked through."""
 PROXIES: Final = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY")
 
 
@@ -77,13 +80,36 @@ async def state(service: Service) -> list[Finding]:
     except Error as exc:
         return [Finding("state", "problem", str(exc), "make the folder writable or set MCP_LLM_HOME")]
     if store.durable:
-        return [Finding("state", "ok", "the state folder can be written"), *_notes(service)]
+        found = [Finding("state", "ok", "the state folder can be written"), *_notes(service)]
+        return [*found, *await _damage(service), *_set_aside(service.config.home)]
     return _notes(service) or [Finding("state", "problem", "state is kept in memory only", "set MCP_LLM_HOME")]
 
 
 def _notes(service: Service) -> list[Finding]:
     fix = "make the state folder writable, or set MCP_LLM_HOME to another"
     return [Finding("state", "problem", words, fix) for words in service.runs.store.notes]
+
+
+async def _damage(service: Service) -> list[Finding]:
+    """What SQLite finds wrong with the database's pages, where looking takes no long time."""
+    path, fix = service.config.home / "state.db", "move state.db away; `sqlite3 state.db .recover` reads what is left"
+    try:
+        if path.stat().st_size > MOST_CHECKED:
+            return []
+        rows = await service.runs.store.query("PRAGMA quick_check(1)")
+    except (Error, OSError) as exc:
+        return [Finding("state", "problem", str(exc), fix)]
+    wrong = " ".join(str(rows[0][0]).split()) if rows else "ok"
+    return [] if wrong == "ok" else [Finding("state", "problem", f"the state database is damaged: {wrong[:200]}", fix)]
+
+
+def _set_aside(home: Path) -> Iterator[Finding]:
+    """Databases that were found corrupt, by this process or an earlier one."""
+    for path in sorted(home.glob("state.db.corrupt-*")):
+        if not path.name.endswith(("-wal", "-shm")):
+            words = f"a state database was found corrupt and set aside as {path.name}"
+            fix = f"`sqlite3 {path.name} .recover` may read what is left of it; delete it when you need it no more"
+            yield Finding("state", "note", words, fix)
 
 
 def keys(service: Service, *, most: int | None = None) -> Iterator[Finding]:

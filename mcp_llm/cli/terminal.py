@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import textwrap
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -38,6 +39,10 @@ class Gone(Exception):
     """Nobody reads stdout any more. No OSError, so that no layer below takes it for a broken connection."""
 
 
+class Unwritable(Gone):
+    """The answer cannot be written to where it was asked for: a full disk, say. The text says why."""
+
+
 def prepare() -> None:
     """No character may end the program: what the streams' encoding lacks is written as an escape.
 
@@ -63,9 +68,9 @@ def write(text: str, *, raw: bool = False) -> None:
     """Part of the answer, at once. Raises Gone when the reader has left."""
     try:
         sys.stdout.write(text if raw or not is_terminal() else tame(text))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise Gone from None
+    except OSError as error:
+        raise _unwritten(error) from None
+    flush()
 
 
 def line(text: str = "", *, colour: str | None = None) -> None:
@@ -84,9 +89,10 @@ def dump(value: Any, *, indent: int | None = 2) -> None:
 
 
 def note(text: str, *, dim: bool = False, end: str = "\n") -> None:
-    """A line for the person, on stderr."""
+    """A line for the person, on stderr. Where that cannot be written, nobody is told."""
     words = tame(text)
-    click.echo((click.style(words, dim=True) if dim and words else words) + end, err=True, nl=False)
+    with suppress(OSError):
+        click.echo((click.style(words, dim=True) if dim and words else words) + end, err=True, nl=False)
 
 
 def problem(text: str) -> None:
@@ -114,11 +120,17 @@ def mark(word: str, colour: str) -> str:
 
 
 def flush() -> None:
-    """Everything out. Raises Gone when the reader has left."""
+    """Everything out. Raises Gone when the reader has left, Unwritable when it cannot be written."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise Gone from None
+    except OSError as error:
+        raise _unwritten(error) from None
+
+
+def _unwritten(error: OSError) -> Gone:
+    if isinstance(error, BrokenPipeError):
+        return Gone()
+    return Unwritable(f"the answer cannot be written to stdout: {error.strerror or type(error).__name__}")
 
 
 def hush() -> None:

@@ -72,7 +72,7 @@ async def list_models(
     """
     available = await service.available()
     ready = {one.provider_id: one for one in available}
-    problems = list(service.config.problems)
+    problems = [*service.config.problems, *service.runs.store.notes]
     rows: list[ModelRow] = []
     missing: dict[str, str] = {}
     wanted = [service.catalog.id_of(provider)] if provider else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def live(config: Config, heart: Heart, changes: Changes, seal: Seal) -> AsyncIterator[Life]:
     """Open everything; what still runs at the end is cancelled before the service closes."""
-    async with open_app(config) as service, anyio.create_task_group() as tasks:
+    async with open_app(config, told=_tell) as service, anyio.create_task_group() as tasks:
         tasks.start_soon(heart.run)
         tasks.start_soon(changes.watch, service)
         resumable.register(service)
@@ -34,3 +35,7 @@ async def live(config: Config, heart: Heart, changes: Changes, seal: Seal) -> As
             yield Life(service, tasks, heart, seal)
         finally:
             tasks.cancel_scope.cancel()
+
+
+def _tell(words: str) -> None:
+    print(f"mcp-llm: {words}", file=sys.stderr, flush=True)  # noqa: T201 - stderr is where a host shows it

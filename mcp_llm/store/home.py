@@ -81,6 +81,8 @@ def _make_file(path: Path) -> None:
         found = path.lstat()
     if not stat.S_ISREG(found.st_mode):
         raise StoreError(f"state.db is a link or not a file: remove it, {ELSEWHERE}.")
+    if sys.platform != "win32" and found.st_uid not in {os.geteuid(), 0}:
+        raise StoreError(f"state.db belongs to another user: `chown` it, {ELSEWHERE}.")
     # By name and not by descriptor: closing a descriptor of an open database drops SQLite's POSIX locks on it.
     if sys.platform != "win32" and stat.S_IMODE(found.st_mode) != 0o600 and found.st_uid == os.geteuid():
         path.chmod(0o600)
@@ -90,6 +92,10 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     """A connection with our settings; with `write` also migrated. The file has to exist. Raises sqlite3.Error."""
     import sqlite3
 
+    if write and _lost_its_beginning(path):
+        error = sqlite3.DatabaseError("the file is empty, its log is not")
+        error.sqlite_errorcode = sqlite3.SQLITE_NOTADB
+        raise error
     name = f"file:{quote(path.as_posix())}?mode=rw"
     connection = sqlite3.connect(
         name, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=write, cached_statements=256
@@ -155,11 +161,20 @@ def set_aside(path: Path, damaged: tuple[int, int] | None) -> str | None:
         count = 0
         while (target := path.with_name(name if not count else f"{name}-{count}")).exists():
             count += 1
-        path.rename(target)
+        # The log first: were it left behind alone, the next database would take it for its own and delete it.
         for suffix in ("-wal", "-shm"):
             with contextlib.suppress(OSError):
                 path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
+        path.rename(target)
         return target.name
+
+
+def _lost_its_beginning(path: Path) -> bool:
+    """True for an empty file with a log beside it. SQLite would delete the log, and with it what was written last."""
+    try:
+        return path.stat().st_size == 0 and path.with_name(f"{path.name}-wal").stat().st_size > 0
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
@@ -178,11 +193,20 @@ def _exclusive(folder: Path) -> Iterator[None]:
         os.close(held)
 
 
-def is_corrupt(error: Exception) -> bool:
+def is_corrupt(error: BaseException) -> bool:
     """True when SQLite says that the file is not, or is no longer, a database."""
     import sqlite3
 
     return isinstance(error, sqlite3.DatabaseError) and _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def has_failed(error: BaseException) -> bool:
+    """True when it is the disk, the memory or the file that failed, and not the statement."""
+    import sqlite3
+
+    names = ("FULL", "IOERR", "NOMEM", "READONLY", "CANTOPEN", "PROTOCOL", "BUSY", "LOCKED", "INTERRUPT")
+    codes = {getattr(sqlite3, f"SQLITE_{name}") for name in names}
+    return is_corrupt(error) or (isinstance(error, sqlite3.OperationalError) and _code(error) in codes)
 
 
 def explain(error: BaseException) -> Exception:
@@ -202,6 +226,11 @@ def explain(error: BaseException) -> Exception:
         return StoreError(f"The disk that holds the state folder is full: free some space, {ELSEWHERE}.")
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return StoreError(f"Another process kept the state database locked for {BUSY_SECONDS:.0f} s: try again.")
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return StoreError(
+            "A part of the state database is damaged, and what is in it cannot be read: move state.db away, and "
+            f"`sqlite3 state.db .recover` may read what is left of it, {ELSEWHERE}."
+        )
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
         return StoreError(f"The state database cannot be written: make the folder and file writable, {ELSEWHERE}.")
     if code == sqlite3.SQLITE_IOERR:

@@ -69,9 +69,14 @@ class Store:
         self._finalizer = weakref.finalize(self, Writer.stop, self._writer)
 
     @classmethod
-    def open(cls, path: Path | None, *, fallback: bool = False) -> Self:
-        """A store on this file (None: in memory). Touches nothing yet; `start` does, or the first use."""
-        return cls(path, fallback=fallback)
+    def open(cls, path: Path | None, *, fallback: bool = False, told: Callable[[str], None] | None = None) -> Self:
+        """A store on this file (None: in memory). Touches nothing yet; `start` does, or the first use.
+
+        `told` is called with each of the `notes` as it comes up, on a thread of the store's.
+        """
+        store = cls(path, fallback=fallback)
+        store._writer.told = told
+        return store
 
     @property
     def path(self) -> Path | None:
@@ -85,8 +90,9 @@ class Store:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know: a corrupt file set aside, a full disk, a fallback to memory."""
-        return tuple(self._writer.notes)
+        """What a user should know: a corrupt file set aside, a full disk, a fallback to memory, rows that are lost."""
+        lost = [f"Rows that could not be written to the state database and are lost: {self.lost:,}."]
+        return (*self._writer.notes, *(lost if self.lost else ()))
 
     @property
     def lost(self) -> int:

@@ -55,6 +55,7 @@ class Writer:
     def __init__(self, path: Path | None, *, fallback: bool) -> None:
         self.path = path
         self.fallback = fallback
+        self.told: Callable[[str], None] | None = None
         self.durable = path is not None
         self.generation = 0
         self.lost = 0
@@ -129,9 +130,16 @@ class Writer:
             if not running and self._connection is not None:
                 self._connection.execute("PRAGMA busy_timeout = 1000")  # somebody is waiting in `stop`
             self._flush(jobs)
+        self._flush([])  # what could not be written goes to a new connection once more: there is no later
         self.lost += len(self.posted)
         self.posted.clear()
         self._disconnect()
+
+    def _note(self, words: str) -> None:
+        if words not in self.notes:
+            self.notes.append(words)
+            if self.told is not None:
+                self.told(words)
 
     def _gather(self) -> tuple[list[Job], bool]:
         """Block until something is to be written; False with it: this is the last time."""
@@ -211,7 +219,8 @@ class Writer:
         except _Lost:
             raise
         except Exception:
-            # One bad row must not cost its neighbours: each by itself, the bad ones are counted and dropped.
+            # Whatever it is, it is the rows' own: what fails the disk is _Lost, and they are kept. One bad row must not
+            # cost its neighbours: each by itself, the bad ones are counted and dropped.
             if len(group) == 1:
                 self.lost += 1
                 return
@@ -220,17 +229,18 @@ class Writer:
 
     @staticmethod
     def _guarded(connection: sqlite3.Connection, work: Work) -> Any:
-        """Run in a savepoint, so that a failure undoes this work alone; raises _Lost when all is undone."""
+        """Run in a savepoint, so that a failure undoes this work alone; raises _Lost when all is undone.
+
+        Also when SQLite leaves the transaction open after a failure of the disk, as it may: nothing in it is trusted.
+        """
         connection.execute("SAVEPOINT job")
         try:
             result = work(connection)
         except BaseException as error:
-            if not connection.in_transaction:
+            if not connection.in_transaction or home.has_failed(error):
                 raise _Lost from error
             connection.execute("ROLLBACK TO job")
             connection.execute("RELEASE job")
-            if home.is_corrupt(error) if isinstance(error, Exception) else False:
-                raise _Lost from error
             raise
         connection.execute("RELEASE job")
         return result
@@ -249,10 +259,11 @@ class Writer:
             self._connection = home.connect(self.path, write=True)
             self.generation += 1
         except Exception as error:
-            if home.is_corrupt(error) or not self.fallback:
+            # Once it has been on disk, rows of this process are there, and memory would know nothing of them.
+            if home.is_corrupt(error) or not self.fallback or self.generation:
                 raise
             self.durable = False
-            self.notes.append(f"{home.explain(error)} Until then state is kept in memory and ends with this process.")
+            self._note(f"{home.explain(error)} Until then state is kept in memory and ends with this process.")
             self._connection = home.memory()
         return self._connection
 
@@ -263,7 +274,7 @@ class Writer:
         self._disconnect()
         name = home.set_aside(self.path, self._file)
         if name is not None:
-            self.notes.append(
+            self._note(
                 f"The state database was corrupt. It was renamed to {name} and a new, empty one was made; "
                 f"`sqlite3 {name} .recover` may read what is left of it."
             )
@@ -278,8 +289,7 @@ class Writer:
             self.lost += 1
         for job in jobs:
             job.error = StoreError(str(told))  # one each: a traceback grows on an exception that is raised twice
-        if str(told) not in self.notes:
-            self.notes.append(str(told))
+        self._note(str(told))
         # After a failed sync the page cache cannot be trusted: a new connection reads the log again, with checksums.
         self._disconnect()
 

@@ -76,7 +76,9 @@ async def _list(given: RunsArguments, run: Run) -> CallToolResult:
         " · ".join(str(one[name]) for name in ("run_id", "status", "kind", "model", "age", "says") if one.get(name))
         for one in rows
     ]
-    return results.plain("\n".join(lines) or "no runs", {"runs": rows})
+    problems = list(run.service.store.notes)
+    lines = [*(lines or ["no runs"]), *(f"problem: {words}" for words in problems)]
+    return results.plain("\n".join(lines), {"runs": rows, **({"problems": problems} if problems else {})})
 
 
 async def _wait(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
