@@ -13,6 +13,7 @@ from mcp_llm.llm.structured import check_schema
 from mcp_llm.runs.history import History
 from mcp_llm.types.events import Start
 from mcp_llm.types.message import Text, assistant, user
+from mcp_llm.types.text import unbroken
 
 from . import agents, offer
 from .task import Limits, Task, Trace
@@ -108,7 +109,7 @@ async def prepare(service: Service, runs: RunStore, task: Task, run_id: str) -> 
 def opening(task: Task) -> Message:
     """What is said first."""
     parts = [Text(f"{task.extra_context}\n\n")] if task.extra_context else []
-    return user(*parts, _clean(task.prompt))
+    return user(*parts, unbroken(task.prompt))
 
 
 def limits(service: Service, task: Task) -> Limits:
@@ -177,8 +178,3 @@ async def conversation(runs: RunStore, run_id: str, principal: str) -> list[Mess
     if not found:
         raise InvalidInput(f"run {run_id} keeps no conversation that could be gone on with; give its answer as context")
     return found
-
-
-def _clean(text: str) -> str:
-    """Without lone surrogates, which no wire can carry."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8", "replace")

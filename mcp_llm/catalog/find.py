@@ -29,7 +29,7 @@ MAX_CACHED: Final = 4096
 TIERS: Final[Mapping[str, str]] = MappingProxyType(
     {"pro": "pro", "balanced": "balanced", "lite": "lite", "1": "pro", "2": "balanced", "3": "lite"}
 )
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PROVIDER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -143,7 +143,7 @@ class Catalog:
 
     def offers(self, model_id: str) -> tuple[Target, ...]:
         """Every provider that has a bare id or alias, nearest first: at home by prefix, then those that list it."""
-        _check(model_id)
+        check_name(model_id)
         return tuple(self.target(name, known) for name, known in self._places(model_id))
 
     def target(self, provider_id: str, model_id: str, operation: str = "chat") -> Target:
@@ -161,7 +161,7 @@ class Catalog:
         return next((name for kind, name in self.provider(provider_id).defaults.items() if kind == operation), None)
 
     def _find(self, model: str, operation: str) -> Target:
-        _check(model)
+        check_name(model)
         head, colon, rest = model.partition(":")
         if colon and (source := self._known(head)) is not None:
             return self._at(source, rest, operation)
@@ -256,7 +256,7 @@ class Catalog:
         return merge.merged(provider, lenders, model_id, operation)
 
     def _target(self, source: Source, model_id: str, operation: str) -> Target:
-        _check(model_id)
+        check_name(model_id)
         provider = source.provider
         if provider.retired:
             raise Unsupported(f"{source.id} cannot be asked any more: {provider.retired}")
@@ -329,10 +329,11 @@ def check_quirks(provider: Provider, origin: str) -> None:
         check(wire, quirks, f"{origin}: {where}", operation)
 
 
-def _check(model: str) -> None:
+def check_name(model: str) -> None:
+    """Raise InvalidInput for what can be no model's name: nothing, a page of text, what no line or wire can carry."""
     if not model.strip():
-        raise InvalidInput("the model's name is empty; give one such as provider:model")
+        raise InvalidInput("`model` is empty; give one such as provider:model")
     if len(model) > MAX_NAME:
-        raise InvalidInput(f"the model's name has {len(model)} characters; {MAX_NAME} are the most a name can have")
+        raise InvalidInput(f"`model` is too long for a name: {len(model)} characters, at most {MAX_NAME} are taken")
     if _CONTROL.search(model):
-        raise InvalidInput("the model's name holds a control character or line break; write it on one line")
+        raise InvalidInput("`model` holds control characters or a line break; list_models shows the names")

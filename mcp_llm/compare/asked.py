@@ -9,6 +9,7 @@ from mcp_llm.errors import Error, InvalidInput
 from mcp_llm.llm.parameters import EFFORTS
 from mcp_llm.schemas.usable import check_schema
 from mcp_llm.types.message import Media, Text
+from mcp_llm.types.text import unbroken
 
 from . import expect as expecting
 
@@ -130,7 +131,7 @@ async def questions(service: Service, ask: Comparison) -> tuple[list[Question], 
     found: list[Question] = []
     for index, (prompt, expected) in enumerate(zip(given, wanted, strict=True)):
         pieces = [prompt] if isinstance(prompt, str) else list(prompt)
-        said: list[Part] = [Text(_clean(piece)) if isinstance(piece, str) else piece for piece in pieces]
+        said: list[Part] = [Text(unbroken(piece)) if isinstance(piece, str) else piece for piece in pieces]
         if not all(isinstance(part, Text | Media) for part in said):
             raise InvalidInput("a prompt has to be text, or a list of text and parts")
         said = [part for part in said if not isinstance(part, Text) or part.text.strip()]
@@ -163,8 +164,3 @@ async def contenders(service: Service, ask: Comparison, needs: frozenset[str]) -
 def needs(asked: Sequence[Question]) -> frozenset[str]:
     """What the models have to be able to read."""
     return frozenset(part.modality for one in asked for part in one.media if isinstance(part, Media))
-
-
-def _clean(text: str) -> str:
-    """The text without lone surrogates, which no wire can carry."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8", "replace")

@@ -76,7 +76,8 @@ class Clock:
             what, name, seconds = "no byte of the reply came", "first_byte", limits.first_byte
         else:
             what, name, seconds = "nothing was received any more", "idle", limits.idle
+        own = ", for one call as `timeout_s`" if name == "total" else ""
         return Timeout(
-            f"{what} within {round(seconds, 2):g} s ({name} deadline; it is set as `timeouts.{name}`)",
+            f"{what} within {round(seconds, 2):g} s ({name} deadline; it is set as `timeouts.{name}`{own})",
             code="connect" if connecting else None,  # then nothing was sent: it may be tried again, and costs nothing
         )

@@ -23,6 +23,7 @@ import httpcore2
 from pydantic_core import PydanticSerializationError, to_json
 
 from mcp_llm.errors import ConfigError, Disconnected, Error, Garbled, InvalidInput, ProviderError, TooLarge
+from mcp_llm.types.text import unbroken
 
 from . import multipart
 from .connection_errors import Redirected, broken, unreachable
@@ -389,7 +390,7 @@ def encode(value: dict[str, Any]) -> bytes:
             text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         except (TypeError, ValueError, RecursionError) as exc:
             raise InvalidInput(f"the request is no JSON: {str(exc)[:100]}") from None
-        data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+        data = unbroken(text).encode()
     return data
 
 

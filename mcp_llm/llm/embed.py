@@ -16,6 +16,7 @@ from pydantic_core import to_json
 
 from mcp_llm.errors import Error, InvalidInput, ProviderError, TooLarge
 from mcp_llm.types.embed import Embedded, EmbedRequest
+from mcp_llm.types.text import unbroken
 from mcp_llm.types.usage import Usage
 
 from . import kept_vectors
@@ -189,7 +190,7 @@ def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
             raise InvalidInput(f"text {index} is a {type(text).__name__}; only text can be embedded")
         if not text.strip():
             raise InvalidInput(f"text {index} is empty; leave it out, there is no meaning in it to embed")
-    return tuple(text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts)
+    return tuple(unbroken(text) for text in texts)
 
 
 def _batches(texts: Sequence[str], done: dict[int, Vector], quirks: Any) -> Iterator[list[int]]:

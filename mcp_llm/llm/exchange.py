@@ -143,7 +143,9 @@ async def over_backend(
                     chunk = await anext(chunks, None)
                 if scope.cancelled_caught:
                     words = f"the call was not finished within {round(left, 2):g} s"
-                    raise Timeout(f"{words} (total deadline; it is set as `timeouts.total`)")
+                    raise Timeout(
+                        f"{words} (total deadline; it is set as `timeouts.total`, for one call as `timeout_s`)"
+                    )
                 if chunk is None:
                     return
                 yield [chunk]

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from mcp_llm.errors import InvalidInput, TooLarge
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.message import Media, Text, ToolResult, user
+from mcp_llm.types.text import unbroken
 
 from . import counting, parameters, receipt
 from .answer import Job
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 MAX_PROMPT: Final = 4 * 1024 * 1024
 """Characters of prompt, system text and history together."""
+MAX_TOKENS: Final = 2**31 - 1
+"""The most tokens that can be asked for: vendors read 32 bits, and nobody writes so many."""
 NOT_SENT: Final = frozenset({"api_key", "apiKey", "api_base", "base_url", "extra_headers", "default_headers"})
 """What other libraries take with a call; here it would be put into the request body, a key too."""
 
@@ -154,7 +157,7 @@ async def request_of(service: Service, ask: Ask, history: Sequence[Message]) -> 
     """What a caller wrote as a request, and sentences about files that were skipped. Raises InvalidInput, TooLarge."""
     parts, warnings = await service.attachments(ask.files, principal=ask.principal)
     prompt = [ask.prompt] if isinstance(ask.prompt, str) else list(ask.prompt)
-    said: list[Part] = [Text(_clean(piece)) if isinstance(piece, str) else piece for piece in prompt if piece != ""]
+    said: list[Part] = [Text(unbroken(piece)) if isinstance(piece, str) else piece for piece in prompt if piece != ""]
     written = "".join(part.text for part in said if isinstance(part, Text))
     pictured = any(not isinstance(part, Text) for part in said)
     if not written.strip() and not pictured and not (ask.messages and not ask.prompt):
@@ -174,7 +177,7 @@ async def request_of(service: Service, ask: Ask, history: Sequence[Message]) -> 
     try:
         made = ChatRequest(
             messages=tuple(messages),
-            system=_clean(ask.system) if ask.system else None,
+            system=unbroken(ask.system) if ask.system else None,
             tools=tuple(ask.tools),
             tool_choice=ask.tool_choice,
             max_tokens=ask.max_tokens,
@@ -202,16 +205,17 @@ def _check_words(ask: Ask) -> None:
 
 
 def _check_numbers(ask: Ask) -> None:
-    positive("max_tokens", ask.max_tokens, low=1)
+    positive("max_tokens", ask.max_tokens, low=1, most=MAX_TOKENS)
     positive("timeout_s", ask.timeout_s)
     positive("budget_usd", ask.budget_usd)
 
 
-def positive(name: str, value: float | None, *, low: float = 0) -> None:
-    """Raise InvalidInput for what is no number of at least `low`; a time limit of 0 is none either."""
+def positive(name: str, value: float | None, *, low: float = 0, most: float | None = None) -> None:
+    """Raise InvalidInput for what is no number from `low` to `most`; a time limit of 0 is none either."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (number and low <= value < float("inf")):
-        raise InvalidInput(f"`{name}` is {str(value)[:60]}; it has to be a number of at least {low}")
+    if value is not None and not (number and low <= value < float("inf") and (most is None or value <= most)):
+        upto = "" if most is None else f" and at most {most:,}"
+        raise InvalidInput(f"`{name}` is {f'{value}'[:60]}; it has to be a number of at least {low}{upto}")
     if value == 0 and name == "timeout_s":
         raise InvalidInput("`timeout_s` is 0; give it at least a second or leave it out")
 
@@ -261,8 +265,3 @@ def _needs(request: ChatRequest) -> frozenset[str]:
             pieces = part.parts if isinstance(part, ToolResult) else (part,)
             needs |= {piece.modality for piece in pieces if isinstance(piece, Media)}
     return frozenset(needs)
-
-
-def _clean(text: str) -> str:
-    """The text without lone surrogates, which no wire can carry."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8", "replace")

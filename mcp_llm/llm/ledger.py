@@ -13,6 +13,8 @@ from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from mcp_llm.types.text import name, unbroken
+
 from . import reservation as rules
 from .reservation import Reservation, Scope
 
@@ -30,8 +32,6 @@ LEASE_SECONDS = 60
 """A reservation not renewed for so long belongs to a dead process."""
 _SEEN = 1000
 """Scopes whose figures are remembered."""
-_TEXT = 300
-"""Characters of a name that are kept; names come from callers and providers."""
 
 day = rules.day
 
@@ -339,9 +339,9 @@ def _row(
     charged = paid if paid is not None else price
     return (
         entry.ts,
-        _text(entry.run_id),
-        _text(entry.parent_run),
-        _text(entry.principal),
+        entry.run_id,
+        entry.parent_run,
+        None if entry.principal is None else unbroken(entry.principal),
         _text(entry.context),
         _text(entry.provider),
         _text(entry.model),
@@ -364,9 +364,7 @@ def _row(
 
 
 def _text(value: str | None) -> str | None:
-    if value is None or (len(value) <= _TEXT and value.isascii()):
-        return value
-    return value[:_TEXT].encode("utf-8", "replace").decode()  # a lone surrogate cannot be stored
+    return None if value is None else name(value)
 
 
 def _now() -> int:

@@ -10,6 +10,7 @@ from mcp_llm.errors import ConfigError, Error
 from mcp_llm.types.message import Value
 
 from . import doing
+from .models import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,6 +97,10 @@ async def list_models(
                 infos = await service.models.of(provider_id, refresh=live)
             except Error as exc:
                 problems.append(str(exc)[:300])
+        if len(infos) == MOST:
+            problems.append(
+                f"{provider_id}: it lists {MOST:,} models or more; no more than the first {MOST:,} are known"
+            )
         found = _rows(service, provider_id, infos, kind, configured=configured)
         if configured and not found and kind == "chat":
             problems.append(f"{provider_id}: what it serves is known only to itself; `live` asks it")

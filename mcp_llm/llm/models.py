@@ -35,6 +35,8 @@ PAGES: Final = 20
 ASKED: Final = 64
 """Models that are asked for one by one, and so many at once."""
 AT_ONCE: Final = 8
+MOST: Final = 5000
+"""Models that are kept of one list: nobody has more, and who says so is not to fill our memory with them."""
 
 
 @dataclass(slots=True)
@@ -82,9 +84,9 @@ class Models:
             except (TypeError, LookupError, AttributeError, ValueError) as exc:
                 raise Garbled("what came is no model list", provider=provider_id) from exc
             found += page
-            if cursor is None:
+            if cursor is None or len(found) >= MOST:
                 break
-        return found
+        return found[:MOST]
 
     async def _detailed(self, provider_id: str, infos: list[ModelInfo], patience: float) -> list[ModelInfo]:
         """The same models with what each tells when it is asked alone; one that does not answer stays as it was."""

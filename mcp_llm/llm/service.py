@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import anyio.to_thread
 
+from mcp_llm.catalog.find import check_name
 from mcp_llm.catalog.source import OPERATIONS
-from mcp_llm.errors import Error, InvalidInput, UnknownModel, UnknownProvider
+from mcp_llm.errors import Error, UnknownModel, UnknownProvider
 from mcp_llm.store.artifacts import LOCAL
 
 from .local import TIERS as LOCAL_TIERS
@@ -61,8 +62,8 @@ class Service:
 
     async def plan(self, model: str | None, context: str | None, needs: frozenset[str] = frozenset()) -> Plan:
         """Who will be asked. `needs` are modalities and capabilities (`image`, `tools`) that `auto` has to look for."""
-        if model is not None and (not model.strip() or any(ord(char) < 32 for char in model) or len(model) > 256):
-            raise InvalidInput("`model` is empty, too long or holds control characters; list_models shows the names")
+        if model is not None:
+            check_name(model)
         declared = None if model or not context else self.prompts.declared(context)
         try:
             plan = await self._plan(model, context, declared)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mcp_llm.errors import SchemaMismatch
 from mcp_llm.schemas.usable import check_schema
 from mcp_llm.schemas.validator import Checked, check, validate
+from mcp_llm.types.text import unbroken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,7 @@ _DECODER = json.JSONDecoder(strict=False, parse_constant=_refuse, parse_float=_f
 def _whole(value: Json, depth: int = 0) -> Json:
     """The value without the lone surrogates that JSON's escapes can spell and UTF-8 cannot."""
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return unbroken(value)
     if depth > _MOST_DEPTH:
         raise RecursionError
     if isinstance(value, dict):

@@ -12,6 +12,7 @@ from pydantic_core import PydanticSerializationError
 
 from mcp_llm.errors import InvalidInput
 from mcp_llm.types.message import Message
+from mcp_llm.types.text import unbroken
 
 if TYPE_CHECKING:
     import sqlite3
@@ -70,4 +71,4 @@ def _text(message: Message) -> str:
         return message.model_dump_json(exclude_none=True)
     except PydanticSerializationError:
         text = json.dumps(message.model_dump(exclude_none=True), ensure_ascii=False)
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return unbroken(text)

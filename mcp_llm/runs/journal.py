@@ -17,6 +17,7 @@ import anyio
 from mcp_llm.errors import Conflict, Error, StoreError
 from mcp_llm.types.events import ErrorEvent, Finish, ModelStart, TextEvent, ThinkingEvent, encode
 from mcp_llm.types.sinks import Fan
+from mcp_llm.types.text import unbroken
 
 from . import lease, questions
 
@@ -348,7 +349,7 @@ def _close(connection: sqlite3.Connection, run_id: str, status: str, result: str
 
 def dumps(value: Any) -> str:
     """JSON text that UTF-8 can say, whatever strings a caller gave."""
-    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+    return unbroken(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _result(event: Finish | ErrorEvent) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mcp_llm.types.text import unbroken
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -45,7 +47,7 @@ def cut(text: str, offset: int, limit: int) -> Page:
 def keep(connection: sqlite3.Connection, run_id: str, call_id: str, text: str) -> str:
     """Store it; the handle is `<run id>.<call id>`. The same call id again replaces the text."""
     name = _PLAIN.sub("-", call_id)[:80] or "text"
-    clean = text[:MOST].replace("\0", "\ufffd").encode("utf-8", "replace").decode()  # SQLite's length() ends at NUL
+    clean = unbroken(text[:MOST]).replace("\0", "\ufffd")  # SQLite's length() ends at NUL
     connection.execute(
         "INSERT INTO run_texts (run, id, created, body) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (run, id) DO UPDATE SET body = excluded.body",

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any, Final
 
+from mcp_llm.types.text import unbroken
+
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 _ID: Final = re.compile(rb'"id"\s*:\s*(-?\d{1,18}|"(?:[^"\\]|\\.){0,200}")')
@@ -18,8 +20,7 @@ def mended(line: bytes) -> bytes | None:
         text = json.dumps(value, ensure_ascii=False)
     except (ValueError, RecursionError):
         return None
-    clean = text.encode("utf-8", "replace")
-    return clean if b"\\ud" in line.lower() else None
+    return unbroken(text).encode() if b"\\ud" in line.lower() else None
 
 
 def answer(line: bytes) -> bytes | None:

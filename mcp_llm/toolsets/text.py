@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from mcp_llm.types.text import unbroken
+
 MOST_DESCRIPTION: Final = 4096
 """Bytes of a description."""
 
@@ -70,7 +72,7 @@ def cut(text: str, most: int) -> str:
 def mended(value: Any) -> Any:
     """A JSON value with U+FFFD for half surrogate pairs, which cannot be written down or sent."""
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return unbroken(value)
     if isinstance(value, dict):
         return {mended(name): mended(inner) for name, inner in value.items()}
     if isinstance(value, list):

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic_core import PydanticSerializationError
 
+from mcp_llm.types.text import unbroken
+
 from .chat import ChatRequest, ChatResponse
 from .message import Json, Media, Message, Text, Value
 from .result import Cost, Tokens
@@ -322,7 +324,7 @@ def encode(event: Event) -> str:
         return event.model_dump_json(exclude_none=True)
     except PydanticSerializationError:
         text = json.dumps(event.model_dump(exclude_none=True), ensure_ascii=False, separators=(",", ":"), default=str)
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return unbroken(text)
 
 
 def decode(data: str | bytes) -> Event:

@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from mcp_llm.errors import Disconnected, Garbled, ProviderError
 from mcp_llm.types.chat import Chunk, Delta, End
 from mcp_llm.types.message import Text, Thinking, ToolCall, ToolResult
+from mcp_llm.types.text import unbroken
 
 from .base import Frame
 from .frames import Frames
@@ -257,7 +258,7 @@ class Reply:
         if "\ud800" <= text[-1:] <= "\udbff":
             self._halves[slot] = (text[-1], part)
             text = text[:-1]
-        return _whole_text(text)
+        return unbroken(text)
 
     def _left(self) -> list[Chunk]:
         """First halves that no second one followed."""
@@ -280,14 +281,10 @@ def _is_cut(data: bytes) -> bool:
     return True
 
 
-def _whole_text(text: str) -> str:
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
 def mended(value: Json) -> Json:
     """A JSON value whose texts can be encoded."""
     if isinstance(value, str):
-        return value if value.isprintable() else _whole_text(value)
+        return value if value.isprintable() else unbroken(value)
     if isinstance(value, dict):
         return {mended(key): mended(item) for key, item in value.items()}
     return [mended(item) for item in value] if isinstance(value, list) else value

@@ -368,7 +368,7 @@ async def test_lone_surrogates_reach_nobody(opening: Any, scripted: Any) -> None
     ash = scripted(lambda *_: "fine")
     async with opening(ash=ash) as service:
         await run(service, ["ash:x", "ash:y"], "a\udc80b")
-    assert {prompt for _, prompt in ash.asked} == {"a?b"}
+    assert {prompt for _, prompt in ash.asked} == {"a\ufffdb"}
 
 
 async def test_files_are_read_once_and_shown_to_all(opening: Any, scripted: Any) -> None:

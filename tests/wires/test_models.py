@@ -202,3 +202,32 @@ def test_a_price_that_is_none_is_unknown(price: Any, dollars: float | None) -> N
 def test_hosts_that_ask_different_prices_leave_it_unknown() -> None:
     hosts = [{"pricing": {"input": 1, "output": price}} for price in (2, 3)]
     assert read({"id": "a", "providers": hosts}) == [ModelInfo("a")]
+
+
+@pytest.mark.parametrize(
+    "row", [None, 7, "m", [], {}, {"id": ""}, {"id": 7}, {"id": "a\x1bb"}, {"id": "\u202ea"}, {"id": "x" * 201}]
+)
+def test_a_row_that_names_no_model_costs_only_itself(row: Any) -> None:
+    assert openai.decode([row, {"id": "good"}]) == ([ModelInfo("good")], None)
+
+
+@pytest.mark.parametrize(
+    ("more", "known"),
+    [
+        ({"name": "Go\x1b[31mod\u202e"}, {"name": "Go[31mod"}),
+        ({"name": ["Good"]}, {}),
+        ({"name": "n" * 300}, {"name": "n" * 200}),
+        ({"retires_at": "2027-01-31\x1b[2J"}, {"retires": "2027-01-31"}),
+        ({"retires_at": "\x1b]0;p\x07"}, {}),
+        ({"context_length": 2**64}, {}),
+        ({"context_length": "8k"}, {}),
+    ],
+)
+def test_what_a_list_says_of_a_model_is_fit_to_be_shown_or_unknown(more: dict[str, Any], known: dict[str, Any]) -> None:
+    assert read({"id": "good", **more}) == [ModelInfo("good", **known)]
+
+
+def test_a_list_without_one_readable_row_is_none() -> None:
+    with pytest.raises(ValueError, match="no row"):
+        openai.decode({"data": [None, {}, "x"]})
+    assert openai.decode({"data": []}) == ([], None)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.wires import base
 
+from . import rows
+
 if TYPE_CHECKING:
     from mcp_llm.types.message import Json
 
@@ -35,8 +37,8 @@ def encode(cursor: str | None, quirks: Quirks) -> base.HttpRequest:
 
 def decode(body: Json) -> tuple[list[base.ModelInfo], str | None]:
     """The models of a page that can still be asked; `retires` is an RFC 3339 time. Older servers name no abilities."""
-    found = [_model(item) for item in body["data"] if item.get("lifecycle") != "retired"]
-    return found, (body.get("last_id") or None) if body.get("has_more") else None
+    asked = [item for item in body["data"] if not (isinstance(item, dict) and item.get("lifecycle") == "retired")]
+    return rows.read(asked, _model), (body.get("last_id") or None) if body.get("has_more") else None
 
 
 def _model(item: dict[str, Any]) -> base.ModelInfo:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp_llm.wires import base
+
+from . import rows
 
 if TYPE_CHECKING:
     from mcp_llm.types.message import Json
@@ -29,17 +31,17 @@ def encode(cursor: str | None, quirks: Quirks) -> base.HttpRequest:
 
 def decode(body: Json) -> tuple[list[base.ModelInfo], str | None]:
     """The models of a page; ids without `models/`. What a model can do is known only where it cannot generate."""
-    found = []
-    for item in body.get("models") or body.get("publisherModels") or ():
-        methods = item.get("supportedGenerationMethods")
-        chats = methods is None or "generateContent" in methods
-        found.append(
-            base.ModelInfo(
-                id=item["name"].rpartition("models/")[2],
-                name=item.get("displayName"),
-                context=item.get("inputTokenLimit"),
-                output=item.get("outputTokenLimit"),
-                can=None if chats else (),
-            )
-        )
-    return found, body.get("nextPageToken") or None
+    listed = body.get("models") or body.get("publisherModels") or []
+    return rows.read(listed, _model), body.get("nextPageToken") or None
+
+
+def _model(item: dict[str, Any]) -> base.ModelInfo:
+    methods = item.get("supportedGenerationMethods")
+    chats = methods is None or "generateContent" in methods
+    return base.ModelInfo(
+        id=item["name"].rpartition("models/")[2],
+        name=item.get("displayName"),
+        context=item.get("inputTokenLimit"),
+        output=item.get("outputTokenLimit"),
+        can=None if chats else (),
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp_llm.wires import base
+
+from . import rows
 
 if TYPE_CHECKING:
     from mcp_llm.types.message import Json
@@ -21,7 +23,11 @@ def encode(cursor: str | None, quirks: Quirks) -> base.HttpRequest:
 
 def decode(body: Json) -> tuple[list[base.ModelInfo], str | None]:
     """The installed models by the name they are asked under; the list says nothing of what they can do."""
-    return [base.ModelInfo(id=item.get("model") or item["name"]) for item in body.get("models") or ()], None
+    return rows.read(body.get("models") or [], _model), None
+
+
+def _model(item: dict[str, Any]) -> base.ModelInfo:
+    return base.ModelInfo(id=item.get("model") or item["name"])
 
 
 def show(model: str) -> base.HttpRequest:
@@ -35,7 +41,7 @@ def decode_show(body: Json, model: str = "") -> base.ModelInfo:
     Servers from before `capabilities` leave `can` and `reads` unknown.
     """
     facts = body.get("model_info") or {}
-    length = facts.get(f"{facts.get('general.architecture')}.context_length")
+    length = rows.count(facts.get(f"{facts.get('general.architecture')}.context_length"))
     abilities = body.get("capabilities")
     if abilities is None:
         return base.ModelInfo(id=model, context=length)

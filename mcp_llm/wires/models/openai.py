@@ -13,6 +13,8 @@ from pydantic import Field
 
 from mcp_llm.wires import base
 
+from . import rows
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -59,11 +61,11 @@ def encode(cursor: str | None, quirks: Quirks) -> base.HttpRequest:
 def decode(body: Json) -> tuple[list[base.ModelInfo], str | None]:
     """The models of a page and the query of the next. Lists are bare or under `data` or `models`."""
     if isinstance(body, list):
-        return [_info(item) for item in body], None
-    rows = body.get("data")
-    if rows is None:
-        rows = body["models"]
-    return [_info(item) for item in rows], _next(body)
+        return rows.read(body, _info), None
+    listed = body.get("data")
+    if listed is None:
+        listed = body["models"]
+    return rows.read(listed, _info), _next(body)
 
 
 def _next(body: dict[str, Any]) -> str | None:
