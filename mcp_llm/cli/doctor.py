@@ -84,12 +84,14 @@ def command(check: bool, host: bool, everything: bool, as_json: bool) -> int:
 
 async def _able(service: Service, found: list[Finding], *, check: bool) -> list[str]:
     """The providers that can be asked; with `check` those that answer, or cannot be checked."""
-    from . import findings, health
+    from mcp_llm.llm import checks
 
-    ids = await health.configured(service)
+    from . import findings
+
+    ids = await checks.configured(service)
     if not check:
         return ids
-    states = await health.check(service, ids)
+    states = await checks.check(service, ids)
     found.extend(findings.checked(service, states))
     return [one.provider_id for one in states if one.available is not False]
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from mcp_llm.llm.checks import check, configured
+
 from . import running, terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mcp_llm.llm.health import ProviderHealth
     from mcp_llm.llm.service import Service
 
@@ -42,40 +42,6 @@ def command(providers: tuple[str, ...], as_json: bool) -> int:
         terminal.problem("no provider is configured; `mcp-llm doctor` says what to set")
         return 2
     return 3 if any(one.available is False for one in found) else 0
-
-
-async def configured(service: Service) -> list[str]:
-    """Providers that can be asked now, the demo left out; one whose key is unfit does not hide the others."""
-    from mcp_llm.errors import ConfigError
-
-    settings = service.config.settings
-    found = await service.local.found() if settings.discover else []
-    here = [one.provider_id for one in found]
-    keyed: list[str] = []
-    for provider_id, provider in service.catalog.providers.items():
-        try:
-            if provider.local or provider.retired or provider_id in service.backends.builtin:
-                continue
-            if service.access.reachable(provider_id, provider):
-                keyed.append(provider_id)
-        except ConfigError:
-            continue
-    return [one for one in (*keyed, *here) if one not in settings.disabled]
-
-
-async def check(service: Service, ids: Sequence[str]) -> list[ProviderHealth]:
-    """Their states in this order; a provider that fails is a state, never an error."""
-    import anyio
-
-    found: dict[str, ProviderHealth] = {}
-
-    async def one(provider_id: str) -> None:
-        found[provider_id] = await service.models.health(provider_id, refresh=True)
-
-    async with anyio.create_task_group() as tasks:
-        for provider_id in dict.fromkeys(ids):
-            tasks.start_soon(one, provider_id)
-    return [found[provider_id] for provider_id in dict.fromkeys(ids)]
 
 
 def _cells(one: ProviderHealth) -> list[str]:

@@ -35,14 +35,17 @@ def command(group_by: GroupBy, since: int, as_json: bool) -> int:
     Cost adds the known prices; `+ ?` says that calls of unknown price come on top.
     """
 
-    async def work(service: Service) -> tuple[list[Spend], list[Spend]]:
+    async def work(service: Service) -> tuple[list[Spend], list[Spend], int]:
         ledger = service.purse.ledger
-        return await ledger.spend(group_by, since=since), await ledger.spend("total", since=since)
+        sums = await ledger.spend(group_by, since=since), await ledger.spend("total", since=since)
+        return *sums, await ledger.damaged()
 
     try:
-        rows, total = running.run(work)
+        rows, total, damaged = running.run(work)
     except running.Interrupted as exc:
         return exc.code
+    for words in usage.unread(damaged):
+        terminal.problem(words)
     if as_json:
         terminal.dump([usage.told(row) for row in rows])
         return 0

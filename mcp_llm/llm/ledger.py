@@ -45,6 +45,9 @@ _GROUPS: dict[str, str] = {
     "run": "coalesce(run_id, '')",
     "total": "''",
 }
+_FIGURES = ("ts", "input", "output", "cached", "reasoning", "usd", "charged")
+_SOUND = " AND ".join(f"typeof({column}) IN ('integer', 'null')" for column in _FIGURES)
+"""SQLite keeps words in a column of numbers, and would take them for 0 in a sum."""
 
 
 @dataclass(slots=True)
@@ -292,9 +295,9 @@ class Ledger:
     ) -> list[Spend]:
         """Sums per group, dearest first, of the calls that started in [since, until) epoch milliseconds.
 
-        Days and hours are UTC. With `principal` only the calls made for it.
+        Days and hours are UTC. With `principal` only the calls made for it. Rows that `damaged` counts are left out.
         """
-        where = ["ts >= ?", "ts < ?"]
+        where = [_SOUND, "ts >= ?", "ts < ?"]
         values: list[Any] = [since if since is not None else 0, until if until is not None else 2**62]
         if principal is not None:
             where.append("principal = ?")
@@ -306,6 +309,12 @@ class Ledger:
             values,
         )
         return [_spend(*row) for row in found]
+
+    async def damaged(self, principal: str | None = None) -> int:
+        """Rows that hold no figures where figures belong: whoever wrote them, nothing can be added up from them."""
+        mine, values = ("", []) if principal is None else (" AND principal = ?", [principal])
+        found = await self._store.query(f"SELECT count(*) FROM ledger WHERE NOT ({_SOUND}){mine}", values)
+        return int(found[0][0])
 
 
 def _used(row: rules.Row) -> Used:

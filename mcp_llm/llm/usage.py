@@ -45,6 +45,13 @@ def begin(words: str) -> int:
     return max(0, int(then.timestamp() * 1000))
 
 
+def unread(rows: int) -> list[str]:
+    """A sentence about rows that could not be read, for whoever is shown the sums of the others."""
+    return (
+        [f"{rows:,} of the ledger's rows cannot be read and {'is' if rows == 1 else 'are'} in no sum"] if rows else []
+    )
+
+
 def told(row: Spend) -> dict[str, Any]:
     """One group as JSON."""
     return {

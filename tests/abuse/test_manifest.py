@@ -37,7 +37,6 @@ UNFINISHED = {
     "upstream",
     "servers",
     "files",
-    "tools",
     "outside",
     "threats",
 }

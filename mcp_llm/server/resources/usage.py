@@ -47,7 +47,8 @@ async def read(app: App, principal: str, address: Address) -> Content:
     query = address.only("by", "since").query
     by, since = usage.group(query.get("by") or usage.GROUPS[0]), query.get("since") or usage.SINCE
     rows = await app.purse.ledger.spend(by, since=usage.begin(since), principal=principal)
-    data = {"by": by, "since": since, "rows": [usage.told(row) for row in rows]}
+    problems = usage.unread(await app.purse.ledger.damaged(principal))
+    data = {"by": by, "since": since, "rows": [usage.told(row) for row in rows], "problems": problems}
     return Content(json.dumps(data, ensure_ascii=False))
 
 

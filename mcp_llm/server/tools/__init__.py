@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 PACKS: Final[dict[str, tuple[str, ...]]] = {
     "core": ("generate", "compare_models", "run_agent", "runs", "list_models"),
+    "ops": ("health", "usage"),
     "workflow": ("run_workflow",),
     "media": ("embed", "generate_image", "transcribe", "speak", "generate_video"),
 }
