@@ -7,8 +7,9 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from abuse.calling import CANARY, calling, said
+from abuse.calling import calling, said
 from abuse.corpus import case
+from faults.asking import CANARY
 from faults.replies import ok
 from faults.server import FaultServer, Reply
 from mcp import Client
