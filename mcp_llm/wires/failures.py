@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm import errors
 
-from .reply import excerpt, parse, printable
+from .excerpts import beginning, printable
+from .reply import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,8 +154,8 @@ def failure(
     except (ValueError, RecursionError):
         data = None
     error = from_data(data, status=status, headers=headers, codes=codes)
-    if error.message == NO_WORDS and (words := excerpt(body)):
-        error.message = f"{NO_WORDS}; the reply begins: {words!r}"
+    if error.message == NO_WORDS and (words := beginning(body)):
+        error.message = f"{NO_WORDS}; the reply {words}"
     return error
 
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from mcp_llm.errors import TooLarge
 
+from .excerpts import LOOKED_AT
+
 if TYPE_CHECKING:
     from .base import Framing
 
 MAX_EVENT = 8 * 1024 * 1024
 MAX_BODY = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+_FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")
 
 
 class Frames:
@@ -35,10 +38,21 @@ class Frames:
         self._data: list[bytes] = []
         self._event_size = 0
 
+    @property
+    def opened(self) -> bool:
+        """Whether the first bytes, few as they may be, are those of server-sent events."""
+        head = self.head.removeprefix(_BOM).lstrip()
+        return bool(head) and any(head.startswith(name) or name.startswith(head) for name in _FIELDS)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a payload has begun that is not complete yet; an unfinished comment is none."""
+        return bool(self._data) or (bool(self._rest) and not self._rest[0].startswith(b":"))
+
     def feed(self, data: bytes) -> list[tuple[str | None, bytes]]:
         """The payloads that are complete with these bytes."""
-        if len(self.head) < 200:
-            self.head += data[: 200 - len(self.head)]
+        if len(self.head) < LOOKED_AT:
+            self.head += data[: LOOKED_AT - len(self.head)]
         if not self._known:
             data = self._sniff(data)
             if not data:

@@ -18,6 +18,7 @@ from mcp_llm.types.message import Text, Thinking, ToolCall, ToolResult
 from mcp_llm.types.text import unbroken
 
 from .base import Frame
+from .excerpts import beginning, excerpt
 from .frames import Frames
 
 if TYPE_CHECKING:
@@ -65,28 +66,21 @@ def _deep(value: Json) -> bool:
     return True
 
 
-def excerpt(data: bytes) -> str:
-    """The first 200 characters of a body, control characters escaped, for error messages."""
-    return printable(data[:800].decode("utf-8", "backslashreplace")[:200])
-
-
-def printable(text: str) -> str:
-    """The text with everything escaped that a terminal would obey or that cannot be encoded."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
 class Reply:
     """Decodes one reply of one wire.
 
     An error that arrives in the same bytes as chunks is raised by the next `feed` or `close`, so that the chunks
-    before it are not lost; `done` is True then.
+    before it are not lost; `done` is True then. `moved` says of the last bytes fed whether any of them belong to the
+    answer: comments, blank lines and pings only keep the connection awake.
     """
 
     def __init__(self, wire: ChatWire, quirks: Any) -> None:
+        self.moved = False
         self._frames = Frames(wire.framing)
         self._decoder: ChatDecoder = wire.Decoder(quirks)
         self._error: ProviderError | None = None
         self._count = 0
+        self._pings = 0
         self._lone = False
         self._closing = False
         self._cut = False
@@ -114,8 +108,11 @@ class Reply:
         """The chunks that these bytes complete; raises the provider's in-stream error, or `Garbled`."""
         if self._error is not None:
             raise self._error
+        before = self._count - self._pings
         frames = self._frames.feed(data)
-        return self._decode(frames) if frames else []
+        chunks = self._decode(frames) if frames else []
+        self.moved = self._count - self._pings != before or self._frames.begun
+        return chunks
 
     def close(self) -> list[Chunk]:
         """The end of the body: chunks held back and `End`; raises when the reply is cut, empty or no JSON."""
@@ -129,8 +126,10 @@ class Reply:
         if not self._count:
             if self._cut:
                 raise Disconnected("the reply was cut in the middle")
-            head = excerpt(self._frames.head)
-            raise Garbled(f"the reply cannot be read; it begins: {head!r}" if head else "the reply is empty")
+            if self._frames.opened:
+                raise Disconnected("the stream ended before its first event")
+            head = beginning(self._frames.head)
+            raise Garbled(f"the reply cannot be read; it {head}" if head else "the reply is empty")
         last: list[Chunk] = []
         try:
             for chunk in self._decoder.close():
@@ -188,7 +187,9 @@ class Reply:
                     if self._closing and _is_cut(data):
                         self._cut = True
                         return
-                    raise Garbled(f"the reply holds something that is no JSON: {excerpt(data)!r}") from exc
+                    place = "the reply" if self._frames.whole else f"event {self._count + 1} of the reply"
+                    at = f" (from its character {exc.pos + 1} on)" if isinstance(exc, json.JSONDecodeError) else ""
+                    raise Garbled(f"{place} is no JSON{at}: {excerpt(data)!r}") from exc
                 self._lone = True
             # Without alt=sse a vendor streams one JSON array; its items are what the events would have been.
             if isinstance(value, list) and self._frames.whole:
@@ -198,6 +199,8 @@ class Reply:
             if not values:
                 return
         self._count += 1
+        if event == "ping" or (isinstance(value := values[0], dict) and value.get("type") == "ping"):
+            self._pings += 1
         whole, kinds = self._frames.whole, self._kinds
         for value in values:
             try:
@@ -272,12 +275,11 @@ def _is_cut(data: bytes) -> bool:
     """Whether what is no JSON is the beginning of some, or of the `[DONE]` marker."""
     if data[:1] not in (b"{", b"["):
         return False
-    if data[-1:] not in (b"}", b"]"):
-        return True
     try:
         from_json(data, allow_partial=True)
-    except ValueError:
-        return False
+    except ValueError as exc:
+        # A cut inside an escape or a character leaves what nobody can read; nested too deep it was before the cut.
+        return data[-1:] not in (b"}", b"]") and "recursion" not in str(exc)
     return True
 
 

@@ -14,8 +14,9 @@ from mcp_llm.types.usage import COUNTS, Usage
 
 from . import failures
 from .base import Field
+from .excerpts import beginning
 from .frames import Frames
-from .reply import STUMBLES, excerpt, mended, parse
+from .reply import STUMBLES, mended, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,8 +53,8 @@ def parsed(reply: HttpReply) -> Json:
     try:
         return _mended(parse(reply.body), reply.body)
     except (ValueError, RecursionError) as exc:
-        head = excerpt(reply.body)
-        raise Garbled(f"the reply is no JSON; it begins: {head!r}" if head else "the reply is empty") from exc
+        head = beginning(reply.body)
+        raise Garbled(f"the reply is no JSON; it {head}" if head else "the reply is empty") from exc
 
 
 def _mended(data: Json, raw: bytes) -> Json:
@@ -97,7 +98,7 @@ def events(reply: HttpReply) -> list[Json]:
         payloads = [data for _, data in found if data.strip() not in {b"", b"[DONE]"}]
         return [checked(_mended(parse(data), data), reply) for data in payloads]
     except (ValueError, RecursionError) as exc:
-        raise Garbled(f"the reply holds an event that is no JSON; it begins: {excerpt(reply.body)!r}") from exc
+        raise Garbled(f"the reply holds an event that is no JSON; it {beginning(reply.body)}") from exc
 
 
 def raw(text: object) -> bytes:

@@ -119,8 +119,8 @@ async def test_sound_goes_on_as_it_comes(asking: Asking) -> None:
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (Reply(headers={"content-type": "text/html"}, body=b"<html>sorry"), "<html>sorry"),
-        (Reply(headers={"content-type": "audio/mpeg"}, body=b"<html>sorry"), "<html>sorry"),
+        (Reply(headers={"content-type": "text/html"}, body=b"<html>sorry"), "is an HTML page"),
+        (Reply(headers={"content-type": "audio/mpeg"}, body=b"<html>sorry"), "is an HTML page"),
         (audio(b"\0\1\2\3" * 9), "no sound but binary data"),
         (audio(b"\x89PNG\r\n\x1a\n" + bytes(99)), "no sound but"),
         (audio(b""), "no sound"),

@@ -180,7 +180,17 @@ def test_every_known_shape_of_body_is_read(
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"<html>\n<b>502</b>", "no explanation was given; the reply begins: '<html>\\\\n<b>502</b>'"),
+        (b"<html>\n<b>502</b>", "no explanation was given; the reply is an HTML page"),
+        (
+            b"<!DOCTYPE html>\n<html><head>\n<title>\nBad&nbsp;gateway\x1b</title><style>x</style>",
+            "no explanation was given; the reply is an HTML page: 'Bad\\\\xa0gateway\\\\x1b'",
+        ),
+        (
+            b"<!-- ours --><center><h1>502 Bad Gateway</h1>",
+            "no explanation was given; the reply is an HTML page: '502 Bad Gateway'",
+        ),
+        (b"<html><title>" + b"x" * 5000, "no explanation was given; the reply is an HTML page"),
+        (b"<b>502</b>", "no explanation was given; the reply begins: '<b>502</b>'"),
         (b"{}", "no explanation was given; the reply begins: '{}'"),
         (b"\x1b[2J", "no explanation was given; the reply begins: '\\\\x1b[2J'"),
         (b"[" * 100_000, f"no explanation was given; the reply begins: '{'[' * 200}'"),

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from mcp_llm.errors import Disconnected, Error, Garbled, Overloaded, ProviderError
 from mcp_llm.types.chat import ChatResponse, Chunk, Delta, End, Fold
 from mcp_llm.types.message import Opaque, Part, Text, Thinking, ToolCall, assistant
+from mcp_llm.wires.excerpts import excerpt
 from mcp_llm.wires.failures import from_data
-from mcp_llm.wires.reply import Reply, excerpt, parse
+from mcp_llm.wires.reply import Reply, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

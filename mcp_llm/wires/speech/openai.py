@@ -9,7 +9,7 @@ from mcp_llm.types.speech import MIMES, Sound, Spoken
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
-from mcp_llm.wires.reply import excerpt
+from mcp_llm.wires.excerpts import beginning
 from mcp_llm.wires.whole import body, events, is_stream, raw, untaken
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def decode(reply: base.HttpReply, request: SpeechRequest, quirks: Quirks) -> Spo
         told = packed.get("usage") or {}
         usage += Usage(input=told.get("prompt_tokens"), output=told.get("completion_tokens"))
     elif kind.startswith("text/") or reply.body.lstrip()[:1] in {b"<", b"{"}:
-        raise Garbled(f"the reply is no sound; it begins: {excerpt(reply.body)!r}")
+        raise Garbled(f"the reply is no sound; it {beginning(reply.body)}")
     else:
         data = reply.body
     if not data:

@@ -15,7 +15,7 @@ from mcp_llm.errors import Disconnected, Garbled
 from mcp_llm.types.chat import Chunk, Delta, End, Stop
 from mcp_llm.types.message import Text, Thinking
 from mcp_llm.wires import failures
-from mcp_llm.wires.reply import printable
+from mcp_llm.wires.excerpts import printable
 
 from .calls import Calls, dumped, word
 from .media import Speech, picture
