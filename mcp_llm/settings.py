@@ -36,11 +36,12 @@ class Route(Table):
 
 
 class Timeouts(Table):
-    """Seconds: until connected, until the first byte, between bytes, for the whole call."""
+    """Seconds: until connected, until the first byte, between bytes, of nothing but pings, for the whole call."""
 
     connect: Seconds = 10
     first_byte: Seconds = 60
     idle: Seconds = 60
+    data: Seconds = 300
     total: Seconds = 600
 
 

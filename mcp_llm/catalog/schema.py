@@ -183,6 +183,7 @@ class Timeouts(Strict):
     connect: Seconds | None = None
     first_byte: Seconds | None = None
     idle: Seconds | None = None
+    data: Seconds | None = None
     total: Seconds | None = None
 
 

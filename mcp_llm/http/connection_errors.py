@@ -28,6 +28,14 @@ _CERTIFICATE: Final[dict[int, str]] = {
 }
 """OpenSSL's X509_V_ERR_* numbers."""
 
+_HINTS: Final[dict[str, str]] = {
+    "WRONG_VERSION_NUMBER": "; does it speak TLS at all?",
+    "RECORD_LAYER_FAILURE": "; does it speak TLS at all?",
+    "UNSUPPORTED_PROTOCOL": "; it speaks no TLS that is safe (1.2 or later)",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "; it speaks no TLS that is safe (1.2 or later)",
+}
+"""OpenSSL's reasons."""
+
 _ERRNO: Final[dict[int, str]] = {
     errno.ECONNREFUSED: "refused the connection; nothing listens there",
     errno.ECONNRESET: "reset the connection",
@@ -50,12 +58,26 @@ class Redirected(Disconnected):
     def __init__(self, name: str, headers: Mapping[str, str], status: int) -> None:
         self.location = headers.get("location", "")
         self.headers = headers
-        to = urlsplit(self.location).hostname or name
+        place = _place(self.location, name)
         super().__init__(
-            f"{name} redirects to {to[:253]!r}, which is never followed; correct the base URL",
+            f"{name} redirects to {place}, which is never followed; correct the base URL"
+            if place
+            else f"{name} redirects without saying where to; check the base URL",
             status=status,
             retry=False,
         )
+
+
+def _place(location: str, name: str) -> str | None:
+    """Another host by its name; on the same host the path, which is what is wrong then. A query may hold a key."""
+    try:
+        to = urlsplit(location)
+        host = to.hostname or name
+    except ValueError:
+        return None
+    if host != name:
+        return repr(host[:253])
+    return f"its own {to.path[:200]!r}" if to.path else None
 
 
 def unreachable(exc: BaseException, host: str, *, port: int | None = None, tls: bool = False) -> Error:
@@ -79,11 +101,7 @@ def _unreachable(exc: BaseException, host: str, *, port: int | None, tls: bool) 
             return Disconnected(f"TLS: the certificate of {host} {why}; nothing was sent{fix}", retry=False)
         if isinstance(cause, ssl.SSLError):
             reason = (cause.reason or "unknown").replace("_", " ").lower()
-            hint = (
-                "; does it speak TLS at all?"
-                if cause.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}
-                else ""
-            )
+            hint = _HINTS.get(cause.reason or "", "")
             return Disconnected(f"TLS with {host} failed: {reason}{hint}; nothing was sent", retry=False)
     for cause in _causes(exc):
         if isinstance(cause, OSError) and cause.errno in _ERRNO:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 READ: Final = 64 * 1024
 HEAD: Final = 100 * 1024
 """Bytes that one unfinished line or header may have."""
+INTERIM: Final = 16
+"""Replies 1xx that may come before the one asked for; they mean nothing to us."""
 
 
 @dataclass(slots=True)
@@ -60,10 +62,11 @@ class Direct:
         if self._socket is None:
             await self._connect()
         await self._send(request)
-        while True:
+        for _ in range(INTERIM + 1):
             event = await self._next()
             if type(event) is h11.Response or event.status_code == 101:
                 return Response(event.status_code, list(event.headers), self._body(), self)
+        raise h11.RemoteProtocolError(f"more than {INTERIM} interim replies")
 
     def is_idle(self) -> bool:
         """Whether the last exchange ended so that another one can follow."""

@@ -123,7 +123,7 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._held:
             self._flush()
-        if self.clock is not None and time.monotonic() >= self.clock.ends:
+        if self.clock is not None and self.clock.over(time.monotonic()):
             raise self.clock.late()
         if self.in_head:
             if self.received >= HEAD_LIMIT:
@@ -193,7 +193,7 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             raise
         if scope.cancelled_caught:
             self.abort()
-            raise self.clock.late(connecting=True)
+            raise self.clock.late(connecting=True, tls=True)
         return self
 
     def get_extra_info(self, info: str) -> Any:

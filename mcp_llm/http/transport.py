@@ -7,28 +7,26 @@ it loads the HTTP stack (`Deadlines` alone is in `deadlines.py`).
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
 from email.utils import formatdate
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Final, Self, cast
 from urllib.parse import urlencode, urlsplit
 
 import anyio
 import anyio.lowlevel
 import h11
 import httpcore2
-from pydantic_core import PydanticSerializationError, to_json
 
 from mcp_llm.errors import ConfigError, Disconnected, Error, Garbled, InvalidInput, ProviderError, TooLarge
-from mcp_llm.types.text import unbroken
 
 from . import multipart
 from .connection_errors import Redirected, broken, unreachable
 from .deadlines import MIB, Caps, Clock, Deadlines
 from .inflate import Inflater
+from .json_bytes import encode
 from .origins import Link, Origin
 from .proxies import Proxies
 
@@ -242,6 +240,10 @@ class Exchange:
         except (ProviderError, TooLarge):
             pass  # then it is closed, as it would have been
 
+    def heard(self) -> None:
+        """What came was data: `deadlines.data` runs from here. Only for readers that tell it from pings."""
+        self._clock.heard(time.monotonic())
+
     def __aiter__(self) -> Self:
         return self
 
@@ -377,21 +379,6 @@ def _explain(exc: Exception, host: str, *, begun: bool) -> Error:
         case httpcore2.ReadError() | httpcore2.WriteError():
             return broken(exc, host, begun=begun)
     return unreachable(exc, host)
-
-
-def encode(value: dict[str, Any]) -> bytes:
-    """JSON as UTF-8. Lone surrogates become U+FFFD; raises InvalidInput for NaN, infinities and what is no JSON."""
-    try:
-        data = to_json(value)
-    except (PydanticSerializationError, UnicodeError, ValueError):
-        data = b"NaN"
-    if b"NaN" in data or b"Infinity" in data:  # perhaps only words in a text: the slow encoder can tell
-        try:
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        except (TypeError, ValueError, RecursionError) as exc:
-            raise InvalidInput(f"the request is no JSON: {str(exc)[:100]}") from None
-        data = unbroken(text).encode()
-    return data
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

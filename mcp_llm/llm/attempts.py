@@ -218,6 +218,7 @@ class Attempts:
             connect=theirs.connect or ours.connect,
             first_byte=theirs.first_byte or ours.first_byte,
             idle=theirs.idle or ours.idle,
+            data=theirs.data or ours.data,
             total=max(0.001, left),
         )
 

@@ -105,9 +105,13 @@ async def over_http(
     async with sent(http, target, access, transport, deadlines) as exchange:
 
         async def batches() -> AsyncGenerator[list[Chunk]]:
+            exchange.heard()  # the head of the reply
             try:
                 async for data in exchange.chunks():
-                    if chunks := reply.feed(data):
+                    chunks = reply.feed(data)
+                    if reply.moved:
+                        exchange.heard()
+                    if chunks:
                         yield _unnamed(chunks, access)
                     if reply.done:
                         break

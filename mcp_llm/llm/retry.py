@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FIRST: Final = 0.5
 LONGEST: Final = 8.0
+CONFLICT: Final = 409
 
 
 def wait(error: Error, attempt: int, *, attempts: int, max_wait: float, random: Callable[[], float]) -> float | None:
@@ -28,6 +29,8 @@ def wait(error: Error, attempt: int, *, attempts: int, max_wait: float, random: 
         return None
     if isinstance(error, Timeout) and error.code != "connect":
         return None  # the request may be running, and be billed, still: ask somebody else, not the same one twice
+    if error.status == CONFLICT and attempt > 1:
+        return None  # a lock would be gone by now: what is in conflict still is so with itself
     asked = error.retry_after
     if asked is not None:
         # A little more than asked, so that many waiting callers do not come back in the same instant.

@@ -1,17 +1,22 @@
-"""Server-side TLS contexts with the faults a certificate can have, and the authority that a client may trust."""
+"""Server-side TLS contexts with the faults that they can have, and the authority that a client may trust."""
 
 from __future__ import annotations
 
 import datetime
+import socket
 import ssl
+import threading
+import warnings
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import trustme
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-Fault: TypeAlias = Literal["none", "expired", "wrong host", "self-signed", "unknown authority"]
+Fault: TypeAlias = Literal["none", "expired", "wrong host", "self-signed", "unknown authority", "TLS 1.0 only"]
 
 
 class Certificates:
@@ -41,4 +46,35 @@ class Certificates:
         else:
             authority = trustme.CA() if fault == "unknown authority" else self._ca
             authority.issue_cert(*names).configure_cert(context)
+        if fault == "TLS 1.0 only":
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
         return context
+
+
+@contextmanager
+def handshakes(context: ssl.SSLContext) -> Iterator[tuple[int, list[bytes]]]:
+    """(port, what was read) of a server that shakes hands and reads. Its sockets block: asyncio's servers close without
+    sending the alert that says why they refuse, as no server does that people run.
+    """
+    read: list[bytes] = []
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                connection.settimeout(5)
+                with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+                    read.append(secure.recv(65_536))
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, name="handshakes", daemon=True)
+        thread.start()
+        try:
+            yield listener.getsockname()[1], read
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(5)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping, Sequence
 
-__all__ = ["FaultServer", "Received", "Reply"]
+__all__ = ["FaultServer", "Received", "Reply", "head"]
 
 _LINGER = struct.pack("ii", 1, 0)
 
@@ -239,7 +239,7 @@ class FaultServer:
             await asyncio.Event().wait()
         if reply.reset == "headers":
             return self._reset(writer)
-        await self._write(writer, reply.raw if reply.raw is not None else _head(reply))
+        await self._write(writer, reply.raw if reply.raw is not None else head(reply))
         stop = next((mark for mark in (reply.hang, reply.reset) if isinstance(mark, int)), None)
         body = reply.body if stop is None else reply.body[:stop]
         size = reply.piece or len(body) or 1
@@ -285,7 +285,8 @@ def _endless(reply: Reply) -> bool:
     return reply.hang is not None or reply.forever is not None or reply.piece is not None or len(reply.body) > 65_536
 
 
-def _head(reply: Reply) -> bytes:
+def head(reply: Reply) -> bytes:
+    """The status line and headers of a reply, for a `raw` that says something before or after them."""
     lines = [f"HTTP/1.1 {reply.status} Scripted", *(f"{name}: {value}" for name, value in reply.headers.items())]
     if reply.framing == "length":
         lines.append(f"content-length: {len(reply.body) if reply.length is None else reply.length}")

@@ -167,7 +167,7 @@ async def test_a_quota_that_is_used_up_sends_the_call_to_the_next_provider(askin
 # F4: the provider's own trouble
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 529, 408, 409])
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 529, 408])
 async def test_trouble_is_tried_three_times_and_then_asked_of_the_next(asking: Asking, status: int) -> None:
     with FaultServer(scripts={"acme": [refused(status)], "backup": [OK]}) as server:
         asking.provider("acme", f"{server.url}/acme")
@@ -179,6 +179,17 @@ async def test_trouble_is_tried_three_times_and_then_asked_of_the_next(asking: A
     assert answer.provider == "backup"
     assert [(one.provider, one.status) for one in answer.fallbacks] == [("acme", status)] * 3
     assert found == [("acme", "overloaded")] * 3 + [("backup", "ok")]
+
+
+async def test_a_conflict_is_tried_once_more_and_then_asked_of_the_next(asking: Asking) -> None:
+    with FaultServer(scripts={"acme": [refused(409)], "backup": [OK]}) as server:
+        asking.provider("acme", f"{server.url}/acme")
+        asking.provider("backup", f"{server.url}/backup")
+        async with asking.open(**TWO) as service:
+            answer = await ask(service)
+            found = await rows(service)
+    assert (answer.provider, server.count("acme"), server.count("backup")) == ("backup", 2, 1)
+    assert found == [("acme", "overloaded")] * 2 + [("backup", "ok")]
 
 
 async def test_when_all_fail_the_error_lists_every_attempt(asking: Asking) -> None:
