@@ -132,9 +132,9 @@ def build(config: Config, store: Store, transport: _Wire) -> App:
         prompts=Prompts((config.folder / "prompts",)),
         purse=purse,
         router=Router(settings, known.find, lambda provider, tier: known.provider(provider).tiers.get(tier)),
-        runs=Runs(store),
+        runs=Runs(store, config.redactor),
         threads=Threads(store),
         store=store,
-        journals=RunStore(store),
+        journals=RunStore(store, redactor=config.redactor),
         resumers=Resumers(),
     )

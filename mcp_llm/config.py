@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import SecretStr, ValidationError
 
 from mcp_llm.errors import ConfigError
+from mcp_llm.redactor import Redactor
 from mcp_llm.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class Config:
     _environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     _user_env: Mapping[str, str] = field(default_factory=dict, repr=False)
     _project_env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    redactor: Redactor = field(default_factory=Redactor, repr=False)
+    """Knows every key that was found; whoever finds another teaches it."""
+
+    def __post_init__(self) -> None:
+        self.redactor.learn(self.secrets())
 
     def key(self, names: Sequence[str]) -> SecretStr | None:
         """The first of these variables that holds a key, from the environment, the two .env files, or the keychain."""
@@ -116,9 +122,10 @@ class Config:
         return sorted(name for name in found if not placeholder(self._environment[name].strip()))
 
     def secrets(self) -> list[str]:
-        """Every value that looks like a key, for the redactor."""
+        """Every value that stands where keys do, for the redactor."""
         layers = (self._environment, self._project_env, self._user_env)
-        return [value for values in layers for name, value in values.items() if _KEY_NAME.fullmatch(name) and value]
+        found = [value for values in layers for name, value in values.items() if _KEY_NAME.fullmatch(name)]
+        return [value for value in found if value and not placeholder(value)]
 
 
 def load(

@@ -33,7 +33,7 @@ async def record_run(run_id: str, path: str | PathLike[str]) -> None:
 
     app = await _app()
     found = await recording.take(app.journals, run_id, ME)
-    text = "".join(recording.lines(found, keys.redactor(app.access), by=__version__))
+    text = "".join(recording.lines(found, keys.redactor(app.config), by=__version__))
     await anyio.to_thread.run_sync(lambda: recording.save(Path(path), text, replace=True))
 
 

@@ -120,6 +120,7 @@ class realtime:  # noqa: N801 - it is used as a function is
                     service.config.variable,
                     pinned=StoredPins(service.runs.store),
                     ca_file=settings.ca_file,
+                    redactor=service.config.redactor,
                 )
             )
             members |= group.members

@@ -1,7 +1,8 @@
 """OpenTelemetry spans, where somebody configured a tracer provider; a look into a dict where nobody did.
 
 The API is never imported here: whoever configures a provider has loaded it. Names are those of the GenAI semantic
-conventions (`gen_ai.*`); what people, models and tools said is left out unless the setting `telemetry.content` is on.
+conventions (`gen_ai.*`); what people, models and tools said is left out unless the setting `telemetry.content` is on,
+and keys always.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from mcp_llm.redactor import Redactor
     from mcp_llm.settings import Telemetry
     from mcp_llm.types.chat import ToolSpec
     from mcp_llm.types.message import Message, Part
@@ -32,9 +34,10 @@ MOST: Final = 64 * 1024
 class Span:
     """One span under way, to be entered and left in one task; what it is left with becomes its status."""
 
-    __slots__ = ("_content", "_current", "_span", "_token")
+    __slots__ = ("_content", "_current", "_redacted", "_span", "_token")
 
-    def __init__(self, span: Any, *, current: bool, content: bool) -> None:
+    def __init__(self, span: Any, *, current: bool, content: bool, redactor: Redactor) -> None:
+        self._redacted = redactor
         self._span = span
         self._current = current
         self._content = content
@@ -67,7 +70,7 @@ class Span:
         """An attribute of what was said, as JSON; only where the user wants it."""
         if self._content and value:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-            self._span.set_attribute(name, text[:MOST])
+            self._span.set_attribute(name, self._redacted(text)[:MOST])
 
     def event(self, name: str, attributes: Mapping[str, Any]) -> None:
         """Something that happened on the way."""
@@ -78,7 +81,7 @@ class Span:
         from opentelemetry.trace import StatusCode
 
         self._span.set_attribute("error.type", kind)
-        self._span.set_status(StatusCode.ERROR, words[:MOST] if words and self._content else None)
+        self._span.set_status(StatusCode.ERROR, self._redacted(words)[:MOST] if words and self._content else None)
 
 
 class Nothing:
@@ -115,13 +118,14 @@ def begin(
     client: bool = False,
     current: bool = False,
     wanted: Telemetry,
+    redactor: Redactor,
 ) -> AbstractContextManager[Span]:
     """A span of this tracer. `client`: it asks another machine; `current`: what is begun inside is below it."""
     from opentelemetry.trace import SpanKind
 
     known = {key: value for key, value in attributes.items() if value is not None}
     span = found.start_span(name, kind=SpanKind.CLIENT if client else SpanKind.INTERNAL, attributes=known)
-    return Span(span, current=current, content=wanted.content)
+    return Span(span, current=current, content=wanted.content, redactor=redactor)
 
 
 def error_type(error: BaseException) -> str:

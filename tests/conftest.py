@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import canary
 import hypothesis
 import pytest
 
@@ -30,6 +31,10 @@ FOREIGN = re.compile(
     r"(AWS|AZURE|GOOGLE|OLLAMA|LMSTUDIO)_.*",
     re.IGNORECASE,
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(canary)
 
 
 class NetworkForbidden(RuntimeError):
@@ -90,10 +95,14 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty state folder in `MCP_LLM_HOME`, an empty working folder, and an environment that knows no provider."""
+    """An empty state folder in `MCP_LLM_HOME`, an empty working folder, and an environment that knows no provider.
+
+    It holds one secret of somebody else's, which nothing may show or hand on (canary.py looks).
+    """
     for name in list(os.environ):
         if FOREIGN.fullmatch(name):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("SOMEBODYS_PASSWORD", canary.KEY)
     folder = tmp_path / "home"
     work = tmp_path / "work"
     folder.mkdir()

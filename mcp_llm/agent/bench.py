@@ -133,6 +133,7 @@ async def bench(
             handles=handles,
             tell=tell,
             telemetry=settings.telemetry,
+            redactor=service.config.redactor,
         )
         yield loop
 
@@ -152,6 +153,7 @@ async def _opened(service: Service, names: Sequence[str]) -> AsyncIterator[Group
         pinned=pins.StoredPins(service.runs.store),
         ca_file=settings.ca_file,
         signed_in=service.config.signed_in,
+        redactor=service.config.redactor,
     ) as group:
         yield group
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from mcp_llm.errors import ToolFailed
+from mcp_llm.redactor import Redactor
 from mcp_llm.runs.ending import first
 from mcp_llm.settings import Telemetry
 from mcp_llm.toolsets import check
@@ -86,6 +87,7 @@ class Calls:
     repeats: Repeats = field(default_factory=Repeats)
     tell: Callable[[str], None] | None = None
     telemetry: Telemetry = field(default_factory=Telemetry)
+    redactor: Redactor = field(default_factory=Redactor)
     _running: int = 0
 
     async def make(self, step: int, calls: Sequence[ToolCall], cut_off: bool) -> None:
@@ -149,7 +151,7 @@ class Calls:
                 )
             )
             started = time.monotonic()
-            with spans.execute_tool(tool, call, wanted=self.telemetry) as span:
+            with spans.execute_tool(tool, call, wanted=self.telemetry, redactor=self.redactor) as span:
                 result = await self._call(tool, args, key)
                 if span is not None:
                     spans.executed(span, args, result)

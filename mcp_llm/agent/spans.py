@@ -10,6 +10,7 @@ from mcp_llm.llm.spans import provider
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from mcp_llm.redactor import Redactor
     from mcp_llm.runs.journal import Journal
     from mcp_llm.settings import Telemetry
     from mcp_llm.telemetry import Span
@@ -38,7 +39,7 @@ def invoke_agent(journal: Journal, prepared: Prepared, *, wanted: Telemetry) -> 
         "mcp_llm.attempt": journal.attempts,
     }
     title = f"invoke_agent {name}" if name else "invoke_agent"
-    return telemetry.begin(found, title, attributes, current=True, wanted=wanted)
+    return telemetry.begin(found, title, attributes, current=True, wanted=wanted, redactor=journal.redactor)
 
 
 def ran(span: Span, prepared: Prepared, result: AgentResult) -> None:
@@ -59,7 +60,9 @@ def ran(span: Span, prepared: Prepared, result: AgentResult) -> None:
     span.say("gen_ai.output.messages", [{"role": "assistant", "parts": [_text(result.response)]}])
 
 
-def execute_tool(tool: Tool, call: ToolCall, *, wanted: Telemetry) -> AbstractContextManager[Span | None]:
+def execute_tool(
+    tool: Tool, call: ToolCall, *, wanted: Telemetry, redactor: Redactor
+) -> AbstractContextManager[Span | None]:
     """One call of a tool, without the wait for a yes or for its turn."""
     found = telemetry.tracer(wanted)
     if found is None:
@@ -71,7 +74,8 @@ def execute_tool(tool: Tool, call: ToolCall, *, wanted: Telemetry) -> AbstractCo
         "gen_ai.tool.type": "function" if tool.server is None else "extension",
         "mcp_llm.server": tool.server,
     }
-    return telemetry.begin(found, f"execute_tool {tool.name}", attributes, current=True, wanted=wanted)
+    title = f"execute_tool {tool.name}"
+    return telemetry.begin(found, title, attributes, current=True, wanted=wanted, redactor=redactor)
 
 
 def executed(span: Span, args: dict[str, Any], result: ToolResult) -> None:

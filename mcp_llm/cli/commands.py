@@ -160,9 +160,17 @@ def exit_code(error: BaseException) -> int:
 
 def _unforeseen(error: Exception) -> int:
     from mcp_llm import config as configuration
+    from mcp_llm.redactor import Redactor
 
+    try:
+        redacted = configuration.load().redactor
+    except Error:  # broken settings have no keys
+        redacted = Redactor()
     if configuration.debugging():
-        raise error
-    words = str(error)[:500] or "no message"
+        from traceback import format_exception
+
+        sys.stderr.write(redacted("".join(format_exception(error))))
+        return 1
+    words = redacted(str(error))[:500] or "no message"
     terminal.problem(f"unexpected {type(error).__name__}: {words}. Set MCP_LLM_DEBUG=1 to see where it happened.")
     return 1

@@ -108,6 +108,7 @@ async def _sign_in(config: Config, name: str, server: Server, *, browse: bool) -
             config.variable,
             ca_file=config.settings.ca_file,
             signed_in=config.signed_in,
+            redactor=config.redactor,
             person=person,
         ) as group,
     ):

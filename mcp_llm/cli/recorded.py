@@ -41,7 +41,7 @@ def record(run: str, output: Path | None, force: bool) -> int:
         from mcp_llm.runs import keys, recording
 
         found = await recording.take(app.journals, run, ME)
-        return found, "".join(recording.lines(found, keys.redactor(app.access), by=__version__))
+        return found, "".join(recording.lines(found, keys.redactor(app.config), by=__version__))
 
     from mcp_llm.runs.recording import save
 

@@ -200,6 +200,7 @@ async def _opened(app: App, found: list[Seen]) -> list[Seen]:
         pinned=pins,
         ca_file=settings.ca_file,
         signed_in=app.config.signed_in,
+        redactor=app.config.redactor,
     ) as group:
         for one in found:
             one.error = group.errors.get(one.name)

@@ -6,24 +6,18 @@ Base URLs and their placeholders come from the environment, the user's own files
 from __future__ import annotations
 
 import re
-from base64 import b64encode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from mcp_llm.catalog import address
 from mcp_llm.errors import AuthError, ConfigError, MissingKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from mcp_llm.catalog.find import Target
     from mcp_llm.catalog.schema import Provider
     from mcp_llm.config import Config
     from mcp_llm.errors import ProviderError
 
-SHORTEST: Final = 8
-"""Keys with fewer characters are words (`ollama`), not secrets."""
 LONG: Final = 20
 """Characters of a key from which on its last four are shown."""
 MAX_MESSAGE: Final = 500
@@ -35,11 +29,9 @@ class Access:
     """Keys and addresses by provider id."""
 
     config: Config
-    _headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    _headers: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     _urls: dict[tuple[str, str | None], str] = field(default_factory=dict)
     _moved: dict[str, str] = field(default_factory=dict)
-    _secrets: set[str] = field(default_factory=set)
-    _pattern: re.Pattern[str] | None = None
 
     def headers(self, provider_id: str, provider: Provider) -> dict[str, str]:
         """Static headers and the key's. Raises MissingKey, naming the variables, when a needed key is not set."""
@@ -50,8 +42,7 @@ class Access:
             key = self.config.find_key(variables)
             if key is not None:
                 secret = key[1].get_secret_value()
-                self._secrets.add(secret)
-                self._pattern = None
+                self.config.redactor.learn([secret])
                 found |= {name: value.replace("{key}", secret) for name, value in provider.auth.headers.items()}
             elif provider.auth.required and not provider.local:
                 why = self.config.left_open(variables)
@@ -60,17 +51,8 @@ class Access:
         return found
 
     def redacted(self, text: str) -> str:
-        """The text with `***` for every key that was sent, also encoded; providers quote what they were given."""
-        if self._pattern is None:
-            forms = {form for secret in self._secrets if len(secret) >= SHORTEST for form in _forms(secret)}
-            longest = sorted(map(re.escape, forms), key=len, reverse=True)
-            self._pattern = re.compile("|".join(longest) or r"(?!)", re.I)  # hosts' names come in small letters
-        return self._pattern.sub("***", text)
-
-    def hide(self, secrets: Iterable[str]) -> None:
-        """Values that `redacted` replaces although they were never sent."""
-        self._secrets.update(secrets)
-        self._pattern = None
+        """The text with `***` for every key; providers quote what they were given."""
+        return self.config.redactor(text)
 
     def told(self, error: ProviderError) -> ProviderError:
         """The error with what the provider said made short, and no key in any of it."""
@@ -163,13 +145,6 @@ class Access:
         """A local server was found at this URL."""
         self._moved[provider_id] = url.rstrip("/")
         self._urls.pop((provider_id, None), None)
-
-
-def _forms(secret: str) -> set[str]:
-    """As it is, in a URL, and in the two alphabets of base64."""
-    data = secret.encode()
-    coded = {encode(data).decode().rstrip("=") for encode in (b64encode, urlsafe_b64encode)}
-    return {secret, quote(secret, safe=""), *coded}
 
 
 def _variable(provider_id: str, suffix: str) -> str:

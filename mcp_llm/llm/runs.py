@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mcp_llm.errors import Error
+from mcp_llm.redactor import Redactor
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,6 +36,7 @@ class Runs:
     """Keeps runs; `kind` is the operation's name, `parent` the run that it is a part of."""
 
     store: Store
+    redactor: Redactor = field(default_factory=Redactor)
 
     def finished(
         self, kind: str, principal: str, started_ms: int, result: Generated, parent: str | None = None
@@ -93,7 +95,8 @@ class Runs:
         parent: str | None = None,
     ) -> None:
         now = time.time_ns() // 1_000_000
-        self.store.post(_apply, (run_id, kind, principal, status, started, now, model, data, request, parent))
+        told = self.redactor(data)
+        self.store.post(_apply, (run_id, kind, principal, status, started, now, model, told, request, parent))
 
     async def result(self, run_id: str, principal: str) -> dict[str, Any] | None:
         """A kept run as `{id, kind, status, created, updated, model, result}`, or None."""

@@ -48,7 +48,8 @@ def chat(
         "gen_ai.request.frequency_penalty": request.frequency_penalty,
         "gen_ai.request.stop_sequences": request.stop or None if wanted.content else None,
     }
-    return telemetry.begin(found, f"chat {_model(plan)}", attributes, client=True, wanted=wanted)
+    title = f"chat {_model(plan)}"
+    return telemetry.begin(found, title, attributes, client=True, wanted=wanted, redactor=access.config.redactor)
 
 
 def call(
@@ -59,7 +60,8 @@ def call(
     if found is None:
         return telemetry.NOTHING
     name = _NAMES.get(operation, operation)
-    return telemetry.begin(found, f"{name} {_model(plan)}", _asked(name, plan, job, access), client=True, wanted=wanted)
+    title, attributes = f"{name} {_model(plan)}", _asked(name, plan, job, access)
+    return telemetry.begin(found, title, attributes, client=True, wanted=wanted, redactor=access.config.redactor)
 
 
 def answered(span: Span, answer: Answer) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import anyio
 
 from mcp_llm.errors import Conflict, Error, StoreError
-from mcp_llm.types.events import ErrorEvent, Finish, ModelStart, TextEvent, ThinkingEvent, encode
+from mcp_llm.redactor import Redactor
+from mcp_llm.types.events import ErrorEvent, Finish, ModelStart, TextEvent, ThinkingEvent, decode, encode
 from mcp_llm.types.sinks import Fan
 from mcp_llm.types.text import unbroken
 
@@ -73,6 +74,7 @@ class Journal:
         attempts: int = 1,
         changed: Callable[[str], None] = lambda _: None,
         ended: Callable[[str], None] = lambda _: None,
+        redactor: Redactor | None = None,
     ) -> None:
         self.run_id = run_id
         self.kind = kind
@@ -89,6 +91,7 @@ class Journal:
         self.listeners = Fan()
         self.on_stop: Callable[[], None] | None = None
         self._store = store
+        self.redactor = redactor or Redactor()
         self._changed = changed
         self._ended = ended
         self._lock = anyio.Lock(fast_acquire=True)
@@ -151,7 +154,7 @@ class Journal:
             status = "finished" if isinstance(event, Finish) else "cancelled" if event.kind == "cancelled" else "failed"
         if result is None:
             result = _result(event)
-        text = dumps(result)
+        text = self.redactor(dumps(result))
         self._closing = True  # from here on a lease that is gone was let go by us
         try:
             seq = await self._write((event,), lambda connection: _close(connection, self.run_id, status, text))
@@ -307,16 +310,22 @@ class Journal:
 
     def _stamped(self, events: Sequence[Event]) -> tuple[list[tuple[Any, ...]], list[Event]]:
         now = time.time_ns() // 1_000_000
-        stamped: list[Event] = [
-            event.model_copy(update={"ts": event.ts or now, "run_id": self.run_id, "seq": self.seq + 1 + index})
-            for index, event in enumerate(events)
-        ]
-        return [self._row(event) for event in stamped], stamped
+        rows: list[tuple[Any, ...]] = []
+        stamped: list[Event] = []
+        for number, event in enumerate(events, self.seq + 1):
+            head = {"ts": event.ts or now, "run_id": self.run_id, "seq": number}
+            row, told = self._row(event.model_copy(update=head))
+            rows.append(row)
+            stamped.append(told)
+        return rows, stamped
 
-    def _row(self, event: Event) -> tuple[Any, ...]:
+    def _row(self, event: Event) -> tuple[tuple[Any, ...], Event]:
+        """The event as it is kept, and as its listeners are told it: no key in either."""
         data = encode(event)
+        if (told := self.redactor(data)) is not data:
+            data, event = told, decode(told)
         crc = zlib.crc32(data.encode())
-        return (event.seq, event.ts, event.event, data, crc, self.run_id, self.owner, self.fence)
+        return (event.seq, event.ts, event.event, data, crc, self.run_id, self.owner, self.fence), event
 
     def _tell(self, events: Sequence[Event]) -> None:
         for event in events:

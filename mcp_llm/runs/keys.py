@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from mcp_llm.errors import ToolFailed
-from mcp_llm.toolsets.variables import SECRET, fill
+from mcp_llm.redactor import MASK
+from mcp_llm.toolsets.variables import secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from mcp_llm.config import Config
-    from mcp_llm.llm.access import Access
 
 _KEYS: Final = re.compile(
     r"(?i:bearer\s+)[A-Za-z0-9._~+/=-]{16,}"
@@ -28,17 +26,8 @@ _KEYS: Final = re.compile(
 """What is a key by its look: bearer tokens, the vendors' beginnings, JWTs, private keys, a login in a URL."""
 
 
-def redactor(access: Access) -> Callable[[str], str]:
+def redactor(config: Config) -> Callable[[str], str]:
     """Puts `***` in the place of every key of this machine, sent or not, and of whatever looks like one."""
-    access.hide([*access.config.secrets(), *_of_servers(access.config)])
-    return lambda text: _KEYS.sub("***", access.redacted(text))
-
-
-def _of_servers(config: Config) -> Iterator[str]:
-    """What the user's MCP servers are given."""
     for server in config.settings.servers.values():
-        for name, value in (*server.env.items(), *server.headers.items()):
-            if not SECRET.search(name):
-                continue
-            with suppress(ToolFailed):  # a variable that is not set holds no secret
-                yield from fill(value, config.variable).split()
+        config.redactor.learn(secrets(server, config.variable))
+    return lambda text: _KEYS.sub(MASK, config.redactor(text))

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from mcp_llm.errors import Conflict, InvalidInput, StoreError
 from mcp_llm.llm import reservation
+from mcp_llm.redactor import Redactor
 from mcp_llm.store.sqlite import scheduler
 from mcp_llm.types.events import ErrorEvent, decode
 
@@ -83,8 +84,9 @@ def new_id() -> str:
 class RunStore:
     """Runs in one `state.db`. One per Service; `ttl_s` is how long a silent process keeps its runs."""
 
-    def __init__(self, store: Store, *, ttl_s: float = lease.TTL_S) -> None:
+    def __init__(self, store: Store, *, ttl_s: float = lease.TTL_S, redactor: Redactor | None = None) -> None:
         self.store = store
+        self.redactor = redactor or Redactor()
         self.ttl_s = ttl_s
         self.owner = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._live: dict[str, Journal] = {}
@@ -150,7 +152,8 @@ class RunStore:
         )
 
     def _drive(self, run_id: str, **known: Any) -> Journal:
-        journal = Journal(self.store, run_id, owner=self.owner, changed=self.tell, ended=self._forget, **known)
+        ours: Any = {"owner": self.owner, "changed": self.tell, "ended": self._forget, "redactor": self.redactor}
+        journal = Journal(self.store, run_id, **ours, **known)
         self._live[run_id] = journal
         self._schedulers[run_id] = scheduler()
         if not self._renewing:

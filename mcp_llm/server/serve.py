@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -35,6 +36,7 @@ def serve(config: Config | None = None) -> None:
 
     server = build(config)
     spare(server, config.settings.telemetry)
+    config.redactor.guard(logging.getLogger())
     gc.enable()
     gc.freeze()
 

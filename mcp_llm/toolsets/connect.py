@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from mcp_llm.errors import InvalidInput, ToolFailed
+from mcp_llm.redactor import Redactor
 from mcp_llm.settings import SignIn
 
 from .compose import Group
 from .remote import Remote
 from .stdio import Child
-from .variables import child_environment, fill
+from .variables import child_environment, fill, secrets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -42,14 +43,17 @@ async def open_servers(
     ca_file: str | None = None,
     signed_in: Path | None = None,
     person: Person | None = None,
+    redactor: Redactor | None = None,
 ) -> AsyncIterator[Group]:
     """A group of the named servers' tools, open until the context ends; enter and leave it in one task.
 
     Each server has its own `start_timeout_s`; those that failed are in the group's `errors`. `resolve` gives the value
     of an environment variable: for `${NAME}` in the settings, and for the few variables every child gets. `signed_in`
-    is the folder of what signing in gave, `person` who can be asked to; without them nobody is signed in. Raises
+    is the folder of what signing in gave, `person` who can be asked to; without them nobody is signed in. The secrets
+    that a server is given are taught to `redactor`, and no server's words come back with one that it knows. Raises
     InvalidInput for a name that is not configured, before anything is started.
     """
+    redactor = redactor or Redactor()
     wanted = list(dict.fromkeys(names))
     for name in wanted:
         if name not in servers:
@@ -63,13 +67,14 @@ async def open_servers(
         if servers[name].disabled:
             errors[name] = f"The server {name!r} is disabled in the settings."
             continue
+        redactor.learn(secrets(servers[name], resolve))
         try:
             signer = _signer(name, servers[name], resolve, signed_in, person)
             dial = _dial(servers[name], resolve, ca_file, signer)
         except ToolFailed as error:
             errors[name] = f"The server {name!r} is not available: {error}."
             continue
-        remotes[name] = Remote(name, servers[name], dial, pinned=pinned, version=_version())
+        remotes[name] = Remote(name, servers[name], dial, pinned=pinned, version=_version(), redactor=redactor)
     failure: Exception | None = None
     async with anyio.create_task_group() as owners:
         async with anyio.create_task_group() as starting:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, cast
 
@@ -26,6 +27,7 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from mcp_llm.errors import Error, ToolFailed
+from mcp_llm.redactor import Redactor
 from mcp_llm.types.message import Text, ToolResult
 
 from . import pages, pins, text
@@ -78,6 +80,7 @@ class Remote:
         *,
         pinned: pins.Pins | None = None,
         version: str = "0",
+        redactor: Redactor | None = None,
     ) -> None:
         self.name = name
         self.error: str | None = f"The server {name!r} has not been started."
@@ -87,6 +90,7 @@ class Remote:
         self._server = server
         self._dial = dial
         self._pins = pinned or pins.NoPins()
+        self._redacted = redactor or Redactor()
         self._info = Implementation(name="mcp-llm", version=version)
         self._passes = Filter(self, server.allow, server.deny).passes
         self._tools: dict[str, Tool] = {}
@@ -146,7 +150,10 @@ class Remote:
         meta: dict[str, Any] | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> ToolResult:
-        """Call a tool within `call_timeout_s`. If the server is lost, one that may be repeated is, once."""
+        """Call a tool within `call_timeout_s`. If the server is lost, one that may be repeated is, once.
+
+        Nothing that it says holds a secret we know: what it was given stays between us and it.
+        """
         shown = text.line(name, 100)
         seconds = self._server.call_timeout_s
         with anyio.move_on_after(seconds):
@@ -195,7 +202,8 @@ class Remote:
 
         async def told(done: float, total: float | None, message: str | None) -> None:
             if progress is not None:
-                progress(text.line(message) if message else f"{done:g}/{total:g}" if total else f"{done:g}")
+                said = self._redacted(text.line(message)) if message else ""
+                progress(said or (f"{done:g}/{total:g}" if total else f"{done:g}"))
 
         try:
             result = await self._client.session.call_tool(
@@ -210,7 +218,9 @@ class Remote:
             # The SDK's words: a server may use the same numbers for reasons of its own.
             if (error.code, error.message) in _GONE or (self._transport is not None and self._transport.lost.is_set()):
                 raise _Lost from None
-            return failed(call_id, name, f"{text.line(name, 100)} failed: {text.clean(error.message, 2048)}")
+            return failed(
+                call_id, name, f"{text.line(name, 100)} failed: {self._redacted(text.clean(error.message, 2048))}"
+            )
         except ValidationError as wrong:
             first = wrong.errors(include_url=False, include_input=False)[0]
             where = text.line(".".join(str(piece) for piece in first["loc"]))
@@ -229,7 +239,10 @@ class Remote:
         size = sum(len(block.text) for block in result.content if isinstance(block, TextContent))
         large = size > _THREAD_FROM or result.structured_content is not None
         found = await anyio.to_thread.run_sync(parts, result) if large else parts(result)
-        return ToolResult(call_id, name, found or (Text("done"),), bool(result.is_error))
+        shown = tuple(
+            replace(part, text=self._redacted(part.text)) if isinstance(part, Text) else part for part in found
+        )
+        return ToolResult(call_id, name, shown or (Text("done"),), bool(result.is_error))
 
     async def _available(self) -> bool:
         """Whether there is a connection, after one try for one where that is still allowed."""
@@ -334,7 +347,8 @@ class Remote:
         else:
             reason = "it broke off" if inner is None else f"{type(inner).__name__}: {text.line(str(inner), 300)}"
         words = text.cut(transport.words[-_LAST_WORDS:], _LAST_WORDS)
-        return f"The server {self.name!r} is not available: {reason}." + (f"\nIt last wrote:\n{words}" if words else "")
+        last = f"\nIt last wrote:\n{words}" if words else ""
+        return self._redacted(f"The server {self.name!r} is not available: {reason}.{last}")
 
 
 class _Lost(Exception):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import ToolFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mcp_llm.settings import Server
 
 _POSIX: Final = ("PATH", "HOME", "LANG", "TMPDIR", "USER")
 _LOCALE: Final = tuple(
@@ -25,6 +28,7 @@ _WINDOWS: Final = (
     *("APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "HOMEDRIVE", "HOMEPATH", "PROCESSOR_ARCHITECTURE"),
 )
 _MOST: Final = 64 * 1024
+_NAMED: Final = re.compile(r"\$\{(\w+)")
 SECRET: Final = re.compile(r"key|token|secret|passw|auth|credential|cookie|session", re.IGNORECASE)
 """The names of variables, headers and arguments whose values are secrets."""
 
@@ -36,6 +40,14 @@ def child_environment(given: Mapping[str, str], resolve: Callable[[str], str | N
     environment = {name: value for name in plain if (value := resolve(name)) and not value.startswith("()")}
     environment.setdefault("PATH", os.defpath)
     return environment | {name: fill(value, resolve) for name, value in given.items()}
+
+
+def secrets(server: Server, resolve: Callable[[str], str | None]) -> Iterator[str]:
+    """What this server is given under the name of a secret, or from a variable of such a name."""
+    for name, value in (*server.env.items(), *server.headers.items(), *(("", part) for part in server.args)):
+        if SECRET.search(name) or any(map(SECRET.search, _NAMED.findall(value))):
+            with suppress(ToolFailed):  # a variable that is not set holds no secret
+                yield from fill(value, resolve).split()
 
 
 def fill(text: str, resolve: Callable[[str], str | None]) -> str:

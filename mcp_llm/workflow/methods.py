@@ -147,6 +147,7 @@ async def offered(host: Host, names: Iterable[str]) -> AsyncIterator[Offer]:
         pinned=pins,
         ca_file=settings.ca_file,
         signed_in=host.service.config.signed_in,
+        redactor=host.service.config.redactor,
     ) as group:
         servers: dict[str, dict[str, tuple[Toolset, Tool]]] = {}
 

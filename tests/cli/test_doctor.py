@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from canary import KEY
 from faults.server import FaultServer, Reply
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Gateway = Callable[[str], None]
-
-KEY = "sk-test-abcdefghijklmnopqrstuvwxyz-9876"
 
 
 def findings(done: subprocess.CompletedProcess[str]) -> dict[str, list[dict[str, Any]]]:
@@ -47,7 +46,7 @@ def test_keys_are_masked_and_their_source_is_named(run: Run, home: Path) -> None
     found = findings(done)
     assert (done.returncode, KEY in done.stdout) == (0, False)
     words = {one["text"] for one in found["keys"]}
-    assert "groq: GROQ_API_KEY from .env in the config folder (sk-…9876)" in words
+    assert "groq: GROQ_API_KEY from .env in the config folder (sk-…cdef)" in words
     assert "openai: OPENAI_API_KEY from environment (…)" in words
     assert "openai: its address is https://proxy.example.com/v1, from OPENAI_BASE_URL" in words
     assert found["model"][0]["level"] == "ok"

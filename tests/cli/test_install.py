@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import KEY, expect
 
 if TYPE_CHECKING:
     import subprocess
@@ -87,14 +88,14 @@ def test_a_mistake_is_told_and_nothing_is_written(run: Run, person: Path, argume
 
 
 def test_a_key_is_written_only_when_it_is_asked_for_and_that_is_said(run: Run, person: Path) -> None:
-    key = "sk-test-abcdefghijklmnop"
-    run("install", "cursor", OPENAI_API_KEY=key)
-    assert key not in (person / ".cursor" / "mcp.json").read_text()
-    done = run("install", "cursor", "--env", "OPENAI_API_KEY", OPENAI_API_KEY=key)
+    run("install", "cursor", OPENAI_API_KEY=KEY)
+    assert KEY not in (person / ".cursor" / "mcp.json").read_text()
+    expect(person / ".cursor")
+    done = run("install", "cursor", "--env", "OPENAI_API_KEY", OPENAI_API_KEY=KEY)
     entry = json.loads((person / ".cursor" / "mcp.json").read_text())["mcpServers"]["mcp-llm"]
-    assert entry["env"]["OPENAI_API_KEY"] == key
+    assert entry["env"]["OPENAI_API_KEY"] == KEY
     assert "the key stands in the host's file now" in done.stderr
-    assert key not in done.stdout + done.stderr
+    assert KEY not in done.stdout + done.stderr
 
 
 def test_without_a_host_it_says_which_are_here(run: Run, person: Path) -> None:

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import KEY
 from faults.server import FaultServer, Reply
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ def test_a_file_is_pulled_and_asked(run: Run, home: Path, tmp_path: Path) -> Non
     hashed = {"content-type": "application/octet-stream", "x-linked-etag": hashlib.sha256(data).hexdigest()}
     with FaultServer([Reply(headers=hashed, body=data)]) as server:
         (home / "mcp_llm.toml").write_text(f'[gguf]\nhub = "{server.url}"\n')
-        done = run("models", "pull", "some/repo/deep/made.gguf", "--as", "small", HF_TOKEN="hf_0123456789abcdef")
+        done = run("models", "pull", "some/repo/deep/made.gguf", "--as", "small", HF_TOKEN=KEY)
         assert (done.returncode, done.stdout) == (0, "gguf:small\n"), done.stderr
         assert "its hash was checked" in done.stderr
         (request,) = server.requests
     assert request.target == "/some/repo/resolve/main/deep/made.gguf"
-    assert request.headers["authorization"] == "Bearer hf_0123456789abcdef"
+    assert request.headers["authorization"] == f"Bearer {KEY}"
     asked = run("ask", "-m", "gguf:small", "--max-tokens", "4", "hello")
     assert asked.returncode == 0, asked.stderr
     assert "gguf:small" in run("models").stdout

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 import pytest
+from canary import KEY
 
 from mcp_llm import config
 from mcp_llm.app import open_app
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mcp_llm.llm.service import Service
     from mcp_llm.types.result import Generated
 
-CANARY = "sk-canary-0123456789abcdef"
+CANARY = KEY
 MOST_BYTES = 2048
 QUICK = {"connect": 2, "first_byte": 2, "idle": 2, "total": 5}
 

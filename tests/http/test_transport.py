@@ -16,6 +16,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
+from canary import KEY
 from faults.certificates import Certificates, Fault
 from faults.memory import needs_linux, peak_since
 from faults.replies import ok
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 MIB = 1024 * 1024
-KEY = "sk-canary-0123456789"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 ASK = HttpRequest("POST", "/chat", {"prompt": "the secret prompt"}, query={"key": "in-the-url"})
 QUICK = Deadlines(connect=2, first_byte=2, idle=2, total=5)

@@ -187,7 +187,7 @@ async def test_no_secret_of_this_machine_and_nothing_that_looks_like_one_is_writ
         await app.journals.keep_text(journal.run_id, "c", f"shown https://me:{known[2]}@example.com/ {looks[-1]}")
         await journal.finish(Finish(result={"nested": [known[3]]}))
         found = await recording.take(app.journals, journal.run_id, "local")
-        written = "".join(recording.lines(found, keys.redactor(app.access)))
+        written = "".join(recording.lines(found, keys.redactor(app.config)))
     for secret in [*known, *looks]:
         assert json.dumps(secret)[1:-1] not in written
     assert written.count("shown") == 1

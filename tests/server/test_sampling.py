@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from canary import KEY
 from mcp import Client, MCPError
 from mcp.types import CreateMessageResult, TextContent
 
@@ -134,7 +135,7 @@ async def test_a_host_that_never_answers_holds_nothing_for_ever_and_is_asked_twi
 async def test_a_key_comes_before_the_host_and_the_host_never_stands_in(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test-key-that-is-none")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
     model = HostModel()
     settings = {"discover": False, "retries": {"attempts": 1}}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import jsonschema
 import pytest
+from canary import KEY
 from mcp import Client
 
 from mcp_llm.server.build import definitions
@@ -122,7 +123,7 @@ async def test_list_models_names_the_default_and_what_the_others_need(server: An
         ({"prompt": ""}, "`prompt` is empty"),
         ({"prompt": " \n\t\u00a0"}, "`prompt` is empty"),
         ({"prompt": "hi", "modle": "x"}, "there is no argument `modle`; did you mean `model`?"),
-        ({"prompt": "hi", "api_key": "sk-caller-0123456789"}, "there is no argument `api_key`"),
+        ({"prompt": "hi", "api_key": KEY}, "there is no argument `api_key`"),
         ({"prompt": "hi", "base_url": "http://127.0.0.1:9"}, "there is no argument `base_url`"),
         ({"prompt": "hi", "max_tokens": 0}, "`max_tokens`: Input should be greater than or equal to 1"),
         ({"prompt": "hi", "model": "openai:gpt\r\nX-Evil: 1"}, "control character"),
@@ -142,7 +143,7 @@ async def test_a_mistake_is_told_with_its_fix_and_nothing_leaks(
     assert result.is_error
     assert said in text(result)
     assert len(text(result)) < 1000
-    for leak in ("Traceback", "pydantic", "sk-caller", ".py"):
+    for leak in ("Traceback", "pydantic", KEY, ".py"):
         assert leak not in text(result)
 
 

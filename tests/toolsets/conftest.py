@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from canary import KEY
 
 from mcp_llm.settings import Server
 from mcp_llm.toolsets.connect import open_servers
@@ -90,7 +91,7 @@ def opened() -> Callable[..., Any]:
 
     @asynccontextmanager
     async def open_one(server: Server, **options: Any) -> AsyncIterator[Group]:
-        environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "OPENAI_API_KEY": "sk-canary", "LANG": "C.UTF-8"}
+        environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "OPENAI_API_KEY": KEY, "LANG": "C.UTF-8"}
         async with open_servers(["s"], {"s": server}, environment.get, **options) as group:
             yield group
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from canary import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +95,7 @@ async def test_a_redirect_to_another_origin_is_not_followed(
 async def test_secrets_are_not_mirrored_into_headers(web: Callable[..., Any], opened: Callable[..., Any]) -> None:
     async with opened(web("mcp-header")) as group:
         assert group.errors == {}
-        result = await group.call("s__work", {"api_key": "sk-canary", "region": "north"})
+        result = await group.call("s__work", {"api_key": KEY, "region": "north"})
     assert json.loads(result.text) == {"mcp-param-region": "north"}
 
 
@@ -109,9 +110,10 @@ async def test_a_session_that_is_gone_is_opened_again(web: Callable[..., Any], o
 async def test_headers_come_from_the_settings_and_nothing_is_compressed(
     web: Callable[..., Any], opened: Callable[..., Any]
 ) -> None:
-    async with opened(web("headers-seen", headers={"Authorization": "Bearer ${OPENAI_API_KEY}"})) as group:
+    given = {"Authorization": "Bearer ${OPENAI_API_KEY}", "X-Plain": "${LANG}"}
+    async with opened(web("headers-seen", headers=given)) as group:
         sent = json.loads((await group.call("s__work", {})).text)
-    assert sent["authorization"] == "Bearer sk-canary"
+    assert (sent["authorization"], sent["x-plain"]) == ("Bearer ***", "C.UTF-8")  # it came, and does not come back
     assert sent["accept-encoding"] == "identity"
     assert "cookie" not in sent
 

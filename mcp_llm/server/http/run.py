@@ -64,6 +64,7 @@ def serve_http(config: Config, server: MCPServer[Any] | None = None) -> None:
     application = build(config, server)
     gc.enable()
     gc.freeze()
+    config.redactor.guard(logging.getLogger())
     for problem in config.problems:
         sys.stderr.write(f"mcp-llm: {problem}\n")
     with sock:

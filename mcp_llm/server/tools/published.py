@@ -47,10 +47,11 @@ class Published(Tool):
             raise ToolError(explain(exc, list(self.parameters["properties"]))) from None
         run = Run.of(context)
         run.life.greet(context)
+        redacted = run.service.config.redactor
         try:
             return await self._answer(given, run)
         except Error as exc:
-            raise ToolError(told(exc, run.run_id)) from exc
+            raise ToolError(redacted(told(exc, run.run_id))) from exc
         except Exception as exc:
             logger.exception("%s failed", self.name)
             raise ToolError(

@@ -1,0 +1,97 @@
+"""The one that takes keys out of what is told, kept, logged or shown. Every way out of the process goes through it.
+
+It knows exact values and the forms in which they travel; what merely has the look of a key is `runs/keys.py`'s, for
+what leaves the machine. It keeps no text and does no I/O.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["MASK", "SHORTEST", "Redactor"]
+
+MASK: Final = "***"
+SHORTEST: Final = 8
+"""Values with fewer characters are words (`ollama`), not secrets."""
+_PLACE: Final = re.compile(r"(~|\.{1,2})?/[\w.@ -]*(/[\w.@ -]*)*|[A-Za-z]:[\\/].*|\w+://[^@]*")
+"""A path or an address: `SSH_KEY_FILE` says where a secret is, and is none."""
+
+
+class Redactor:
+    """Call it with a text. What it has learned once it never forgets: a key that was changed may still be quoted."""
+
+    __slots__ = ("_forms", "_known", "_pattern")
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._known: set[str] = set()
+        self._forms: tuple[str, ...] | None = None
+        self._pattern: re.Pattern[str] | None = None
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Values that are to be seen nowhere from now on; short words, paths and addresses are left alone."""
+        new = {secret for secret in secrets if len(secret) >= SHORTEST and not _PLACE.fullmatch(secret)}
+        if not new <= self._known:
+            self._known |= new
+            self._forms = self._pattern = None
+
+    def __call__(self, text: str) -> str:
+        """The text with `***` for every known value, as it is in any case of letters, encoded, or escaped in JSON."""
+        if self._forms is None:
+            found = {form.lower() for secret in self._known for form in _forms(secret)}
+            self._forms = tuple(sorted(found, key=len, reverse=True))
+        small = text.lower()  # a look for each form costs a tenth of the pattern, which most texts never need
+        if not any(form in small for form in self._forms):
+            return text
+        if self._pattern is None:  # in any case of letters: hosts' names come in small ones
+            self._pattern = re.compile("|".join(map(re.escape, self._forms)), re.IGNORECASE)
+        return self._pattern.sub(MASK, text)
+
+    def value(self, value: Any) -> Any:
+        """The same of a JSON value, names of fields included; itself where nothing is known in it."""
+        if not self._known:
+            return value
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, dict):
+            return {self(name) if isinstance(name, str) else name: self.value(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(map(self.value, value))
+        return value
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """For `addFilter`: the record's words and its traceback, keys taken out of both."""
+        record.msg, record.args = self(record.getMessage()), None
+        if record.exc_info and record.exc_info[0] is not None:
+            record.exc_text = self(logging.Formatter().formatException(record.exc_info))
+            record.exc_info = None
+        if record.stack_info:
+            record.stack_info = self(record.stack_info)
+        return True
+
+    def guard(self, logger: logging.Logger) -> None:
+        """Whatever the handlers of this logger write from now on goes through `filter`."""
+        last = [logging.lastResort] if logging.lastResort is not None else []
+        for handler in logger.handlers or last:
+            handler.addFilter(self.filter)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """As it is, in JSON, in a URL, and in the middle of either alphabet of base64, whatever stands before it."""
+    yield secret
+    yield json.dumps(secret)[1:-1]
+    yield quote(secret, safe="")
+    data = secret.encode("utf-8", "surrogatepass")
+    for before, unsure in enumerate((0, 2, 3)):
+        # Characters that the bytes around it have no part in.
+        coded = b64encode(b"\0" * before + data)[unsure : (before + len(data)) * 8 // 6].decode()
+        yield coded
+        yield coded.translate({ord("+"): "-", ord("/"): "_"})

@@ -1,0 +1,67 @@
+"""One redactor: what it knows is gone from every text, in every form, and it leaves all other texts alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote
+
+import pytest
+from canary import KEY, holds
+
+from mcp_llm.redactor import MASK, Redactor
+
+ODD = 'p"w\\d/+?é-0123456789'
+
+
+@pytest.mark.parametrize("secret", [KEY, ODD])
+@pytest.mark.parametrize("around", ["", "a", "ab", "user:"])
+def test_a_secret_is_taken_out_in_every_form_in_which_it_travels(secret: str, around: str) -> None:
+    redacted = Redactor([secret])
+    said = f"{around}{secret}{around}"
+    assert redacted(said) == f"{around}{MASK}{around}"
+    assert redacted(said.upper() if secret.isascii() else said) == f"{around}{MASK}{around}".replace(
+        around, around.upper() if secret.isascii() else around
+    )
+    assert MASK in redacted(quote(said, safe=""))
+    assert json.loads(redacted(json.dumps({"k": said}))) == {"k": f"{around}{MASK}{around}"}
+    for coded in (b64encode(said.encode()).decode(), urlsafe_b64encode(said.encode()).decode()):
+        assert MASK in redacted(f"Basic {coded}")
+        assert not holds(redacted(f"Basic {coded}").encode())
+
+
+def test_the_longer_of_two_secrets_goes_as_a_whole() -> None:
+    redacted = Redactor(["secret-one", "secret-one-and-more"])
+    assert redacted("<secret-one-and-more> <secret-one>") == "<***> <***>"
+
+
+def test_words_paths_and_addresses_are_no_secrets() -> None:
+    redacted = Redactor(["ollama", "/home/me/.ssh/id_rsa", "~/keys/a.pem", "C:\\keys\\a.pem", "https://example.org/a"])
+    text = "ollama /home/me/.ssh/id_rsa ~/keys/a.pem C:\\keys\\a.pem https://example.org/a"
+    assert redacted(text) is text
+
+
+def test_what_is_learned_later_holds_from_then_on_and_values_are_walked() -> None:
+    redacted = Redactor()
+    value = {"a": [KEY, 1, None], KEY: {"b": f"x{KEY}"}}
+    assert redacted.value(value) is value
+    redacted.learn([KEY])
+    assert redacted.value(value) == {"a": [MASK, 1, None], MASK: {"b": "x***"}}
+
+
+def test_a_log_holds_no_key_in_words_arguments_traceback_or_stack() -> None:
+    written = io.StringIO()
+    logger = logging.Logger("apart")
+    logger.addHandler(logging.StreamHandler(written))
+    Redactor([KEY]).guard(logger)
+    try:
+        raise ValueError(f"refused {KEY}") from OSError(b64encode(f"Bearer {KEY}".encode()).decode())
+    except ValueError:
+        logger.exception("it failed with %s at %d", KEY, 7, stack_info=True)
+    said = written.getvalue()
+    assert said.startswith(f"it failed with {MASK} at 7\n")
+    assert f"ValueError: refused {MASK}\n" in said
+    assert "Stack (most recent call last)" in said
+    assert not holds(said.encode())
