@@ -45,15 +45,31 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """The text with `***` for every known value, as it is in any case of letters, encoded, or escaped in JSON."""
+        forms = self._known_forms()
+        small = text.lower()  # a look for each form costs a tenth of the pattern, which most texts never need
+        if not any(form in small for form in forms):
+            return text
+        if self._pattern is None:  # in any case of letters: hosts' names come in small ones
+            self._pattern = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
+        return self._pattern.sub(MASK, text)
+
+    def cut(self, text: str) -> str:
+        """The same of a quotation, which may have been cut in the middle of a key: no beginning of one at its end."""
+        text = self(text)
+        said = text.rstrip("'\"")
+        small = said.lower()
+        for form in self._known_forms():
+            for size in range(len(form) - 1, SHORTEST - 1, -1):
+                if small.endswith(form[:size]):
+                    return f"{said[:-size]}{MASK}{text[len(said) :]}"
+        return text
+
+    def _known_forms(self) -> tuple[str, ...]:
+        """In small letters, the longest first."""
         if self._forms is None:
             found = {form.lower() for secret in self._known for form in _forms(secret)}
             self._forms = tuple(sorted(found, key=len, reverse=True))
-        small = text.lower()  # a look for each form costs a tenth of the pattern, which most texts never need
-        if not any(form in small for form in self._forms):
-            return text
-        if self._pattern is None:  # in any case of letters: hosts' names come in small ones
-            self._pattern = re.compile("|".join(map(re.escape, self._forms)), re.IGNORECASE)
-        return self._pattern.sub(MASK, text)
+        return self._forms
 
     def value(self, value: Any) -> Any:
         """The same of a JSON value, names of fields included; itself where nothing is known in it."""

@@ -56,7 +56,7 @@ class Access:
 
     def told(self, error: ProviderError) -> ProviderError:
         """The error with what the provider said made short, and no key in any of it."""
-        error.message = self._ended(self.redacted(error.message))[:MAX_MESSAGE]
+        error.message = self.config.redactor.cut(error.message)[:MAX_MESSAGE]
         for name in ("code", "type", "param", "request_id", "partial"):
             if isinstance(value := getattr(error, name), str):
                 setattr(error, name, self.redacted(value))
@@ -65,17 +65,6 @@ class Access:
             error.__cause__ = None
             error.__suppress_context__ = True
         return error
-
-    def _ended(self, text: str) -> str:
-        """The text less the beginning of a key at its end, where what is quoted was cut in the middle of one."""
-        said = text.rstrip("'\"")
-        small = said.lower()
-        for secret in self._secrets:
-            for form in _forms(secret) if len(secret) >= SHORTEST else ():
-                for size in range(len(form) - 1, SHORTEST - 1, -1):
-                    if small.endswith(form[:size].lower()):
-                        return f"{said[:-size]}***{text[len(said) :]}"
-        return text
 
     def blamed(self, error: ProviderError, provider_id: str, provider: Provider) -> ProviderError:
         """The error as it is told; where the key was refused, with which one it was and where it is set."""
