@@ -65,7 +65,7 @@ HOMES = {
     "mcp": r"(server|toolsets)/.*",
     "opentelemetry": r"telemetry\.py",
     "yaml": r"workflow/.*",
-    "asyncio": r"http/sockets\.py|server/stdio\.py",
+    "asyncio": r"http/sockets\.py|server/pipes\.py",
     "requests": r"$^",
     "httpx": r"$^",
     "openai": r"$^",

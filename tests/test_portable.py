@@ -62,7 +62,7 @@ ARGUMENTS = frozenset({"dir_fd", "preexec_fn"})
 ASKED = {"sys.platform", "os.name", "os.supports_dir_fd", "hasattr", "getattr"}
 CAUGHT = {"ImportError", "AttributeError", "NotImplementedError"}
 ELSEWHERE = {
-    ("server/stdio.py", "open"): "its descriptors are from `claim`, which has none for it on Windows",
+    ("server/pipes.py", "open"): "its descriptors are from `claim`, which has none for it on Windows",
 }
 """Functions whose callers ask."""
 

@@ -47,7 +47,7 @@ def serve(config: Config | None = None) -> None:
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_until_signal, tasks.cancel_scope)
-            async with stdio.streams(pipes) as (read, write):
+            async with stdio.streams(pipes, config.settings.max_calls) as (read, write):
                 low = server._lowlevel_server  # the one way to serve streams of one's own
                 await low.run(read, write, low.create_initialization_options())
             _leave_soon()

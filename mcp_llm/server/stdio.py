@@ -1,9 +1,9 @@
-"""stdio without threads: JSON-RPC lines over the process's own pipes, read and written by the event loop itself.
+"""stdio without threads: JSON-RPC lines over the process's own pipes, which halves the cost of a call in the SDK's way.
 
-The SDK's transport makes three worker-thread hops a message; this one none, which halves the cost of a call. Files,
-terminals and Windows handles cannot be awaited this way: there the SDK's transport serves.
-
-File descriptor 1 is taken away for good: from `claim` on, whatever prints to stdout prints to stderr.
+All that has arrived is looked at before the next call begins: one call too many learns it at once, a cancellation is
+not behind a thousand calls. A client that does not read is refused calls, and in the end not read from either. Files,
+terminals and Windows handles cannot be awaited: there the SDK's transport serves. Descriptor 1 is taken away for good:
+from `claim` on, whatever prints to stdout prints to stderr.
 """
 
 from __future__ import annotations
@@ -11,20 +11,24 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections import deque
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
 
 from . import malformed
+from .pipes import Lines, Sink
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator
 
-MAX_LINE: Final = 32 * 1024 * 1024
-"""Bytes of one message; a longer one is answered with a parse error and skipped."""
-READ: Final = 256 * 1024
+    from .admission import Admission
+
+AHEAD: Final = 4096
+"""Messages that have been read and wait for their turn; while there are more, nothing is read."""
+REFUSED: Final = 1024 * 1024
+"""Bytes of refusals that the pipe has not taken: about 5,000 of them. While there are more, nothing is read."""
 
 
 def claim() -> tuple[int, int] | None:
@@ -49,54 +53,90 @@ def claim() -> tuple[int, int] | None:
 
 
 @asynccontextmanager
-async def streams(pipes: tuple[int, int] | None) -> AsyncIterator[tuple[Any, Any]]:
-    """(read stream, write stream) of session messages for the SDK's server loop."""
+async def streams(pipes: tuple[int, int] | None, most: int) -> AsyncIterator[tuple[Any, Any]]:
+    """(read stream, write stream) of session messages for the SDK's server loop, with `most` calls in flight."""
     if pipes is None:
         from mcp.server.stdio import stdio_server
 
         async with stdio_server() as pair:
             yield pair
         return
-    lines = await _Lines.open(pipes[0])
-    sink = await _Sink.open(pipes[1])
+    from .admission import Admission
+
+    admission = Admission(most)
+    outgoing = _Outgoing(admission)
+    incoming = _Incoming(outgoing, admission)
+    await outgoing.sink.open(pipes[1])
+    await incoming.lines.open(pipes[0])
     try:
-        outgoing = _Outgoing(sink, lines)
-        yield _Incoming(lines, outgoing), outgoing
+        yield incoming, outgoing
     finally:
-        lines.close()
-        sink.close()
+        incoming.lines.close()
+        outgoing.sink.close()
 
 
 class _Incoming:
-    """The messages of the client; what is none is answered with an error here, because the SDK would only drop it.
+    """The messages of the client; what is none is answered with an error here, because the SDK would only drop it."""
 
-    Read by whoever asks for the next, and written below by whoever answers: with a task and a memory stream for each
-    direction, as the SDK's transports have them, a call costs 1.2 times as much.
-    """
-
-    def __init__(self, lines: _Lines, outgoing: _Outgoing) -> None:
+    def __init__(self, outgoing: _Outgoing, admission: Admission) -> None:
         from mcp.shared.message import SessionMessage
         from mcp.types import jsonrpc_message_adapter
 
-        self._lines = lines
+        self.lines = Lines(self._take, self._end)
         self._outgoing = outgoing
+        self._admission = admission
         self._message = SessionMessage
         self._parse = jsonrpc_message_adapter.validate_json
+        self._ahead: deque[Any] = deque()
+        self._arrived = anyio.Event()
+        self._ended = False
+        outgoing.incoming = self
+
+    def _take(self, line: bytes) -> None:
+        """A line has come: answer it here, or let it wait for its turn."""
+        if not line.strip():
+            return
+        text = _text(line)
+        if (message := self._read(text)) is None:
+            told = malformed.answer(text)
+        elif (told := self._admission.refused(message, len(text))) is None:
+            self._ahead.append(self._message(message))
+            self._arrived.set()
+        if told is not None:
+            self._outgoing.post(told)
+        if len(self._ahead) >= AHEAD or self._outgoing.full:
+            self.lines.pause()
+
+    def _read(self, text: bytes) -> Any:
+        try:
+            return self._parse(text, by_name=False)
+        except ValueError:
+            if (again := malformed.mended(text)) is not None:
+                with suppress(ValueError):
+                    return self._parse(again, by_name=False)
+        return None
+
+    def _end(self) -> None:
+        self._ended = True
+        self._arrived.set()
+
+    def go_on(self) -> None:
+        """There may be room again."""
+        if len(self._ahead) < AHEAD and not self._outgoing.full:
+            self.lines.resume()
 
     async def receive(self) -> Any:
-        while (line := await self._lines.next()) is not None:
-            if not line.strip():
-                continue
-            text = _text(line)
-            try:
-                return self._message(self._parse(text, by_name=False))
-            except ValueError:
-                if (again := malformed.mended(text)) is not None:
-                    with suppress(ValueError):
-                        return self._message(self._parse(again, by_name=False))
-                if (told := malformed.answer(text)) is not None:
-                    await self._outgoing.write(told)
-        raise anyio.EndOfStream
+        while True:
+            while not self._ahead:
+                if self._ended:
+                    raise anyio.EndOfStream
+                self._arrived = anyio.Event()
+                await self._arrived.wait()
+            item = self._ahead.popleft()
+            self.go_on()
+            if (told := self._admission.stopped(item.message)) is None:
+                return item
+            self._outgoing.post(told)
 
     def __aiter__(self) -> Self:
         return self
@@ -120,23 +160,50 @@ class _Incoming:
 class _Outgoing:
     """Whole lines to the client, one message after another; once it is gone there is nothing more to read either."""
 
-    def __init__(self, sink: _Sink, lines: _Lines) -> None:
-        self._sink = sink
-        self._lines = lines
+    incoming: _Incoming
+
+    def __init__(self, admission: Admission) -> None:
+        from mcp.types import JSONRPCError, JSONRPCResponse
+
+        self.sink = Sink(self._drained)
+        self._admission = admission
+        self._answers = (JSONRPCResponse, JSONRPCError)
         self._turn = anyio.Lock(fast_acquire=True)
+        self._written = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether too many refusals wait; the one answer whose turn it is does not count."""
+        return self.sink.waiting > REFUSED + self._written
 
     async def send(self, item: Any) -> None:
-        data = item.message.model_dump_json(by_alias=True, exclude_unset=True)
-        await self.write(data.encode("utf-8", "replace") + b"\n")
+        message = item.message
+        line = message.__pydantic_serializer__.to_json(message, by_alias=True, exclude_unset=True) + b"\n"
+        answer = isinstance(message, self._answers)
+        if answer and self._turn.locked():  # it may wait long, and the line has all of it
+            getattr(message, "result", {}).clear()
+        self._admission.unread += len(line)
+        try:
+            async with self._turn:
+                self._written = len(line)
+                await self.sink.write(line)
+        except anyio.BrokenResourceError:
+            self.incoming.lines.close()
+            raise
+        finally:
+            self._admission.unread -= len(line)
+            if answer:
+                self._admission.done(message.id)
 
-    async def write(self, line: bytes) -> None:
-        """A whole line, after those before it."""
-        async with self._turn:
-            try:
-                await self._sink.write(line)
-            except anyio.BrokenResourceError:
-                self._lines.end()
-                raise
+    def post(self, line: bytes) -> None:
+        """Send a line without waiting for anything."""
+        try:
+            self.sink.put(line)
+        except anyio.BrokenResourceError:
+            self.incoming.lines.close()
+
+    def _drained(self) -> None:
+        self.incoming.go_on()
 
     async def aclose(self) -> None:
         """The pipe is `streams`' to close."""
@@ -154,89 +221,3 @@ def _text(line: bytes) -> bytes:
     except UnicodeDecodeError:
         return line.decode("utf-8", "replace").encode()
     return line
-
-
-class _Lines:
-    """The lines of a pipe; None at its end. A line over the cap is given as one that no parser takes."""
-
-    def __init__(self) -> None:
-        self._begun = b""
-        self._reader: asyncio.StreamReader
-        self._transport: asyncio.BaseTransport
-
-    @classmethod
-    async def open(cls, fd: int) -> _Lines:
-        import asyncio
-
-        self = cls()
-        loop = asyncio.get_running_loop()
-        self._reader = asyncio.StreamReader(limit=MAX_LINE)
-        self._transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(self._reader), os.fdopen(fd, "rb", buffering=0)
-        )
-        return self
-
-    async def next(self) -> bytes | None:
-        import asyncio
-
-        if self._begun:
-            begun, self._begun = self._begun, b""
-            line, end, rest = begun.partition(b"\n")
-            if end:
-                self._begun = rest
-                return line
-            return begun + (await self.next() or b"")
-        try:
-            return await self._reader.readuntil(b"\n")
-        except asyncio.IncompleteReadError as exc:
-            return exc.partial or None
-        except asyncio.LimitOverrunError:
-            head = await self._reader.read(READ)
-            while data := await self._reader.read(READ):
-                if b"\n" in data:
-                    # What follows the line is the beginning of the next one.
-                    self._begun = data.partition(b"\n")[2]
-                    break
-            return head[:4096] + b" ..."
-
-    def end(self) -> None:
-        """Give nothing more."""
-        self._transport.close()
-        self._reader.feed_eof()
-
-    def close(self) -> None:
-        self._transport.close()
-
-
-class _Sink:
-    """Writes to a pipe and waits while the client does not read: nothing piles up here."""
-
-    def __init__(self) -> None:
-        self._transport: asyncio.WriteTransport
-        self._protocol: Any
-
-    @classmethod
-    async def open(cls, fd: int) -> _Sink:
-        import asyncio
-
-        self = cls()
-        loop = asyncio.get_running_loop()
-        transport, self._protocol = await loop.connect_write_pipe(
-            asyncio.streams.FlowControlMixin, os.fdopen(fd, "wb", buffering=0)
-        )
-        transport.set_write_buffer_limits(high=0)  # `write` returns when the pipe has it all
-        self._transport = transport
-        return self
-
-    async def write(self, data: bytes) -> None:
-        if self._transport.is_closing():
-            raise anyio.BrokenResourceError
-        self._transport.write(data)
-        try:
-            await self._protocol._drain_helper()
-        except ConnectionResetError:
-            raise anyio.BrokenResourceError from None
-
-    def close(self) -> None:
-        """Let go; what was written has left, because `write` waits for it."""
-        self._transport.abort()

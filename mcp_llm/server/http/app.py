@@ -259,7 +259,8 @@ def build(
         event_store=event_store,
         retry_interval=retry_interval,
     )
-    return Application(config, server, opened, Calls(grace=grace, resumable=event_store is not None), seal)
+    calls = Calls(config.settings.max_calls, grace=grace, resumable=event_store is not None)
+    return Application(config, server, opened, calls, seal)
 
 
 def _say(scope: Scope, **words: str) -> None:

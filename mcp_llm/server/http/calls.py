@@ -64,15 +64,18 @@ UNCOUNTED: Final = frozenset({"GET", "DELETE", "", "subscriptions/listen", "init
 
 
 class Calls:
-    """What is in flight on the endpoint. `resumable` says that events are kept, so a session may come back for them."""
+    """What is in flight on the endpoint, `most` at a time.
 
-    def __init__(self, *, grace: float = GRACE, resumable: bool = False) -> None:
+    `resumable` says that events are kept, so a session may come back for them.
+    """
+
+    def __init__(self, most: int, *, grace: float = GRACE, resumable: bool = False) -> None:
         self.grace = grace
         self._resumable = resumable
         self._open: set[Exchange] = set()
         self._running: Counter[str] = Counter()
         self._empty: anyio.Event | None = None
-        self._turns = Turns()
+        self._turns = Turns(lambda: self.running > most // 2)
 
     @property
     def running(self) -> int:

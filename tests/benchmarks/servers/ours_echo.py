@@ -12,7 +12,7 @@ from mcp_llm.server import stdio
 
 
 async def main(server: Any) -> None:
-    async with stdio.streams(pipes) as (read, write):
+    async with stdio.streams(pipes, 1000) as (read, write):
         low = server._lowlevel_server
         await low.run(read, write, low.create_initialization_options())
 
