@@ -22,6 +22,12 @@ LONG: Final = 20
 """Characters of a key from which on its last four are shown."""
 MAX_MESSAGE: Final = 500
 """Characters of a provider's own words that are kept."""
+FIXES: Final = {
+    "quota": "Money or quota of this account is used up: top it up, or name another provider.",
+    "not_found": "`list_models` shows which models there are; if this is one of them, check the base URL.",
+    "context_too_long": "Send less, or name a model with a larger window.",
+}
+"""By the kind of an error, what mends it where the provider seldom says so."""
 
 
 @dataclass(slots=True)
@@ -67,11 +73,13 @@ class Access:
         return error
 
     def blamed(self, error: ProviderError, provider_id: str, provider: Provider) -> ProviderError:
-        """The error as it is told; where the key was refused, with which one it was and where it is set."""
+        """The error as it is told, with what mends it; for a key that was refused, which one it was and where it is."""
         self.told(error)
+        fix = FIXES.get(error.kind)
         if isinstance(error, AuthError):
-            said = error.message.rstrip().removesuffix(".")
-            error.message = f"{said}. {self._key(provider_id, provider, error.status)}"
+            fix = self._key(provider_id, provider, error.status)
+        if fix is not None:
+            error.message = f"{error.message.rstrip().removesuffix('.')}. {fix}"
         return error
 
     def _key(self, provider_id: str, provider: Provider, status: int | None) -> str:

@@ -140,9 +140,16 @@ async def test_a_refusal_is_told_in_the_providers_words_after_one_attempt(
     assert type(error) is kind
     assert len(server.requests) == 1
     assert found == [("acme", kind.kind)]
-    words, _, key = str(error).partition(". ")
+    words, _, fix = str(error).partition(". ")
     assert words == f"acme:m HTTP {reply.status}: bad thing"
-    assert key.startswith("The key is ACME_API_KEY from the environment (") == (kind is AuthError)
+    fixes = {
+        AuthError: "The key is ACME_API_KEY from the environment (",
+        QuotaExceeded: "Money or quota of this account is used up: top it up",
+        NotFound: "`list_models` shows which models there are",
+        ContextTooLong: "Send less, or name a model with a larger window.",
+    }
+    assert fix.startswith(fixes.get(kind, ""))
+    assert bool(fix) == (kind in fixes)
 
 
 async def test_the_callers_own_mistake_is_not_asked_of_the_next_provider(asking: Asking) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from server.http.talking import serving
+from server.http.talking import launched, serving
 
 from mcp_llm import config as configuration
 from mcp_llm.server import build as building
@@ -44,27 +42,11 @@ def served(home: Path) -> Any:
 def process(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Any, int]]]:
     """`process("--allow-host", ...)` -> (Popen, port): `mcp-llm serve --http` as a shell starts it."""
     monkeypatch.setenv("MCP_LLM_DISCOVER", "0")
-    started: list[subprocess.Popen[str]] = []
+    with ExitStack() as started:
 
-    def start(*flags: str, config: str = "") -> tuple[Any, int]:
-        if config:
-            (home / "mcp_llm.toml").write_text(config)
-        child = subprocess.Popen(
-            [sys.executable, "-m", "mcp_llm", "serve", "--http", "--port", "0", *flags],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(child)
-        assert child.stderr is not None
-        for line in child.stderr:
-            if "serving MCP on" in line:
-                return child, int(line.rstrip().removesuffix("/mcp").rpartition(":")[2])
-        raise AssertionError(f"it did not start: {child.wait()}")
+        def start(*flags: str, config: str = "") -> tuple[Any, int]:
+            if config:
+                (home / "mcp_llm.toml").write_text(config)
+            return started.enter_context(launched(*flags))
 
-    yield start
-    for child in started:
-        if child.poll() is None:
-            child.kill()
-        child.communicate()
+        yield start

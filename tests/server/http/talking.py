@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
+import subprocess
+import sys
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ import anyio
 from mcp_llm.server.http.run import listen, server_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from mcp_llm.app import App
@@ -154,6 +156,24 @@ async def serving(application: Application, opened: Any = None, **limits: Any) -
                 yield Served(sock.getsockname()[1], application, opened, server)
             finally:
                 server.should_exit = True
+
+
+@contextmanager
+def launched(*flags: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """`mcp-llm serve --http` in a process of its own, in this environment; (process, port)."""
+    command = [sys.executable, "-m", "mcp_llm", "serve", "--http", "--port", "0", *flags]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as child:
+        try:
+            assert child.stderr is not None
+            line = next((line for line in child.stderr if "serving MCP on" in line), None)
+            if line is None:
+                raise AssertionError(f"it did not start: {child.wait()}")
+            yield child, int(line.rstrip().removesuffix("/mcp").rpartition(":")[2])
+        finally:
+            if child.poll() is None:
+                child.kill()
+            child.communicate()
 
 
 def upstream(home: Path, url: str) -> None:
