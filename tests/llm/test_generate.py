@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -288,3 +292,37 @@ async def test_a_listener_that_fails_ends_the_call_and_closes_the_way_to_the_pro
                 await generate(service, Ask("hi", model), on_chunks=on_chunks)
             assert await anyio.to_thread.run_sync(server.wait_closed) - started < 1
             assert await rows(service) == [("acme", "cancelled")]
+
+
+ON_A_FULL_DISK = """
+import resource, sys, anyio
+from pathlib import Path
+from faults.asking import Asking, ask
+from faults.replies import ok
+from faults.server import FaultServer
+
+async def main():
+    asking = Asking(Path(sys.argv[1]))
+    with FaultServer([ok("openai", stream=True)]) as server:
+        model = asking.provider("acme", server.url)
+        async with asking.open() as service:
+            print((await ask(service, model)).response)
+            await service.runs.store.flush()
+            hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))  # not a byte more goes into any file
+            for _ in range(3):
+                print((await ask(service, model)).response)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            await service.runs.store.flush()
+            print(await service.runs.store.query("SELECT count(*) FROM ledger"))
+anyio.run(main)
+"""
+
+
+async def test_a_plain_call_goes_on_while_the_disk_is_full_and_its_row_comes_later(home: Path) -> None:
+    pytest.importorskip("resource")
+    tests = Path(__file__).parents[1]
+    paths = os.pathsep.join([str(tests), str(tests.parent)])
+    command = [sys.executable, "-c", ON_A_FULL_DISK, str(home)]
+    done = await anyio.run_process(command, env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.STDOUT)
+    assert done.stdout.decode().splitlines() == [*["Hello there"] * 4, "[(4,)]"]
