@@ -5,13 +5,14 @@ The file is the batch's memory: opened again, it says which items are answered. 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from mcp_llm.errors import Conflict, InvalidInput
+from mcp_llm.errors import Conflict, InvalidInput, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,28 +31,42 @@ class Results:
     def open(cls, path: Path) -> Iterator[Self]:
         """Take up the file, or begin it. Failed items and a line that a kill has cut are taken out: they come again.
 
-        Raises Conflict when another process writes it, InvalidInput when it is no results file.
+        Raises Conflict when another process writes it, InvalidInput when it is no results file, StoreError where the
+        disk fails.
         """
         with _alone(path):
-            kept, done = _answered(path)
-            _replace(path, kept)
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+            with _told():
+                kept, done = _answered(path)
+                _replace(path, kept)
+                descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
             try:
                 yield cls(descriptor, done)
+                with _told():
+                    os.fsync(descriptor)
             finally:
-                os.fsync(descriptor)
                 os.close(descriptor)
 
     def append(self, record: dict[str, Any]) -> None:
-        """One line, in one write. Raises OSError where the disk fails, with nothing half written left behind."""
+        """One line, in one write. Raises StoreError where the disk fails, with nothing half written left behind."""
         line = json.dumps(record, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
-        size = os.fstat(self._descriptor).st_size
-        written = os.write(self._descriptor, line)
-        if written != len(line):
-            os.ftruncate(self._descriptor, size)
-            raise OSError("the disk took only a part of a line: it is full")
+        with _told():
+            size = os.fstat(self._descriptor).st_size
+            written = os.write(self._descriptor, line)
+            if written != len(line):
+                os.ftruncate(self._descriptor, size)
+                raise OSError(errno.ENOSPC, "the disk took only a part of a line: it is full")
         if record.get("status") == "ok":
             self.done.add(str(record["id"]))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the disk has against it, as an error of ours."""
+    try:
+        yield
+    except OSError as exc:
+        words = exc.strerror or type(exc).__name__
+        raise StoreError(f"the results file cannot be written ({words}): what is in it is whole") from None
 
 
 def _answered(path: Path) -> tuple[list[bytes], set[str]]:

@@ -78,7 +78,7 @@ def _all(
     given: dict[str, Any],
 ) -> int:
     from mcp_llm.batch.operation import Batch
-    from mcp_llm.errors import BudgetExceeded, StoreError
+    from mcp_llm.errors import BudgetExceeded
 
     had = frozenset(results.done) if results else frozenset()
     rest = (item for item in items() if item.id not in had)
@@ -90,11 +90,7 @@ def _all(
         if results is None:
             terminal.dump(record, indent=None)
         else:
-            try:
-                results.append(record)
-            except OSError as exc:
-                words = exc.strerror or str(exc)
-                raise StoreError(f"the results file cannot be written ({words}): what is in it is whole") from None
+            results.append(record)
         bar.step(outcome)
 
     async def work(service: Service) -> None:

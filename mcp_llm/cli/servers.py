@@ -143,7 +143,9 @@ def approve(name: str, tools: tuple[str, ...], yes: bool) -> int:
     """Agree to what the server NAME offers now: to TOOLS, or to everything that changed. Shows it first."""
 
     async def look(app: App) -> Seen:
-        return (await seen(app, (name,)))[0]
+        found = (await seen(app, (name,)))[0]
+        app.store.must_last("nothing can be agreed to")
+        return found
 
     one = running.done(look)
     chosen = {pin.tool: pin for pin in one.changed if not tools or pin.tool in tools}

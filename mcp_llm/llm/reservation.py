@@ -24,6 +24,8 @@ PRINCIPAL = "principal"
 DAILY = frozenset({"day", PRINCIPAL})
 """Kinds that hold over calls and processes."""
 DAY_MS = 86_400_000
+FAR_MS = 600_000
+"""What was to be renewed later than that, in milliseconds from now, was reserved before the clock was set back."""
 _EPOCH = datetime.date(1970, 1, 1)
 _MOST = 10**15
 """A million dollars or 10^15 tokens for one call: more than that is garbage, and is treated as unknown."""
@@ -273,10 +275,12 @@ def expire(connection: sqlite3.Connection, now: int, gone: Key | None = None) ->
     """
     select = (
         "SELECT id, scopes, usd, tokens, calls, entry, created FROM reservations "
-        "WHERE ledger IS NULL AND (expires < ? OR instr(scopes, ?))"
+        "WHERE ledger IS NULL AND (expires < ? OR expires > ? OR instr(scopes, ?))"
     )
     among = json.dumps(gone)  # a part of the text of its scopes; `null`, which none has, where there is none
-    for reserved, scopes, usd, tokens, calls, entry, created in connection.execute(select, (now, among)).fetchall():
+    for reserved, scopes, usd, tokens, calls, entry, created in connection.execute(
+        select, (now, now + FAR_MS, among)
+    ).fetchall():
         keys = [(kind, key) for kind, key in json.loads(scopes)]
         row = dict(zip(COLUMNS, json.loads(entry), strict=True)) if entry else dict.fromkeys(COLUMNS)
         row |= {"ts": row["ts"] or created, "usd": None, "cost_source": "worst_case", "outcome": "unknown"}

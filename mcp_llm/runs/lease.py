@@ -17,6 +17,14 @@ TTL_S: Final = 10.0
 NOW: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 """Epoch milliseconds by the database; `unixepoch('subsec')` is the same from SQLite 3.42 on."""
 
+FAR_MS: Final = 60_000
+"""A lease that ends later than that, in milliseconds from now, was taken before the clock was set back: it is over.
+
+A driver that lives renews it before anybody looks; of one that is gone it would else last as long as the clock lags.
+"""
+STALE: Final = f"(owner IS NULL OR expires <= {NOW} OR expires > {NOW} + {FAR_MS})"
+"""Nobody drives it, or nobody has renewed it."""
+
 RUNNING: Final = "running"
 LIVE: Final = (RUNNING, "waiting")
 _LIVE: Final = "status IN ('running', 'waiting')"
@@ -27,7 +35,7 @@ def take(connection: sqlite3.Connection, run_id: str, owner: str, ttl_s: float) 
     found = connection.execute(
         f"UPDATE runs SET owner = ?, fence = fence + 1, attempts = attempts + 1, status = 'running', "
         f"expires = {NOW} + ?, updated = {NOW} "
-        f"WHERE id = ? AND {_LIVE} AND (owner IS NULL OR expires <= {NOW}) RETURNING fence",
+        f"WHERE id = ? AND {_LIVE} AND {STALE} RETURNING fence",
         (owner, _ms(ttl_s), run_id),
     ).fetchone()
     if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,6 +22,8 @@ SETTLE: Final = 1.0
 """Seconds before the first look: a server that starts has its first question to answer before."""
 SOON: Final = 0.05
 """Seconds after a lease's end at which it is looked for."""
+JUMP: Final = 1.0
+"""Seconds by which the time of day may move from one look to the next without having been set."""
 GRACE: Final = 3.0
 """Seconds for which a run that will be taken up unasked is not yet called interrupted to whoever waits for it."""
 
@@ -70,13 +73,18 @@ class Resumers:
         """Take up every run of an automatic kind whose process is gone, until cancelled.
 
         One that its resumer refuses, because it was cut off again and again, is left to the user. Sleeps until the next
-        lease could end, a lease's length at most: that often is an idle database looked at.
+        lease could end, a lease's length at most: that often is an idle database looked at. A clock that was set, or a
+        machine that slept, ends the leases of drivers that live: they get the time of one to renew theirs.
         """
         kinds = [kind for kind, one in self._by_kind.items() if one.automatic]
         if not kinds:
             return
         await anyio.sleep(SETTLE)
+        lead = _lead()
         while True:
+            if abs(_lead() - lead) > JUMP:
+                lead = _lead()
+                await anyio.sleep(runs.ttl_s)
             try:
                 for info in await runs.expired(kinds):
                     await self._take_up(runs, info, tasks)
@@ -93,6 +101,11 @@ class Resumers:
         except (Conflict, InvalidInput):  # another process was quicker; or it is left to the user
             return
         tasks.start_soon(drive, resumer, journal)
+
+
+def _lead() -> float:
+    """How far the time of day is ahead of the clock that only runs, in seconds: the same until it is set."""
+    return time.time() - time.monotonic()
 
 
 async def drive(resumer: Resumer, journal: Journal) -> None:

@@ -41,7 +41,6 @@ PAGE: Final = 500
 EXPIRED: Final = 1000
 """Runs without a driver that are looked at, at once."""
 _COLUMNS: Final = "id, kind, principal, status, created, updated, model, request, result, parent, attempts"
-_STALE: Final = f"(owner IS NULL OR expires <= {lease.NOW})"
 
 
 @dataclass(slots=True)
@@ -125,6 +124,7 @@ class RunStore:
 
     async def claim(self, run_id: str, principal: str | None = None) -> Journal:
         """Drive a run that nobody drives any more. Raises Conflict, and InvalidInput for an unknown one."""
+        await self.renew()
 
         def work(connection: sqlite3.Connection) -> tuple[Any, ...]:
             row = connection.execute(
@@ -170,6 +170,11 @@ class RunStore:
         """The journal of a run that this process drives."""
         return self._live.get(run_id)
 
+    async def renew(self) -> None:
+        """Move our own leases on before anybody is asked whose are over: a clock that was set forward ends ours too."""
+        if self._live:
+            await self.store.write(self._renew)
+
     def _renew(self, connection: sqlite3.Connection) -> None:
         """On the writer's thread: every lease moved on, and what happened to a run told on its loop."""
         for run_id, journal in self._live.copy().items():
@@ -188,9 +193,10 @@ class RunStore:
 
     async def expired(self, kinds: Sequence[str]) -> Infos:
         """Runs of these kinds whose driver is gone, those longest without one first."""
+        await self.renew()
         marks = ", ".join("?" * len(kinds))
         found = await self._infos(
-            f"kind IN ({marks}) AND status IN ('running', 'waiting') AND {_STALE}", (*kinds,), EXPIRED
+            f"kind IN ({marks}) AND status IN ('running', 'waiting') AND {lease.STALE}", (*kinds,), EXPIRED
         )
         return found[::-1]
 
@@ -232,11 +238,11 @@ class RunStore:
         if parent is not None:
             where, values = f"{where} AND parent = ?", [*values, parent]
         if status == "interrupted":
-            where += f" AND status IN ('running', 'waiting') AND {_STALE}"
+            where += f" AND status IN ('running', 'waiting') AND {lease.STALE}"
         elif status is not None:
             where, values = f"{where} AND status = ?", [*values, status]
             if status in lease.LIVE:
-                where += f" AND NOT {_STALE}"
+                where += f" AND NOT {lease.STALE}"
         return await self._infos(where, values, limit, columns.BRIEF if brief else _COLUMNS)
 
     async def family(self, run_id: str, principal: str) -> Members:
@@ -248,7 +254,7 @@ class RunStore:
         sql = (
             "WITH RECURSIVE below (id) AS "
             "(SELECT ?1 UNION SELECT runs.id FROM runs JOIN below ON runs.parent = below.id WHERE kind <> 'generate') "
-            f"SELECT {columns.BRIEF}, {_STALE}, (SELECT max(seq) FROM run_events WHERE run = id) FROM runs "
+            f"SELECT {columns.BRIEF}, {lease.STALE}, (SELECT max(seq) FROM run_events WHERE run = id) FROM runs "
             "WHERE id IN (SELECT id FROM below) AND principal = ?2 ORDER BY id <> ?1, created, id"
         )
         rows = await self.store.query(sql, (run_id, principal))
@@ -257,7 +263,7 @@ class RunStore:
         return [(_info(row[:-1]), -1 if row[-1] is None else row[-1]) for row in rows]
 
     async def _infos(self, where: str, values: Sequence[Any], limit: int, wanted: str = _COLUMNS) -> Infos:
-        sql = f"SELECT {wanted}, {_STALE} FROM runs WHERE {where} ORDER BY updated DESC LIMIT ?"
+        sql = f"SELECT {wanted}, {lease.STALE} FROM runs WHERE {where} ORDER BY updated DESC LIMIT ?"
         return [_info(row) for row in await self.store.query(sql, (*values, limit))]
 
     async def events(self, run_id: str, after: int = -1, *, principal: str | None = None) -> Events:
@@ -277,7 +283,7 @@ class RunStore:
     async def position(self, run_id: str, principal: str) -> tuple[str, int]:
         """(status, number of the last event): what to compare when waiting for a change."""
         sql = (
-            f"SELECT status, {_STALE}, (SELECT max(seq) FROM run_events WHERE run = id) "
+            f"SELECT status, {lease.STALE}, (SELECT max(seq) FROM run_events WHERE run = id) "
             "FROM runs WHERE id = ? AND principal = ?"
         )
         rows = await self.store.query(sql, (run_id, principal))

@@ -88,6 +88,11 @@ class Store:
         """False when what is written ends with this process."""
         return self._writer.durable
 
+    def must_last(self, so: str) -> None:
+        """Raise StoreError where what is written ends with this process: `so` says what is not done therefore."""
+        if not self.durable:
+            raise StoreError(f"the state database cannot be used, so {so}; `mcp-llm doctor` says why")
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know: a corrupt file set aside, a full disk, a fallback to memory, rows that are lost."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from mcp_llm.errors import Conflict, InvalidInput, StoreError
+from mcp_llm.errors import Conflict, InvalidInput
 from mcp_llm.server.principal import LOCAL
 
 if TYPE_CHECKING:
@@ -86,13 +86,14 @@ class Tokens:
             )
 
         await self._store.write(work)
-        if not self._store.durable:
-            raise StoreError("the state database cannot be used, so no token can be kept; `mcp-llm doctor` says why")
+        self._store.must_last("no token can be kept")
         return token
 
     async def revoke(self, name: str) -> None:
         """From now on (two seconds later in running servers) it is refused. Raises InvalidInput for an unknown one."""
-        if not await self._store.execute("DELETE FROM tokens WHERE name = ?", (name,)):
+        deleted = await self._store.execute("DELETE FROM tokens WHERE name = ?", (name,))
+        self._store.must_last("no token can be revoked")
+        if not deleted:
             raise InvalidInput(f"there is no token {name[:80]!r}; `mcp-llm token list` shows those there are")
 
     async def all(self) -> list[Owner]:
