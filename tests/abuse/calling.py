@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from faults.asking import CANARY, QUICK
+from canary import KEY
+from faults.asking import QUICK
 from faults.server import FaultServer, Reply
 from mcp import Client
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from mcp_llm.app import App
 
-LEAKS = ("Traceback", "pydantic", ".py", "mcp-llm itself failed", CANARY)
+LEAKS = ("Traceback", "pydantic", ".py", "mcp-llm itself failed", KEY)
 """What no answer of ours may hold."""
 
 
@@ -82,7 +83,7 @@ async def calling(
 ) -> AsyncIterator[Caller]:
     """A server over this script; `provider` is laid over the catalog's entry."""
     with FaultServer(script) as upstream:
-        (home / ".env").write_text(f"ACME_API_KEY={CANARY}\nOPENAI_API_KEY={CANARY}\n")
+        (home / ".env").write_text(f"ACME_API_KEY={KEY}\nOPENAI_API_KEY={KEY}\n")
         here = {"base_url": upstream.url}
         overrides = {
             "discover": False,

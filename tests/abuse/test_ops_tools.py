@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from abuse.calling import calling, said
 from abuse.corpus import case
-from faults.asking import CANARY
+from canary import KEY
 from faults.replies import ok
 from faults.server import FaultServer, Reply
 from mcp import Client
@@ -56,13 +56,13 @@ async def test_health_says_who_answers_and_who_does_not(home: Path) -> None:
 async def test_health_tells_no_key_that_a_provider_echoes(home: Path) -> None:
     """HEA-002, with whatever of the key and of this machine an answer or a trace may hold."""
     assert case("HEA-002").fault == {"provider": "401 with the key echoed in the body"}
-    told = f"Incorrect API key provided: {CANARY}. You sent `Authorization: Bearer {CANARY}`"
+    told = f"Incorrect API key provided: {KEY}. You sent `Authorization: Bearer {KEY}`"
     echo = Reply(status=401, body=json.dumps({"error": {"message": told, "code": "invalid_api_key"}}).encode())
     async with calling(home, [echo]) as caller:
         result = await caller.call("health", {})
     shown = said(result) + json.dumps(result.structured_content)
     assert "ACME_API_KEY" in shown
-    assert [secret for secret in (CANARY, CANARY[:9], CANARY[-8:], str(home), "Traceback") if secret in shown] == []
+    assert [secret for secret in (KEY, KEY[:9], KEY[-8:], str(home), "Traceback") if secret in shown] == []
 
 
 async def test_usage_adds_up_as_asked(home: Path) -> None:

@@ -195,7 +195,7 @@ async def test_a_schema_that_is_too_deep_or_too_big_is_refused(home: Path, size:
 
 
 async def test_a_pattern_that_may_take_for_ever_is_not_run_and_that_is_said(home: Path) -> None:
-    from toolsets.conftest import measured
+    from toolsets.hostile import measured
 
     text = case("GEN-031").fault["upstream"]["text"]
     async with calling(home, [ok("openai", stream=True, text=text)]) as caller, measured() as cost:

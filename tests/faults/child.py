@@ -202,6 +202,11 @@ class Stdio:
                 self.send({"id": wrong, "result": text("not for you")})
             self.send({"id": str(number), "result": text("right")})
             self.send({"id": number, "result": text("twice")})
+        elif mode in {"long-string", "open-string"}:
+            # Nested so deep that the line is looked through for where to cut it.
+            words = "\\n" * (7 * MIB) + '"' if mode == "long-string" else '\\"' * (7 * MIB)
+            start = f'{{"jsonrpc":"2.0","id":{number},"result":{{"content":[],"x":{"[" * 150}{"]" * 150},"y":"'
+            self.raw(start.encode() + words.encode() + (b"}}\n" if mode == "long-string" else b"\n"))
         elif mode == "surrogates":
             odd = (
                 '{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"a\\ud800b"}],"structuredContent":'

@@ -42,20 +42,20 @@ FIRST = sse([event({"content": "Once upon"})])
 # F7, T25: too much
 
 
+TOO_MUCH: list[tuple[str, Reply, str | None]] = [
+    ("a stream without end", stream(forever=sse([event({"content": "x" * 65_536})])), "x" * MIB),
+    ("an event without end", stream(body=FIRST + b'data: {"choices":[{"', forever=b"x" * 65_536), "Once upon"),
+    ("a line without end", stream(forever=b"x" * 65_536), None),
+    ("whole JSON without end", stream(body=b'{"choices":[{"', forever=b"x" * 65_536), None),
+    ("a length of 10 TiB", Reply(body=b"{", length=10 * 1024**4, hang=1), None),
+    ("a gzip bomb", Reply(headers=GZIP, body=gzip.compress(b'{"a":"' + b"x" * (200 * MIB))), None),
+    ("a gzip bomb in a stream", Reply(headers=GZIP, body=gzip.compress(b"data: " + b"x" * (200 * MIB))), None),
+    ("an error without end", Reply(status=500, forever=b"x" * 65_536, framing="chunked"), None),
+]
+
+
 @needs_linux
-@pytest.mark.parametrize(
-    ("name", "reply", "partial"),
-    [
-        ("a stream without end", stream(forever=sse([event({"content": "x" * 65_536})])), "x" * MIB),
-        ("an event without end", stream(body=FIRST + b'data: {"choices":[{"', forever=b"x" * 65_536), "Once upon"),
-        ("a line without end", stream(forever=b"x" * 65_536), None),
-        ("whole JSON without end", stream(body=b'{"choices":[{"', forever=b"x" * 65_536), None),
-        ("a length of 10 TiB", Reply(body=b"{", length=10 * 1024**4, hang=1), None),
-        ("a gzip bomb", Reply(headers=GZIP, body=gzip.compress(b'{"a":"' + b"x" * (200 * MIB))), None),
-        ("a gzip bomb in a stream", Reply(headers=GZIP, body=gzip.compress(b"data: " + b"x" * (200 * MIB))), None),
-        ("an error without end", Reply(status=500, forever=b"x" * 65_536, framing="chunked"), None),
-    ],
-)
+@pytest.mark.parametrize(("name", "reply", "partial"), TOO_MUCH)
 async def test_too_much_is_stopped_at_a_cap_and_costs_little_memory(
     asking: Asking, name: str, reply: Reply, partial: str | None
 ) -> None:

@@ -106,6 +106,8 @@ async def test_what_is_too_deep_is_null_and_the_rest_is_read() -> None:
     assert found is not None
     assert (found["b"], found["c"]) == ('}"{', 2)
     assert await parse(b'{"a":' + b"[" * 900) is None
+    # A string without an end is not looked through again from each of its quotes.
+    assert await parse(b'{"a":' + b"[" * 900 + b'"' + b'\\"' * 4_000_000 + b"}") is None
 
 
 @hypothesis.given(st.binary(max_size=200))
