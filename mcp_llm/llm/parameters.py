@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import InvalidInput, Unsupported
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.message import Media, ToolResult
+from mcp_llm.wires.remembered import remembered
 from mcp_llm.wires.schema import instruction
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mcp_llm.catalog.find import Target
     from mcp_llm.catalog.schema import Facts
     from mcp_llm.types.chat import Effort, ToolSpec
+    from mcp_llm.types.message import Message
 
 EFFORTS: Final[tuple[Effort, ...]] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 SAMPLING: Final = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty")
@@ -122,23 +123,32 @@ def estimate_tokens(request: ChatRequest) -> int:
     characters = len(request.system or "")
     extra = 0
     for message in request.messages:
-        extra += 3
-        for part in message.parts:
-            if isinstance(part, Media):
-                extra += max(1000, len(part.data or "") // 1000)
-            elif isinstance(part, ToolResult):
-                characters += len(part.text)
-                extra += 1000 * sum(isinstance(piece, Media) for piece in part.parts)
-            else:
-                characters += len(getattr(part, "text", "")) + len(getattr(part, "arguments", ""))
-    characters += sum(map(_written, request.tools))
+        said, more = _length(message, None)
+        characters += said
+        extra += more
+    characters += sum(_written(tool, None) for tool in request.tools)
     if request.json_schema:
         characters += len(str(request.json_schema))
     return characters // 4 + extra + 1
 
 
-@lru_cache(512)
-def _written(tool: ToolSpec) -> int:
+@remembered
+def _length(message: Message, _: None) -> tuple[int, int]:
+    """(characters, tokens besides) of a message."""
+    characters, extra = 0, 3
+    for part in message.parts:
+        if isinstance(part, Media):
+            extra += max(1000, len(part.data or "") // 1000)
+        elif isinstance(part, ToolResult):
+            characters += len(part.text)
+            extra += 1000 * sum(isinstance(piece, Media) for piece in part.parts)
+        else:
+            characters += len(getattr(part, "text", "")) + len(getattr(part, "arguments", ""))
+    return characters, extra
+
+
+@remembered
+def _written(tool: ToolSpec, _: None) -> int:
     """Characters of a tool's definition."""
     return len(tool.name) + len(tool.description) + len(str(tool.parameters))
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_llm.types.message import Media, Message, Opaque, Text, Thinking, ToolCall, ToolResult
 
+from .remembered import remembered
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -44,10 +46,15 @@ def fit(
             continue
         fitted += _answered(turn, calls)
         turn = []
-        own = origin is not None and message.origin == origin
-        parts, calls = _kept(message.parts, taken) if own else _foreign(message, taken, ids)
+        if origin is not None and message.origin is not None and _same(message.origin, origin):
+            own, calls = _kept(message, None)
+            taken.update([old for old, _ in calls])
+            if own is not None:
+                fitted.append(own)
+            continue
+        parts, calls = _foreign(message, taken, ids)
         if parts:
-            fitted.append(message if len(parts) == len(message.parts) and own else _with(message, parts))
+            fitted.append(_with(message, parts))
     fitted += _answered(turn, calls)
     return tuple(fitted)
 
@@ -61,11 +68,19 @@ def _with(message: Message, parts: Sequence[Part]) -> Message:
     return Message(role=message.role, parts=tuple(parts), origin=message.origin)
 
 
-def _kept(parts: Sequence[Part], taken: set[str]) -> tuple[list[Part], list[tuple[str, ToolCall]]]:
-    kept = [part for part in parts if not isinstance(part, Text) or part.text or part.echo is not None]
+def _same(one: Origin, other: Origin) -> bool:
+    # pydantic's own comparison takes five times as long, and every message of a history is asked.
+    return one.model == other.model and one.provider == other.provider and one.wire == other.wire
+
+
+@remembered
+def _kept(message: Message, _: None) -> tuple[Message | None, list[tuple[str, ToolCall]]]:
+    """The message without empty words, None where nothing is left; its calls."""
+    kept = [part for part in message.parts if not isinstance(part, Text) or part.text or part.echo is not None]
     calls = [(part.id, part) for part in kept if isinstance(part, ToolCall)]
-    taken.update(old for old, _ in calls)
-    return kept, calls
+    if not kept:
+        return None, calls
+    return message if len(kept) == len(message.parts) else _with(message, kept), calls
 
 
 def _foreign(

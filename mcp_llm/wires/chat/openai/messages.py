@@ -9,6 +9,7 @@ from pydantic_core import from_json
 
 from mcp_llm.errors import Unsupported
 from mcp_llm.types.message import Media, Text, Thinking, ToolCall, ToolResult
+from mcp_llm.wires.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,30 +27,41 @@ def messages(history: Sequence[Message], system: str, quirks: Quirks, warnings: 
     turns: list[dict[str, Any]] = []
     if system:
         turns.append({"role": quirks.system_role, "content": system})
+    role: str | None = quirks.system_role if system else None
     for message in history:
-        spoken = _assistant(message, quirks, warnings) if message.role == "assistant" else _user(message, quirks)
+        spoken, told = _spoken(message, quirks)
+        warnings += told
         for turn in spoken:
-            last = turns[-1] if turns else {"role": None}
-            if quirks.bridge and last["role"] == "tool" and turn["role"] == "user":
+            before, role = role, turn["role"]
+            if before == role:
+                joined = _joined(turns[-1], turn, anywhere=quirks.alternate, first=len(turns) == 1 and bool(system))
+                if joined is not None:
+                    turns[-1] = joined
+                    continue
+            elif before == "tool" and role == "user" and quirks.bridge:
                 turns.append({"role": "assistant", "content": _BRIDGE})
-            elif _join(last, turn, anywhere=quirks.alternate, first=len(turns) == 1 and bool(system)):
-                continue
             turns.append(turn)
     return turns
 
 
-def _join(last: dict[str, Any], turn: dict[str, Any], *, anywhere: bool, first: bool) -> bool:
-    """Put a turn's words into the turn before it where two of one role must not follow each other."""
-    if last["role"] != turn["role"] or turn["role"] == "tool" or not (anywhere or (first and turn["role"] == "user")):
-        return False
+@remembered
+def _spoken(message: Message, quirks: Quirks) -> tuple[list[dict[str, Any]], list[str]]:
+    """The turns of one message, and what to tell of them."""
+    warnings: list[str] = []
+    turns = _assistant(message, quirks, warnings) if message.role == "assistant" else _user(message, quirks)
+    return turns, warnings
+
+
+def _joined(last: dict[str, Any], turn: dict[str, Any], *, anywhere: bool, first: bool) -> dict[str, Any] | None:
+    """A turn with the words of the one after it, where two of this role must not follow each other."""
+    if turn["role"] == "tool" or not (anywhere or (first and turn["role"] == "user")):
+        return None
     if turn["role"] == "assistant" and (last.keys() | turn.keys()) != {"role", "content"}:
-        return False
+        return None
     old, new = last["content"], turn["content"]
     if isinstance(old, str) and isinstance(new, str):
-        last["content"] = f"{old}\n\n{new}"
-    else:
-        last["content"] = [*_pieces(old), *_pieces(new)]
-    return True
+        return {**last, "content": f"{old}\n\n{new}"}
+    return {**last, "content": [*_pieces(old), *_pieces(new)]}
 
 
 def _pieces(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:

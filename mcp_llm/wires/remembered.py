@@ -1,0 +1,40 @@
+"""What a pure function gave for a message or a tool, kept for as long as that lives.
+
+A conversation goes out again whole with every turn, and only its end is new. Values are known by identity, because
+comparing two costs as much as spelling one.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, TypeVar
+from weakref import ref
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_llm.types.message import Value
+
+V = TypeVar("V", bound="Value")
+C = TypeVar("C")
+T = TypeVar("T")
+
+
+def remembered(function: Callable[[V, C], T]) -> Callable[[V, C], T]:
+    """The function, whose last result for each value is kept; what it gives is not to be changed.
+
+    `C` is what else the result depends on: it is kept too, and with another one the function is asked anew.
+    """
+    kept: dict[int, tuple[ref[V], C, T]] = {}
+
+    @wraps(function)
+    def recall(value: V, context: C) -> T:
+        key = id(value)
+        found = kept.get(key)
+        if found is not None and found[1] is context and found[0]() is value:
+            return found[2]
+        result = function(value, context)
+        kept[key] = (ref(value, lambda _: kept.pop(key, None)), context, result)
+        return result
+
+    return recall
