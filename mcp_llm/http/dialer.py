@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote, urlsplit
 
 import anyio
@@ -11,17 +11,56 @@ import httpcore2
 from mcp_llm.errors import ProviderError
 
 from .connection_errors import unreachable
-from .direct import Direct
+from .direct import PIECE, Direct, Outgoing, Response
 from .sockets import connect
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 
     from .deadlines import Clock
     from .sockets import Socket
 
-Connection: TypeAlias = httpcore2.AsyncConnectionInterface | Direct
+
+class Proxied:
+    """A connection of httpcore2's through a proxy, asked as a `Direct` one is. Raises our errors and httpcore2's."""
+
+    def __init__(self, pool: httpcore2.AsyncConnectionPool, scheme: bytes, host: bytes, port: int | None) -> None:
+        self._scheme = scheme
+        self._host = host
+        self._port = port
+        origin = httpcore2.Origin(scheme, host, port or (443 if scheme == b"https" else 80))
+        self._connection = pool.create_connection(origin)
+
+    async def ask(self, request: Outgoing, clock: Clock) -> Response:
+        """Send the request and wait for the head of the answer."""
+        body = request.body
+
+        async def content() -> AsyncGenerator[bytes]:
+            for start in range(0, len(body), PIECE):
+                yield body[start : start + PIECE]
+            clock.sent()
+
+        fields = list(request.fields)
+        if body or request.method == "POST":
+            fields.append((b"content-length", b"%d" % len(body)))
+        url = httpcore2.URL(scheme=self._scheme, host=self._host, port=self._port, target=request.target)
+        response = await self._connection.handle_async_request(
+            httpcore2.Request(request.method, url, headers=fields, content=content())
+        )
+        headers: dict[str, str] = {}
+        for key, value in response.headers:
+            name, text = key.decode("latin-1").lower(), value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {text}" if name in headers else text
+        stream = aiter(cast("AsyncIterable[bytes]", response.stream))
+        return Response(response.status, headers, stream, response.aclose)
+
+    def is_idle(self) -> bool:
+        """Whether the last exchange ended so that another one can follow."""
+        return self._connection.is_idle()
+
+
+Connection: TypeAlias = Proxied | Direct
 
 
 class Dialer(httpcore2.AsyncNetworkBackend):
@@ -36,8 +75,8 @@ class Dialer(httpcore2.AsyncNetworkBackend):
     def connection(self, scheme: bytes, host: bytes, port: int | None) -> Connection:
         """A connection to this origin, through the proxy if there is one; it is opened by its first request."""
         secure = scheme == b"https"
-        port = port or (443 if secure else 80)
         if self._proxy is None:
+            port = port or (443 if secure else 80)
             return Direct(self.connect_tcp, host.decode(), port, self._tls if secure else None)
         parts = urlsplit(self._proxy)
         proxy = httpcore2.Proxy(
@@ -48,7 +87,7 @@ class Dialer(httpcore2.AsyncNetworkBackend):
         pool = httpcore2.AsyncConnectionPool(
             ssl_context=self._tls() if secure else None, proxy=proxy, network_backend=self
         )
-        return pool.create_connection(httpcore2.Origin(scheme, host, port))
+        return Proxied(pool, scheme, host, port)
 
     async def connect_tcp(
         self,

@@ -25,6 +25,8 @@ KEEP: Final = 20
 KEEP_SECONDS: Final = 120.0
 """The libraries' usual 5 s would reconnect for nearly every call of an interactive client."""
 
+_OURS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+"""Lower-case names of headers that frame a request; a second one would be read in two ways."""
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -63,19 +65,25 @@ class Origin:
         self._tls = tls
         self._proxy = proxy
         self._idle: list[Link] = []
-        self._known: tuple[dict[str, str], list[tuple[bytes, bytes]]] = ({}, [])
+        self._known: tuple[dict[str, str], list[tuple[bytes, bytes]], bytes] = ({}, [], b"")
 
-    def encoded(self, headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
-        """Header bytes, checked; those of the last call are kept, because the next ones are mostly the same."""
-        known, fields = self._known
-        if headers != known:
-            fields = []
+    def encoded(self, headers: dict[str, str]) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """`host` and these headers, checked, singly and as they are sent.
+
+        Those of the last call are kept, because the next ones are mostly the same.
+        """
+        known, fields, lines = self._known
+        if not lines or headers != known:
+            fields = [(b"host", self.authority)]
             for name, value in headers.items():
                 if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) or value != value.strip():
                     raise InvalidInput(f"the header {name[:40]!r} holds characters HTTP forbids; is the key right?")
+                if name in _OURS:
+                    raise InvalidInput(f"the header {name!r} is written by the connection itself: leave it out")
                 fields.append((name.encode(), value.encode("latin-1")))
-            self._known = (headers, fields)
-        return fields
+            lines = b"".join(b"%b: %b\r\n" % field for field in fields)
+            self._known = (headers, fields, lines)
+        return fields, lines
 
     def take(self, clock: Clock, *, fresh: bool) -> Link:
         """A connection of this exchange's own."""

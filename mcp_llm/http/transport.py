@@ -1,8 +1,7 @@
-"""HttpRequest -> bytes of the reply: the only module that speaks HTTP. No retries, no JSON of replies, no providers.
+"""HttpRequest -> bytes of the reply: the door to all that speaks HTTP. No retries, no JSON of replies, no providers.
 
-It uses httpcore2, the connection layer under httpx2: no redirects, cookies, netrc or logging to switch off, and of the
-CPU of `httpx2.AsyncClient.post` 0.46 at one call, 0.37 at 32, 0.17 at 256. Import it only where a call is really made:
-it loads the HTTP stack (`Deadlines` alone is in `deadlines.py`).
+Below it no redirects, cookies, netrc or logging have to be switched off: there are none. Import it only where a call is
+really made: it loads the HTTP stack (`Deadlines` alone is in `deadlines.py`).
 """
 
 from __future__ import annotations
@@ -12,12 +11,11 @@ import re
 import time
 from email.utils import formatdate
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Self, cast
+from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlencode, urlsplit
 
 import anyio
 import anyio.lowlevel
-import h11
 import httpcore2
 
 from mcp_llm.errors import ConfigError, Disconnected, Error, Garbled, InvalidInput, ProviderError, TooLarge
@@ -25,6 +23,8 @@ from mcp_llm.errors import ConfigError, Disconnected, Error, Garbled, InvalidInp
 from . import multipart
 from .connection_errors import Redirected, broken, unreachable
 from .deadlines import MIB, Caps, Clock, Deadlines
+from .direct import Outgoing
+from .incoming import Cut, Malformed
 from .inflate import Inflater
 from .json_bytes import encode
 from .origins import Link, Origin
@@ -32,7 +32,7 @@ from .proxies import Proxies
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from types import TracebackType
 
     from mcp_llm.wires.base import HttpRequest
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Caps", "Deadlines", "Exchange", "Transport"]
 
-PIECE = 256 * 1024
 DRAIN_SECONDS = 0.25
 
 _TARGET: Final = re.compile(r"/[!-~]*")
@@ -89,15 +88,8 @@ class Transport:
         if body is None:
             kind = {}
         given = {**self._defaults, **kind, **_lower(headers), **_lower(request.headers)}
-        fields = [(b"host", origin.authority), *origin.encoded(given)]
-        if request.method == "POST" or body is not None:
-            fields.append((b"content-length", b"%d" % len(body or b"")))
-        message = httpcore2.Request(
-            request.method,
-            httpcore2.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target.encode()),
-            headers=fields,
-        )
-        return Exchange(origin, message, body or b"", deadlines or Deadlines(), self._caps, once=request.once)
+        message = Outgoing(request.method, target.encode(), *origin.encoded(given), body or b"")
+        return Exchange(origin, message, deadlines or Deadlines(), self._caps, once=request.once)
 
     @property
     def agent(self) -> str:
@@ -159,8 +151,8 @@ class Transport:
 class Exchange:
     """One request and its reply, `async with transport.stream(...) as exchange`. Left early, its socket is closed.
 
-    `status`, `headers` (lower-case names; `date` is ours if the server sent none), `sent_at` (`time.monotonic()`),
-    `first_byte_s` (seconds from there to the first byte of the body, None before it).
+    `status`, `headers` (lower-case names; an error's have a `date`, ours if the server sent none), `sent_at`
+    (`time.monotonic()`), `first_byte_s` (seconds from there to the first byte of the body, None before it).
     """
 
     status: int
@@ -169,8 +161,7 @@ class Exchange:
     def __init__(
         self,
         origin: Origin,
-        request: httpcore2.Request,
-        body: bytes,
+        request: Outgoing,
         deadlines: Deadlines,
         caps: Caps,
         *,
@@ -180,12 +171,11 @@ class Exchange:
         self.first_byte_s: float | None = None
         self._origin = origin
         self._request = request
-        self._body = body
         self._deadlines = deadlines
         self._caps = caps
         self._once = once
         self._link: Link | None = None
-        self._raw: AsyncGenerator[bytes] | None = None
+        self._raw: AsyncIterator[bytes] | None = None
         self._inflater: Inflater | None = None
         self._pieces: Iterator[bytes] | None = None
         self._cap = caps.stream
@@ -201,19 +191,15 @@ class Exchange:
             response = await self._send(fresh=True)
         self._response = response
         self.status = response.status
-        headers: dict[str, str] = {}
-        self.headers = headers
-        for key, value in response.headers:
-            name, text = key.decode("latin-1").lower(), value.decode("latin-1")
-            headers[name] = f"{headers[name]}, {text}" if name in headers else text
-        if "date" not in headers:
+        self.headers = headers = response.headers
+        if self.status >= 400 and "date" not in headers:
             headers["date"] = formatdate(usegmt=True)
         try:
             self._check()
         except Error:
             await self._close()
             raise
-        self._raw = cast("AsyncGenerator[bytes]", aiter(cast("AsyncIterable[bytes]", response.stream)))
+        self._raw = response.stream
         return self
 
     async def __aexit__(
@@ -278,11 +264,10 @@ class Exchange:
                 return self._count(data)
             self._pieces = self._inflater.feed(data)
 
-    async def _send(self, *, fresh: bool) -> httpcore2.Response | Response:
+    async def _send(self, *, fresh: bool) -> Response:
         self._link = link = self._origin.take(self._clock, fresh=fresh)
-        self._request.stream = self._content()
         try:
-            response = await link.connection.handle_async_request(self._request)
+            response = await link.connection.ask(self._request, self._clock)
         except BaseException as exc:
             self._link = None
             link.abort()
@@ -295,15 +280,6 @@ class Exchange:
         if link.socket is not None:
             link.socket.in_head = False
         return response
-
-    async def _content(self) -> AsyncGenerator[bytes]:
-        body = self._body
-        if len(body) <= PIECE:
-            yield body
-        else:
-            for start in range(0, len(body), PIECE):
-                yield body[start : start + PIECE]
-        self._clock.sent()
 
     def _check(self) -> None:
         headers = self.headers
@@ -339,7 +315,7 @@ class Exchange:
         if link is None:
             return
         try:
-            await self._response.aclose()
+            await self._response.close()
         except BaseException:
             link.abort()
             raise
@@ -350,12 +326,12 @@ class Exchange:
         link, self._link = self._link, None
         if link is not None:
             link.abort()
-        if self._raw is not None:
-            raw, self._raw = self._raw, None
-            await raw.aclose()
+        raw, self._raw = self._raw, None
+        if (close := getattr(raw, "aclose", None)) is not None:
+            await close()
 
 
-_CLOSED: Final = (httpcore2.ReadError, httpcore2.WriteError, httpcore2.RemoteProtocolError, h11.RemoteProtocolError)
+_CLOSED: Final = (Cut, httpcore2.ReadError, httpcore2.WriteError, httpcore2.RemoteProtocolError)
 
 
 class _Stale(Exception):
@@ -369,9 +345,11 @@ def _explain(exc: Exception, host: str, *, begun: bool) -> Error:
             return exc
         case httpcore2.ProxyError():
             return Disconnected(f"the proxy refused the connection to {host}: {str(exc)[:100]}")
-        case httpcore2.LocalProtocolError() | h11.LocalProtocolError() | UnicodeError():
+        case httpcore2.LocalProtocolError() | UnicodeError():
             return InvalidInput("the request cannot be written as HTTP: a header or the path is malformed")
-        case httpcore2.RemoteProtocolError() | h11.RemoteProtocolError():
+        case Cut():
+            return broken(exc, host, begun=begun)
+        case httpcore2.RemoteProtocolError() | Malformed():
             text = str(exc)
             if "disconnected" in text or "peer closed" in text:
                 return broken(exc, host, begun=begun)
