@@ -40,7 +40,7 @@ OURS: Final = re.compile(
 _NO_KEY: Final = frozenset({"not-set", "none"})
 _PLACEHOLDER: Final = re.compile(
     r"(?ix) .*(\.\.\.|…).* | <.*> | \$?\{.*\} | (.*[-_ ])?your[-_ ].* | (.*[-_ ])?your(api)?(key|token)(here)?"
-    r"| (\w{1,6}[-_])*(x{3,}|\*{3,}) | (api|secret)?[-_ ]?(key|token)([-_ ]?here)? | to-?do | change[-_ ]?me"
+    r"| ([a-z0-9]{1,6}[-_])*(x{3,}|\*{3,}) | (api|secret)?[-_ ]?(key|token)([-_ ]?here)? | to-?do | change[-_ ]?me"
     r"| (replace|insert|paste|add)[-_ ](me|key|api|it|token)([-_ ].*)? | placeholder | not-set | none"
 )
 _LEFT_OPEN: Final = re.compile(r"\$\{[\w.]+\}")
@@ -349,6 +349,11 @@ def _read_env(path: Path, problems: list[str], where: str) -> dict[str, str]:
     except OSError as exc:
         problems.append(f".env in the {where} cannot be read: {type(exc).__name__}")
         return {}
+    return env_values(data, problems, where)
+
+
+def env_values(data: bytes, problems: list[str], where: str) -> dict[str, str]:
+    """What a `.env` file's bytes set; a line that cannot be read is told in `problems`, and `where` says whose."""
     lines: list[str] = []
     if data.count(b"\n") > MAX_ENV_LINES:
         problems.append(f".env in the {where} has more than {MAX_ENV_LINES} lines and was not read")
