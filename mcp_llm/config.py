@@ -12,12 +12,12 @@ import sys
 import tomllib
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr, ValidationError
 
-from mcp_llm import envfile
 from mcp_llm.errors import ConfigError
 from mcp_llm.redactor import Redactor
 from mcp_llm.settings import Settings
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FILE: Final = "mcp_llm.toml"
+MAX_ENV_FILE: Final = 1024 * 1024
+MAX_ENV_LINES: Final = 5000
 MAX_PROJECT_FILE: Final = 64 * 1024
 MAX_PROJECT_LINE: Final = 2000
 """Dotted keys cost the TOML parser their length squared."""
@@ -38,7 +40,7 @@ OURS: Final = re.compile(
 _NO_KEY: Final = frozenset({"not-set", "none"})
 _PLACEHOLDER: Final = re.compile(
     r"(?ix) .*(\.\.\.|…).* | <.*> | \$?\{.*\} | (.*[-_ ])?your[-_ ].* | (.*[-_ ])?your(api)?(key|token)(here)?"
-    r"| ([a-z0-9]{1,6}[-_])*(x{3,}|\*{3,}) | (api|secret)?[-_ ]?(key|token)([-_ ]?here)? | to-?do | change[-_ ]?me"
+    r"| (\w{1,6}[-_])*(x{3,}|\*{3,}) | (api|secret)?[-_ ]?(key|token)([-_ ]?here)? | to-?do | change[-_ ]?me"
     r"| (replace|insert|paste|add)[-_ ](me|key|api|it|token)([-_ ].*)? | placeholder | not-set | none"
 )
 _LEFT_OPEN: Final = re.compile(r"\$\{[\w.]+\}")
@@ -146,10 +148,10 @@ def load(
         routes = layers[0].get("contexts", {}) if layers else {}
         layers.append(_project(project_file, problems, [name for name, route in routes.items() if _private(route)]))
         sources.append(f"{FILE} in the working folder")
-    user_env = envfile.read(folder / ".env", problems, "config folder")
+    user_env = _read_env(folder / ".env", problems, "config folder")
     project_env = {}
     if (cwd / ".env") != (folder / ".env"):
-        raw = envfile.read(cwd / ".env", problems, "working folder")
+        raw = _read_env(cwd / ".env", problems, "working folder")
         project_env = {name: value for name, value in raw.items() if _KEY_NAME.fullmatch(name)}
         dropped = sorted(name for name in raw if name not in project_env and OURS.fullmatch(name))
         if dropped:
@@ -334,6 +336,32 @@ def _validate(data: Mapping[str, Any], what: str, text: str = "") -> Settings:
         where = f", line {line}" if line else ""
         message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
         raise ConfigError(f"{what}{where}: `{'.'.join(place)}`: {message}{hint}") from None
+
+
+def _read_env(path: Path, problems: list[str], where: str) -> dict[str, str]:
+    try:
+        if not path.is_file():
+            return {}
+        if path.stat().st_size > MAX_ENV_FILE:
+            problems.append(f".env in the {where} is over {MAX_ENV_FILE // 1024} KiB and was not read")
+            return {}
+        data = path.read_bytes()
+    except OSError as exc:
+        problems.append(f".env in the {where} cannot be read: {type(exc).__name__}")
+        return {}
+    lines: list[str] = []
+    if data.count(b"\n") > MAX_ENV_LINES:
+        problems.append(f".env in the {where} has more than {MAX_ENV_LINES} lines and was not read")
+        return {}
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        try:
+            lines.append(line.decode("utf-8"))
+        except UnicodeDecodeError:
+            problems.append(f".env in the {where}, line {number}: not UTF-8, skipped")
+    from dotenv import dotenv_values
+
+    values = dotenv_values(stream=StringIO("\n".join(lines)), interpolate=False)
+    return {name: value.strip() for name, value in values.items() if value}
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ LAYERS = (
     {"errors"},
     {"types"},
     {"wires"},
-    {"settings", "store", "schemas", "telemetry", "redactor", "envfile"},
+    {"settings", "store", "schemas", "telemetry", "redactor"},
     {"catalog", "config", "prompts", "hosts"},
     {"files", "http"},
     {"llm", "toolsets"},

@@ -168,7 +168,7 @@ class Attempts:
             except BaseException as exc:
                 error = blame(exc, target) if isinstance(exc, ProviderError) else exc
                 kind = error.kind if isinstance(error, Error) else "cancelled"
-                self.breakers.record(target.provider_id, kind)
+                self.breakers.record(target.provider_id, kind, asked)
                 with anyio.CancelScope(shield=True):
                     await self.purse.failed(hold, target, job, plan.asked, error, asked, sent=sent)
                 if not isinstance(error, Error):

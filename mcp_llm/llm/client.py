@@ -106,6 +106,7 @@ class LLM(Attempts):
         self.breakers.record(
             answer.target.provider_id,
             None if error is None else error.kind if isinstance(error, Error) else "cancelled",
+            answer.asked,
         )
         with anyio.CancelScope(shield=True):
             answer.usage, answer.cost = await self.purse.settle(answer, job, error)

@@ -39,6 +39,7 @@ class ProviderHealth(Value):
 
 @dataclass(slots=True)
 class _State:
+    answered: float = float("-inf")
     failures: deque[float] = field(default_factory=deque)
     open_until: float | None = None
     probing: bool = False
@@ -76,16 +77,20 @@ class Breakers:
         if (state := self._states.get(provider_id)) is not None:
             state.probing = False
 
-    def record(self, provider_id: str, kind: str | None) -> None:
-        """Note an outcome: None for success, else the error's kind. What never reached it says nothing about it."""
+    def record(self, provider_id: str, kind: str | None, sent: float | None = None) -> None:
+        """Note an outcome: None for success, else the error's kind; `sent` is the clock when it was asked.
+
+        What never reached it says nothing about it. Nor does a failure of what was sent before its last answer came: of
+        a crowd the few that hang end last, one after another, and would close a provider that answered all the others.
+        """
+        now = self.clock()
         if kind is None or kind in ANSWERED:
-            self._states.pop(provider_id, None)  # it answered, be it with a refusal
-            return
-        if kind not in TROUBLE:
-            self.release(provider_id)
+            self._states[provider_id] = _State(now)  # it answered, be it with a refusal
             return
         state = self._states.setdefault(provider_id, _State())
-        now = self.clock()
+        if kind not in TROUBLE or (sent is not None and sent < state.answered and not state.probing):
+            self.release(provider_id)
+            return
         state.failures.append(now)
         while state.failures and state.failures[0] < now - WINDOW:
             state.failures.popleft()

@@ -64,6 +64,19 @@ def test_what_never_reached_it_neither_counts_nor_heals(breakers: Breakers, kind
     assert not breakers.allows("acme")
 
 
+def test_of_a_crowd_those_that_hang_and_end_last_do_not_open_it(breakers: Breakers, now: list[float]) -> None:
+    sent = now[0]
+    now[0] += 0.5
+    breakers.record("acme", None)
+    now[0] += 2
+    for _ in range(FAILURES * 2):
+        breakers.record("acme", "timeout", sent)
+    assert breakers.allows("acme")
+    for _ in range(FAILURES):
+        breakers.record("acme", "timeout", now[0])
+    assert not breakers.allows("acme")
+
+
 def test_after_the_pause_one_probe_goes_and_the_others_wait_for_it(breakers: Breakers, now: list[float]) -> None:
     break_(breakers)
     assert breakers.seconds_left("acme") == PAUSE
