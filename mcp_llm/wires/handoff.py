@@ -47,10 +47,12 @@ def fit(
         fitted += _answered(turn, calls)
         turn = []
         if origin is not None and message.origin is not None and _same(message.origin, origin):
-            own, calls = _kept(message, None)
+            shorter, calls = _own(message, None)
             taken.update([old for old, _ in calls])
-            if own is not None:
-                fitted.append(own)
+            if shorter is None:
+                fitted.append(message)
+            elif shorter.parts:
+                fitted.append(shorter)
             continue
         parts, calls = _foreign(message, taken, ids)
         if parts:
@@ -74,13 +76,11 @@ def _same(one: Origin, other: Origin) -> bool:
 
 
 @remembered
-def _kept(message: Message, _: None) -> tuple[Message | None, list[tuple[str, ToolCall]]]:
-    """The message without empty words, None where nothing is left; its calls."""
+def _own(message: Message, _: None) -> tuple[Message | None, list[tuple[str, ToolCall]]]:
+    """The message without empty words, None where it has none; its calls."""
     kept = [part for part in message.parts if not isinstance(part, Text) or part.text or part.echo is not None]
     calls = [(part.id, part) for part in kept if isinstance(part, ToolCall)]
-    if not kept:
-        return None, calls
-    return message if len(kept) == len(message.parts) else _with(message, kept), calls
+    return None if kept and len(kept) == len(message.parts) else _with(message, kept), calls
 
 
 def _foreign(

@@ -21,7 +21,8 @@ T = TypeVar("T")
 
 
 def remembered(function: Callable[[V, C], T]) -> Callable[[V, C], T]:
-    """The function, whose last result for each value is kept; what it gives is not to be changed.
+    """The function, whose last result for each value is kept; what it gives is not to be changed, nor may it hold the
+    value itself, which would then live for ever.
 
     `C` is what else the result depends on: it is kept too, and with another one the function is asked anew.
     """

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 from weakref import ref
 
+from mcp_llm.llm.parameters import estimate_tokens
 from mcp_llm.types.chat import ChatRequest
-from mcp_llm.types.message import Message, assistant, user
+from mcp_llm.types.message import Message, Origin, Text, ToolCall, ToolResult, assistant, user
 from mcp_llm.wires.chat import openai
+from mcp_llm.wires.handoff import fit
 from mcp_llm.wires.remembered import remembered
 
 
@@ -45,6 +47,28 @@ def test_a_message_that_is_gone_takes_along_what_was_made_of_it() -> None:
         answer(user(str(number)), None)
     gc.collect()
     assert [found() for found in made] == [None] * 100
+
+
+def test_a_history_that_was_sent_is_not_kept() -> None:
+    origin = Origin(provider="p", model="m", wire="openai")
+    said = [
+        user("2 and 3?"),
+        Message(role="assistant", parts=(Text("x"), ToolCall("1", "add", "{}")), origin=origin),
+        user(ToolResult("1", "add", (Text("5"),))),
+        Message(role="assistant", parts=(Text(""), Text("5")), origin=origin),
+        Message(role="assistant", parts=(Text(""),), origin=origin),
+    ]
+    alive = [ref(message) for message in said]
+
+    def send() -> None:
+        request = ChatRequest(messages=fit(said, origin))
+        openai.encode(request, "m", openai.Quirks())
+        estimate_tokens(request)
+
+    send()
+    said.clear()
+    gc.collect()
+    assert [message() for message in alive] == [None] * 5
 
 
 def test_words_that_are_joined_in_one_request_are_whole_again_in_the_next() -> None:
