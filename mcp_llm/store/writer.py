@@ -63,6 +63,7 @@ class Writer:
         self.posted: deque[tuple[Apply, Any]] = deque()
         self._queue: SimpleQueue[Job | bool] = SimpleQueue()  # True: rows were posted; False: stop
         self._armed = False
+        """The writer will look for posted rows by itself, within 50 ms."""
         self._closed = False
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -162,7 +163,7 @@ class Writer:
 
     def _wake_at(self) -> float | None:
         times = [due for _, due, _ in self._repeats]
-        if self.posted:
+        if self.posted or self._armed:
             times.append(max(self._retry, time.monotonic() + COALESCE_SECONDS))
         return min(times, default=None)
 
@@ -176,6 +177,9 @@ class Writer:
         jobs = [job for job in jobs if not job.abandoned]
         if not (jobs or rows or repeats):
             return
+        # Where something was written, a row often follows, and waking a thread costs as much as the row: so it looks
+        # once more before it sleeps.
+        self._armed = True
         todo = [*jobs, *(Job(work, lambda _: None) for _, _, work in repeats)]
         try:
             try:
