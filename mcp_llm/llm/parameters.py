@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_llm.errors import InvalidInput, Unsupported
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.message import Media, ToolResult
-from mcp_llm.wires.remembered import remembered
+from mcp_llm.types.remembered import remembered
 from mcp_llm.wires.schema import instruction
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from mcp_llm.errors import ConfigError, Error
 from mcp_llm.types.chat import ToolSpec
 from mcp_llm.types.message import Media, Text, ToolResult
+from mcp_llm.types.remembered import remembered
 
 from . import text
 from .base import Tool, Tools, failed, fingerprint
@@ -104,9 +105,9 @@ class Functions:
             return failed(call_id, name, text.cut(f"{name} failed: {type(error).__name__}: {error}", 2048))
 
 
-def _bind(function: Function) -> _Bound:
-    call = function.call
-    name = str(function.name or getattr(call, "__name__", ""))
+@remembered
+def _signed(call: Callable[..., Any], name: str) -> tuple[type[BaseModel], dict[str, str], dict[str, Any]]:
+    """A model of the parameters, their names by its fields, and their schema: a millisecond of work."""
     try:
         signature = inspect.signature(call, eval_str=True)
     except (NameError, TypeError, ValueError) as error:
@@ -134,6 +135,13 @@ def _bind(function: Function) -> _Bound:
     for inner in schema.get("properties", {}).values():
         inner.pop("title", None)
     schema.setdefault("properties", {})
+    return model, names, schema
+
+
+def _bind(function: Function) -> _Bound:
+    call = function.call
+    name = str(function.name or getattr(call, "__name__", ""))
+    model, names, schema = _signed(call, name)
     description = function.description or inspect.getdoc(call) or ""
     hints = {
         "read_only": function.read_only,

@@ -1,11 +1,12 @@
-"""What a pure function gave for a message or a tool, kept for as long as that lives.
+"""What a pure function gave for a message, a tool or the like, kept for as long as that lives.
 
 A conversation goes out again whole with every turn, and only its end is new. Values are known by identity, because
-comparing two costs as much as spelling one.
+comparing two messages costs as much as spelling one.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, TypeVar
 from weakref import ref
@@ -13,9 +14,7 @@ from weakref import ref
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcp_llm.types.message import Value
-
-V = TypeVar("V", bound="Value")
+V = TypeVar("V")
 C = TypeVar("C")
 T = TypeVar("T")
 
@@ -32,10 +31,11 @@ def remembered(function: Callable[[V, C], T]) -> Callable[[V, C], T]:
     def recall(value: V, context: C) -> T:
         key = id(value)
         found = kept.get(key)
-        if found is not None and found[1] is context and found[0]() is value:
+        if found is not None and found[0]() is value and (found[1] is context or found[1] == context):
             return found[2]
         result = function(value, context)
-        kept[key] = (ref(value, lambda _: kept.pop(key, None)), context, result)
+        with suppress(TypeError):  # what no reference can be held to is asked anew each time
+            kept[key] = (ref(value, lambda _: kept.pop(key, None)), context, result)
         return result
 
     return recall

@@ -13,8 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.types.message import Media, Message, Opaque, Text, Thinking, ToolCall, ToolResult
-
-from .remembered import remembered
+from mcp_llm.types.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

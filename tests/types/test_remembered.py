@@ -8,9 +8,9 @@ from weakref import ref
 from mcp_llm.llm.parameters import estimate_tokens
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.message import Message, Origin, Text, ToolCall, ToolResult, assistant, user
+from mcp_llm.types.remembered import remembered
 from mcp_llm.wires.chat import openai
 from mcp_llm.wires.handoff import fit
-from mcp_llm.wires.remembered import remembered
 
 
 def test_a_message_is_worked_on_once_and_an_equal_one_by_itself() -> None:

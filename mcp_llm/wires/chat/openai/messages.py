@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from mcp_llm.errors import Unsupported
 from mcp_llm.types.message import Media, Text, Thinking, ToolCall, ToolResult
-from mcp_llm.wires.remembered import remembered
+from mcp_llm.types.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
