@@ -237,6 +237,17 @@ async def test_a_dead_process_leaves_its_worst_case_spent_and_marked_unknown(
     assert rows == [(NOW, "r", "lost", None, "worst_case", "unknown", 900_000_000)]
 
 
+async def test_what_a_dead_process_held_is_not_held_for_as_long_as_the_clock_was_set_back(
+    store: Store, ledger: Ledger, time: list[int]
+) -> None:
+    scope = Scope("run", "r", usd=Decimal(1))
+    await ledger.reserve([scope], usd=Decimal("0.9"), tokens=40)
+    time.append(NOW - 3_600_000)
+    survivor = Ledger(store, clock=lambda: time[-1])
+    await survivor.expire()
+    assert await survivor.used("run", "r") == used("0.9", 40, 1)
+
+
 async def test_a_process_that_was_only_stopped_puts_the_real_figure_in_place(
     store: Store, ledger: Ledger, time: list[int]
 ) -> None:
