@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import random
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from agent.delegating import Tree, grown, spent
 from agent.scripted import MODEL, Scripted, call, do, names, opened, results, write_agent
 
 from mcp_llm.agent.task import Limits, Task
-from mcp_llm.llm.parameters import estimate_tokens
 from mcp_llm.toolsets.functions import Functions
 from mcp_llm.types.chat import Delta, End
-from mcp_llm.types.message import Text, ToolResult
+from mcp_llm.types.message import Text
 from mcp_llm.types.usage import Usage
 
 if TYPE_CHECKING:
@@ -25,7 +23,8 @@ if TYPE_CHECKING:
     from mcp_llm.types.chat import ChatRequest, Chunk
 
 pytestmark = pytest.mark.anyio
-SEEDS = int(os.environ.get("MCP_LLM_SEEDS", "2"))
+SEEDS = 2
+"""The goal G13 has its thousand."""
 
 
 def counter() -> tuple[Functions, list[int]]:
@@ -110,52 +109,15 @@ async def test_the_cap_of_a_call_holds_for_a_run(home: Path) -> None:
     assert used.held_usd == 0
 
 
-class Tree:
-    """The root asks `count` delegates at once; each reply costs what luck says, up to what was reserved for it."""
-
-    def __init__(self, count: int, seed: int) -> None:
-        self.count = count
-        self.luck = random.Random(seed)
-        self.asked = 0
-
-    async def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]:
-        self.asked += 1
-        for _ in range(self.luck.randrange(3)):
-            await anyio.lowlevel.checkpoint()
-        assert request.max_tokens is not None
-        usage = Usage(
-            input=self.luck.randint(1, estimate_tokens(request)),
-            output=self.luck.randint(1, min(40, request.max_tokens)),
-        )
-        last = request.messages[-1]
-        offered = {tool.name for tool in request.tools}
-        if "ask_worker" in offered and not any(isinstance(part, ToolResult) for part in last.parts):
-            for number in range(self.count):
-                yield Delta(number, call("ask_worker", {"task": f"part {number}"}, f"c{number}"))
-            yield End(stop="tool_calls", usage=usage)
-            return
-        yield Delta(0, Text("done"))
-        yield End(stop="stop", usage=usage)
-
-
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_a_hundred_delegates_at_once_never_spend_more_than_the_root_has(home: Path, seed: int) -> None:
-    write_agent(home, "boss", f'delegates = ["worker"]\nmodel = "{MODEL}"')
-    write_agent(home, "worker", f'model = "{MODEL}"')
-    luck = random.Random(seed)
-    budget = Decimal(luck.randrange(20, 400)) / 1000
-    agents = {"calls_a_turn": 100, "children": 100, "runs": 200, "parallel": 100}
-    async with opened(home, {"scripted": Tree(100, seed)}, agents=agents) as app:
-        task = Task(prompt="go", agent="boss", max_tokens=40, budget=Limits(usd=float(budget)))
-        result = await do(app, task)
-        used = await app.purse.ledger.used("run", result.run_id)
-        rows = await app.runs.store.query("SELECT coalesce(sum(usd), 0), count(*) FROM ledger")
-        left = await app.runs.store.query("SELECT count(*) FROM reservations WHERE ledger IS NULL")
-    assert used.usd <= budget
-    assert Decimal(rows[0][0]).scaleb(-9) <= budget
-    assert not used.held_usd
-    assert left == [(0,)]
-    assert rows[0][1] > 1
+    budget, used, calls = await spent(home, seed)
+    assert used <= budget
+    assert calls > 1
+
+
+async def test_a_tree_that_would_grow_without_end_has_sixty_four_runs(home: Path) -> None:
+    assert await grown(home) == 64
 
 
 async def test_delegates_wait_for_money_that_others_hold(home: Path) -> None:

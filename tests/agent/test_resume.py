@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
-from collections import Counter
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from agent.scripted import MODEL, Scripted, call, do, opened, results, write_agent
+from agent.killing import Nursery, killed
+from agent.scripted import MODEL, Scripted, call, do, opened, results
 
 from mcp_llm.agent.resuming import Agents
 from mcp_llm.agent.task import BOUND, Task
@@ -24,52 +16,14 @@ from mcp_llm.errors import InvalidInput
 from mcp_llm.runs.resume import Resumers, drive
 from mcp_llm.runs.store import RunStore
 from mcp_llm.toolsets.functions import Functions
-from mcp_llm.types.events import LAST, ModelEnd, ModelStart, ToolEnd, ToolStart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from mcp_llm.types.events import Event
-
-WINDOW = {False: (0.02, 0.4), True: (0.1, 0.6)}
-"""Seconds after which it is killed; one that goes on with a run has to wait for the lease of the one before."""
-KILLS = int(os.environ.get("MCP_LLM_KILLS", "20"))
+    from pathlib import Path
 
 
-class Nursery:
-    """The process that forks those that are killed."""
-
-    def __init__(self) -> None:
-        here = Path(__file__).parent
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parent), str(here.parents[1])])}
-        self._process = subprocess.Popen(
-            [sys.executable, str(here / "killed.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-            env=environment,
-        )
-
-    def drive(self, home: Path, run_id: str, *, resume: bool, kill_after: float | None) -> int:
-        """Let a child drive the run, killed after so many seconds; its exit status."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        order = {"home": str(home), "run_id": run_id, "resume": resume}
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        pid = int(self._process.stdout.readline())
-        if kill_after is not None:
-            time.sleep(kill_after)
-            with suppress(ProcessLookupError):  # it was done first
-                os.kill(pid, signal.SIGKILL)
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait(10)
+KILLS = 20
+"""The goals G1 and G2 have their thousand."""
 
 
 @pytest.fixture(scope="module")
@@ -79,77 +33,18 @@ def nursery() -> Iterator[Nursery]:
     found.close()
 
 
-def lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def judge(events: list[Event]) -> None:
-    """A journal in which no completed step was done again."""
-    assert [event.seq for event in events] == list(range(len(events)))
-    assert [isinstance(event, LAST) for event in events].count(True) == 1
-    assert isinstance(events[-1], LAST)
-    replies: set[int] = set()
-    ended: set[tuple[int, str]] = set()
-    for event in events:
-        if isinstance(event, ModelStart):
-            assert event.step not in replies
-        elif isinstance(event, ModelEnd):
-            assert event.step not in replies
-            replies.add(event.step)
-        elif isinstance(event, ToolStart):
-            assert (max(replies), event.call_id) not in ended
-        elif isinstance(event, ToolEnd):
-            assert (max(replies), event.call_id) not in ended
-            ended.add((max(replies), event.call_id))
-
-
 @pytest.mark.anyio
 async def test_killed_at_any_moment_nothing_is_lost_and_nothing_done_twice(
     home: Path, tmp_path: Path, nursery: Nursery, report: list[str]
 ) -> None:
-    luck = random.Random(7)
-    kills = finished = unsure = acknowledged = effects = number = 0
-    while kills < KILLS:
-        folder = tmp_path / f"run{number}"
-        folder.mkdir()
-        write_agent(folder, "boss", 'delegates = ["worker"]')
-        write_agent(folder, "worker", f'model = "{MODEL}"', "Worker is what you are.")
-        run_id, resume, status = f"{number:032x}", False, "none"
-        number += 1
-        for kill in (*[True] * 6, False):
-            after = luck.uniform(*WINDOW[resume]) if kill else None
-            code = nursery.drive(folder, run_id, resume=resume, kill_after=after)
-            assert code in {0, signal.SIGKILL}
-            kills += code == signal.SIGKILL
-            async with opened(folder, {}) as app:
-                known = await app.journals.list("local")
-                resume = bool(known)
-                status = next((one.status for one in known if one.id == run_id), status)
-            if status == "finished":
-                break
-        async with opened(folder, {}) as app:
-            info = await app.journals.get(run_id, "local")
-            assert (info.status, info.result["response"]) == ("finished", "done")
-            found = {one.id: await app.journals.events(one.id) for one in await app.journals.list("local")}
-        for events in found.values():
-            judge(events)
-        told = {f"{event.run_id} {event.seq}" for events in found.values() for event in events}
-        acked = lines(folder / "acked")
-        assert set(acked) <= told
-        notes = Counter(lines(folder / "notes"))
-        assert {name for name, count in notes.items() if count > 1} == set()
-        missing = {f"{who}{step}" for who in ("boss", "worker") for step in range(4)} - notes.keys()
-        texts = " ".join(
-            str(event.result) for events in found.values() for event in events if isinstance(event, ToolEnd)
-        )
-        unsure += texts.count("may have been made")
-        assert len(missing) <= texts.count("may have been made")
-        assert len(found) == 2
-        finished, acknowledged, effects = finished + 1, acknowledged + len(acked), effects + len(notes)
+    made = await killed(tmp_path, nursery, KILLS, random.Random(7))
     report.append(
-        f"kill -9 x {kills} of {finished} agents with a delegate each: every run finished; {acknowledged} acknowledged "
-        f"events, 0 lost; 0 completed steps repeated; {effects} side effects, none twice, {unsure} left unsure"
+        f"kill -9 x {made.kills} of {made.finished} agents with a delegate each: every run finished; "
+        f"{made.acknowledged} acknowledged events, {made.lost} lost; 0 completed steps repeated; {made.effects} side "
+        f"effects, {made.twice} twice, {made.unsure} left unsure"
     )
+    assert (made.lost, made.twice, made.missing) == (0, 0, 0)
+    assert made.in_flight <= made.kills
 
 
 @pytest.mark.anyio

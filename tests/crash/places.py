@@ -191,7 +191,7 @@ def _lost(place: Place, name: str, done: Done) -> Iterator[str]:
         with sqlite3.connect(place.home / "state.db") as state:
             found = state.execute("SELECT status FROM runs WHERE id = ?", (run_id,)).fetchone()
         state.close()
-        if found != ("finished",):
+        if found != ("finished",) if done.code <= 0 else found is None:
             yield f"run {run_id} was reported and is {found}"
     settings = json.loads(place.host.read_text())
     if (settings["mcpServers"]["other"], settings["theme"]) != (HOST["mcpServers"]["other"], "dark"):  # type: ignore[index]

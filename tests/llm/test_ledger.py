@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import subprocess
-import sys
 import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 import pytest
+from llm.spending import BUDGET, NOW, TODAY, run_together, spent
 
 from mcp_llm.errors import BudgetExceeded
-from mcp_llm.llm.ledger import LEASE_SECONDS, Entry, Ledger, Reservation, Scope, Spend, Used, day
+from mcp_llm.llm.ledger import LEASE_SECONDS, Entry, Ledger, Scope, Spend, Used, day
 from mcp_llm.store.sqlite import Store
 from mcp_llm.store.writer import Job
 
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-NOW = 1_795_132_800_000  # 2026-11-20T00:00:00Z
-TODAY = "2026-11-20"
 CENT = Decimal("0.01")
 
 
@@ -264,67 +260,9 @@ async def test_a_process_that_was_only_stopped_puts_the_real_figure_in_place(
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_a_hundred_concurrent_callers_never_overshoot(ledger: Ledger, seed: int) -> None:
-    chance = random.Random(seed)
-    scope = Scope("day", TODAY, usd=Decimal("0.30"), calls=60)
-    spent: list[Decimal] = []
-    refused: list[str] = []
-
-    async def one(worst: Decimal, share: Decimal, kind: int) -> None:
-        try:
-            reservation: Reservation = await ledger.reserve([scope], usd=worst, tokens=1)
-        except BudgetExceeded as error:
-            refused.append(error.limit)
-            return
-        await anyio.lowlevel.checkpoint()
-        if kind == 0:
-            await ledger.release(reservation)
-        else:
-            await ledger.commit(reservation, call(str(worst * share) if kind > 1 else None))
-            spent.append(worst * share if kind > 1 else worst)
-
-    async with anyio.create_task_group() as group:
-        for _ in range(100):
-            worst = Decimal(chance.randint(1, 20)) / 1000
-            group.start_soon(one, worst, Decimal(chance.randint(0, 10)) / 10, chance.randint(0, 4))
+    total, refused = await spent(ledger, seed)
     assert refused
-    assert sum(spent) <= Decimal("0.30")
-    assert await ledger.used("day", TODAY) == Used(sum(spent, Decimal(0)), len(spent), len(spent), Decimal(0), 0, 0)
-
-
-RESERVE = """
-import sys, anyio
-from decimal import Decimal
-from pathlib import Path
-from mcp_llm.errors import BudgetExceeded
-from mcp_llm.llm.ledger import Entry, Ledger, Scope
-from mcp_llm.store.sqlite import Store
-
-async def main():
-    store = Store.open(Path(sys.argv[1]))
-    ledger = Ledger(store)
-    done = []
-    async def one():
-        try:
-            held = await ledger.reserve([Scope("day", "2026-11-20", usd=Decimal(1))], usd=Decimal("0.01"), tokens=1)
-        except BudgetExceeded:
-            return
-        await ledger.commit(held, Entry(1795132800000, "acme", "m", usd=Decimal("0.01")))
-        done.append(1)
-    async with anyio.create_task_group() as group:
-        for _ in range(50):
-            group.start_soon(one)
-    store.close()
-    print(len(done))
-anyio.run(main)
-"""
-
-
-def run_together(path: Path, processes: int) -> list[int]:
-    children = [
-        subprocess.Popen([sys.executable, "-c", RESERVE, str(path)], stdout=subprocess.PIPE, text=True)
-        for _ in range(processes)
-    ]
-    return [int(child.communicate(timeout=60)[0]) for child in children]
+    assert total <= BUDGET
 
 
 async def test_four_processes_share_one_daily_budget_to_the_cent(path: Path) -> None:

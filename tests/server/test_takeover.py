@@ -3,82 +3,30 @@
 from __future__ import annotations
 
 import os
-import signal
-import sqlite3
 import statistics
-import sys
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import anyio
 import pytest
-from faults.replies import SSE, ok
-from faults.server import FaultServer, Reply
-from mcp import Client, StdioServerParameters
 
 from mcp_llm.runs.lease import TTL_S
+
+from .taking_over import RUNS, taken_over
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")]
 
-ROUNDS = int(os.environ.get("MCP_LLM_TAKEOVERS", "1"))
-"""Each takes as long as the lease, which is the one that users have."""
-RUNS = 4
-
-
-async def one_round(home: Path, path: Path) -> list[float]:
-    """Seconds from the kill to each run's first event of the other server's."""
-
-    def server(name: str) -> StdioServerParameters:
-        environment = {**os.environ, "MCP_LLM_DISCOVER": "0"}
-        command = f"echo $$ > {path}/{name}; exec {sys.executable} -m mcp_llm"
-        return StdioServerParameters(command="sh", args=["-c", command], env=environment)
-
-    async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-        result = await client.call_tool(tool, arguments)
-        assert result.structured_content is not None, result
-        return dict(result.structured_content)
-
-    async with Client(server("other")) as other:
-        async with Client(server("killed")) as client:
-            begun = [
-                await ask(client, "run_agent", prompt="go", model="gate:m", servers=[], wait_s=0.2) for _ in range(RUNS)
-            ]
-            assert {one["status"] for one in begun} == {"running"}
-            os.kill(int((path / "killed").read_text()), signal.SIGKILL)
-            killed = time.time()
-        ids = [one["run_id"] for one in begun]
-        for run_id in ids:
-            done = await ask(other, "runs", action="wait", run_id=run_id, wait_s=30)
-            assert (done["status"], done["response"]) == ("finished", "Hello there")
-        state = sqlite3.connect(home / "state.db")
-        marks = ", ".join("?" * RUNS)
-        sql = f"SELECT ts FROM run_events WHERE kind = 'resumed' AND run IN ({marks})"
-        found = [row[0] / 1000 - killed for row in state.execute(sql, ids)]
-        state.close()
-    assert len(found) == RUNS
-    return found
-
 
 async def test_the_runs_of_a_killed_server_are_taken_over_within_the_lease(
     home: Path, tmp_path: Path, report: list[str]
 ) -> None:
-    (home / "providers").mkdir()
-    script = [Reply(headers=SSE, framing="chunked", hang=0)] * RUNS + [ok("openai", stream=True)] * RUNS
-    taken: list[float] = []
-    with FaultServer(script * ROUNDS) as provider:
-        (home / "providers" / "gate.toml").write_text(f'base_url = "{provider.url}"\n[auth]\nrequired = false\n')
-        for _ in range(ROUNDS):
-            with anyio.fail_after(TTL_S + 60):
-                taken += await one_round(home, tmp_path)
-        requests = len(provider.requests)
+    taken, requests = await taken_over(home, tmp_path, 1)
     report.append(
-        f"{len(taken)} runs of {ROUNDS} killed servers taken over by another: after {statistics.median(taken):.1f} s, "
+        f"{len(taken)} runs of a killed server taken over by another: after {statistics.median(taken):.1f} s, "
         f"at most {max(taken):.1f} s, with a lease of {TTL_S:.0f} s"
     )
-    assert requests == 2 * RUNS * ROUNDS  # the call that was cut off is made once more, no other is
+    assert requests == 2 * RUNS  # the call that was cut off is made once more, no other is
     assert min(taken) > 0
     # The figure is printed; what a busy machine adds to a single round is not the lease's.
     assert statistics.median(taken) <= TTL_S + 1
