@@ -12,12 +12,12 @@ import sys
 import tomllib
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr, ValidationError
 
+from mcp_llm import envfile
 from mcp_llm.errors import ConfigError
 from mcp_llm.redactor import Redactor
 from mcp_llm.settings import Settings
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FILE: Final = "mcp_llm.toml"
-MAX_ENV_FILE: Final = 1024 * 1024
-MAX_ENV_LINES: Final = 5000
 MAX_PROJECT_FILE: Final = 64 * 1024
 MAX_PROJECT_LINE: Final = 2000
 """Dotted keys cost the TOML parser their length squared."""
@@ -141,17 +139,22 @@ def load(
     cwd = working_folder or _working_folder(problems)
     sources: list[str] = []
     layers: list[dict[str, Any]] = []
-    if (user_file := folder / FILE).is_file():
+    if _is_file(user_file := folder / FILE, "the user's config file"):
         layers.append(_read_toml(user_file, "the user's config file"))
         sources.append(f"{FILE} in the config folder")
-    if (project_file := cwd / FILE).is_file() and project_file.resolve() != user_file.resolve():
+    project_file, in_folder = cwd / FILE, False
+    try:
+        in_folder = _is_file(project_file, "the working folder's") and project_file.resolve() != user_file.resolve()
+    except ConfigError as exc:
+        problems.append(str(exc))
+    if in_folder:
         routes = layers[0].get("contexts", {}) if layers else {}
         layers.append(_project(project_file, problems, [name for name, route in routes.items() if _private(route)]))
         sources.append(f"{FILE} in the working folder")
-    user_env = _read_env(folder / ".env", problems, "config folder")
+    user_env = envfile.read(folder / ".env", problems, "config folder")
     project_env = {}
     if (cwd / ".env") != (folder / ".env"):
-        raw = _read_env(cwd / ".env", problems, "working folder")
+        raw = envfile.read(cwd / ".env", problems, "working folder")
         project_env = {name: value for name, value in raw.items() if _KEY_NAME.fullmatch(name)}
         dropped = sorted(name for name in raw if name not in project_env and OURS.fullmatch(name))
         if dropped:
@@ -180,7 +183,7 @@ def load(
 def own(folder: Path) -> Settings:
     """What the user's config file alone says. Raises ConfigError for a broken one."""
     path = folder / FILE
-    return _validate(_read_toml(path, "the user's config file") if path.is_file() else {}, "settings")
+    return _validate(_read_toml(path, "the user's config file") if _is_file(path, path.name) else {}, "settings")
 
 
 def check(text: str, what: str) -> None:
@@ -236,6 +239,13 @@ def _working_folder(problems: list[str]) -> Path:
     except OSError:
         problems.append("the working folder is gone: no file of it can be read")
         return Path(os.sep)
+
+
+def _is_file(path: Path, what: str) -> bool:
+    try:
+        return path.is_file()
+    except OSError as exc:  # its folder is closed to us
+        raise ConfigError(f"{what} ({path.name}) cannot be read: {type(exc).__name__}. Open its folder to us.") from exc
 
 
 def _read_toml(path: Path, what: str) -> dict[str, Any]:
@@ -336,32 +346,6 @@ def _validate(data: Mapping[str, Any], what: str, text: str = "") -> Settings:
         where = f", line {line}" if line else ""
         message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
         raise ConfigError(f"{what}{where}: `{'.'.join(place)}`: {message}{hint}") from None
-
-
-def _read_env(path: Path, problems: list[str], where: str) -> dict[str, str]:
-    try:
-        if not path.is_file():
-            return {}
-        if path.stat().st_size > MAX_ENV_FILE:
-            problems.append(f".env in the {where} is over {MAX_ENV_FILE // 1024} KiB and was not read")
-            return {}
-        data = path.read_bytes()
-    except OSError as exc:
-        problems.append(f".env in the {where} cannot be read: {type(exc).__name__}")
-        return {}
-    lines: list[str] = []
-    if data.count(b"\n") > MAX_ENV_LINES:
-        problems.append(f".env in the {where} has more than {MAX_ENV_LINES} lines and was not read")
-        return {}
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        try:
-            lines.append(line.decode("utf-8"))
-        except UnicodeDecodeError:
-            problems.append(f".env in the {where}, line {number}: not UTF-8, skipped")
-    from dotenv import dotenv_values
-
-    values = dotenv_values(stream=StringIO("\n".join(lines)), interpolate=False)
-    return {name: value.strip() for name, value in values.items() if value}
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -203,7 +204,10 @@ class Service:
         limits = files.Limits(bytes=settings.max_bytes, files=settings.max_files)
         if most is not None:
             limits = files.Limits(bytes=most, files=1, total=most)
-        roots = [*self.roots(), self.artifacts.folder] if principal == LOCAL else self.roots()
+        roots = list(self.roots())
+        # A relative path is never one of these: without a root of the user's it is told which setting that takes.
+        if principal == LOCAL and (roots or any(os.path.isabs(str(one)) for one in sources)):
+            roots.append(self.artifacts.folder)
         given = sources if principal is None else [await self._made(one, principal) for one in sources]
         loaded = await files.load_all(given, roots=roots, limits=limits)
         return list(loaded.parts), loaded.warnings
