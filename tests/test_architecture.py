@@ -23,7 +23,7 @@ LAYERS = (
     {"errors"},
     {"types"},
     {"wires"},
-    {"settings", "store", "schemas", "telemetry", "redactor", "envfile"},
+    {"settings", "store", "schemas", "telemetry", "redactor", "envfile", "signals"},
     {"catalog", "config", "prompts", "hosts"},
     {"files", "http"},
     {"llm", "toolsets"},

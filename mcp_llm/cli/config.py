@@ -80,13 +80,13 @@ def show(as_json: bool, everything: bool) -> None:
     from mcp_llm.settings import Settings
 
     config = running.load()
-    values = dict(_flat(masked(config.settings.model_dump(mode="json"))))
+    settings = config.redactor.value(masked(config.settings.model_dump(mode="json")))
+    values = dict(_flat(settings))
     defaults = dict(_flat(Settings().model_dump(mode="json")))
     for words in config.problems:
         terminal.problem(words)
     if as_json:
-        data = masked(config.settings.model_dump(mode="json"))
-        terminal.dump({"layers": ["defaults", *config.sources], "settings": data})
+        terminal.dump({"layers": ["defaults", *config.sources], "settings": settings})
         return
     for words in ("defaults", *config.sources):
         terminal.note(f"layer: {words}", dim=True)

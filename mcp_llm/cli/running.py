@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from mcp_llm.signals import ending
+
 from . import terminal
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ async def attended(work: Callable[[], Awaitable[T]], *, last: bool = False) -> T
         if sys.platform == "win32":  # its loops have no signal handlers; Ctrl-C raises KeyboardInterrupt there
             task_status.started()
             return
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        with anyio.open_signal_receiver(*ending()) as signals:
             task_status.started()
             async for number in signals:
                 caught.append(number)

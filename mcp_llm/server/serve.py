@@ -10,6 +10,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
+from mcp_llm.signals import ending
+
 from . import stdio
 
 if TYPE_CHECKING:
@@ -62,9 +64,8 @@ def serve(config: Config | None = None) -> None:
 async def _until_signal(scope: object) -> None:
     import anyio
 
-    names = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
     try:
-        receiver = anyio.open_signal_receiver(*names)
+        receiver = anyio.open_signal_receiver(*ending())
         with receiver as signals:
             async for _ in signals:
                 _leave_soon()

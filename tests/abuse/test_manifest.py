@@ -34,8 +34,6 @@ GROUPS = {
     "outside": r"config:mcp_llm\.toml|config:\.env|cli|os",
 }
 UNFINISHED = {
-    "files",
-    "outside",
     "threats",
 }
 

@@ -10,7 +10,6 @@ import errno
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -23,6 +22,7 @@ import anyio
 import anyio.lowlevel
 
 from mcp_llm.errors import ConfigError
+from mcp_llm.signals import ending
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -168,9 +168,8 @@ def server_of(application: Application, **limits: Any) -> Any:
 
 
 def _signals() -> Any:
-    names = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
     try:
-        return anyio.open_signal_receiver(*names)
+        return anyio.open_signal_receiver(*ending())
     except NotImplementedError:  # Windows' loops have no signal handlers; Ctrl-C raises KeyboardInterrupt there
         return nullcontext()
 
