@@ -22,7 +22,7 @@ from canary import KEY, expect, holds
 from faults.replies import ok
 from faults.server import FaultServer
 from server.test_stdio import Process, Silent, silent
-from toolsets.conftest import stdio
+from toolsets.hostile import stdio
 
 from mcp_llm import config
 from mcp_llm.toolsets.connect import open_servers
