@@ -67,11 +67,12 @@ class Direct:
         """Send the request and wait for the head of the answer."""
         self._idle = False
         socket = self._socket or await self._connect()
-        await self._send(socket, request)
+        answered = await self._send(socket, request)
         clock.sent()
         incoming = self._incoming
-        while not incoming.head():
+        while not answered:
             incoming.feed(await self._read(socket))
+            answered = incoming.head()
         return Response(incoming.status, incoming.headers, self, self._done)
 
     def is_idle(self) -> bool:
@@ -110,8 +111,8 @@ class Direct:
             await socket.start_tls(context, self._host)
         return socket
 
-    @staticmethod
-    async def _send(socket: Socket, request: Outgoing) -> None:
+    async def _send(self, socket: Socket, request: Outgoing) -> bool:
+        """Whether the server has answered before it had all of it: then no more is sent, and nothing after it."""
         # Where the server has closed already, its answer says why: it is read all the same.
         body, length = request.body, b""
         if body or request.method == "POST":
@@ -121,6 +122,12 @@ class Direct:
         )
         for start in range(0, len(body), PIECE):
             await socket.send(body[start : start + PIECE])
+            while socket.unread:
+                self._incoming.feed(await self._read(socket))
+                if self._incoming.head():
+                    self._incoming.lasting = False
+                    return True
+        return False
 
     @staticmethod
     async def _read(socket: Socket) -> bytes:

@@ -154,13 +154,13 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             raise httpcore2.WriteError("the connection was closed") from self._error
 
     async def send(self, buffer: bytes) -> bool:
-        """Hand over bytes; whether the connection is still open."""
+        """Hand over bytes; whether the connection is still open. Never waits beyond the first byte of an answer."""
         # Headers and body come in two calls; held until the first read, they leave in one packet.
         if buffer:
             self._held.append(buffer)
             if len(buffer) >= LOW_WATER:
                 self._flush()
-                while self._full and not self._lost:
+                while self._full and not self._lost and not self._chunks:
                     await self._wait()
         return not self._lost
 

@@ -234,12 +234,12 @@ class Exchange:
         return self
 
     async def __anext__(self) -> bytes:
+        self._run += 1
+        if self._run % 64 == 0:  # inflating, or chunks of a byte, never wait by themselves: others get their turn
+            await anyio.lowlevel.checkpoint()
         while True:
             if self._pieces is not None:
                 for piece in self._pieces:
-                    self._run += 1
-                    if self._run % 16 == 0:  # inflating never waits by itself: others get their turn every MiB
-                        await anyio.lowlevel.checkpoint()
                     return self._count(piece)
                 self._pieces = None
             if self._raw is None:
@@ -353,6 +353,7 @@ def _explain(exc: Exception, host: str, *, begun: bool) -> Error:
             text = str(exc)
             if "disconnected" in text or "peer closed" in text:
                 return broken(exc, host, begun=begun)
+            text = re.sub(r"bytearray\(b(.*)\)$", r"\1", text, flags=re.S)
             return Garbled(f"{host} did not answer in valid HTTP ({text[:100]})")
         case httpcore2.ReadError() | httpcore2.WriteError():
             return broken(exc, host, begun=begun)

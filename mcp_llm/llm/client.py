@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from mcp_llm.errors import Error, Garbled
+from mcp_llm.types import text
 from mcp_llm.types.chat import End
 
 from . import learning, parameters, spans
@@ -160,7 +161,7 @@ class _Chat:
 
 
 def _redacted(access: Access, name: str | None) -> str | None:
-    return name and access.redacted(name)
+    return name and text.name(access.redacted(name))
 
 
 async def _first_batch(source: AsyncGenerator[list[Chunk]]) -> list[Chunk]:

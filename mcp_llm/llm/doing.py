@@ -16,6 +16,7 @@ from mcp_llm.settings import Route
 from mcp_llm.store.artifacts import LOCAL
 from mcp_llm.types.media import File
 from mcp_llm.types.result import Tokens, Tried
+from mcp_llm.types.text import name
 
 from .answer import Job
 from .generate import check_options, positive
@@ -180,7 +181,7 @@ def receipt(calls: Sequence[Called[Any, Any]], asked: str, run_id: str, *notes: 
     unpriced = next((one.cost.note for one in calls if one.cost.usd is None and one.cost.note), None)
     return {
         "model": asked,
-        "model_used": (last.given.model or last.begun.target.model_id)[:NAME_SHOWN],
+        "model_used": name(last.given.model or last.begun.target.model_id, NAME_SHOWN),
         "provider": last.begun.target.provider_id,
         "usage": Tokens(
             input=usage.input,
@@ -195,7 +196,7 @@ def receipt(calls: Sequence[Called[Any, Any]], asked: str, run_id: str, *notes: 
         ),
         "cost": priced([one.cost for one in calls]),
         "latency_ms": round((max(one.begun.answered for one in calls) - first.begun.started) * 1000),
-        "request_id": last.given.id[:NAME_SHOWN] if last.given.id else None,
+        "request_id": name(last.given.id, NAME_SHOWN) if last.given.id else None,
         "run_id": run_id,
         "fallbacks": tuple(
             Tried(provider=one.provider, model=one.model, error=one.kind, message=one.message, status=one.status)

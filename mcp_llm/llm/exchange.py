@@ -13,6 +13,7 @@ from mcp_llm.catalog import address
 from mcp_llm.errors import Disconnected, Error, ProviderError, Timeout, Unsupported
 from mcp_llm.types.chat import End
 from mcp_llm.types.message import Origin
+from mcp_llm.types.text import name
 from mcp_llm.wires import chat, handoff
 from mcp_llm.wires.base import HttpReply
 from mcp_llm.wires.failures import failure, request_id
@@ -34,6 +35,10 @@ T = TypeVar("T")
 
 LINGER: Final = 0.1
 """Seconds given to a provider to end its reply after the marker that says it is over."""
+
+
+NAMED: Final = 1000
+"""Characters of a name of the provider's own choosing that are kept."""
 
 
 def encode(request: ChatRequest, target: Target) -> HttpRequest:
@@ -170,11 +175,12 @@ async def over_backend(
 
 
 def _unnamed(chunks: list[Chunk], access: Access) -> list[Chunk]:
-    """The chunks; in the names and ids of the end, which are logged and kept, no key."""
+    """The chunks; in the names and ids of the end, which are shown, logged and kept, no key and nothing unseen."""
     if chunks and isinstance(end := chunks[-1], End):
-        words = (end.model, end.id, end.stop_raw, end.note)
-        model, id_, stop_raw, note = shown = tuple(word and access.redacted(word) for word in words)
-        if shown != words:
+        words = (end.model, end.id, end.stop_raw)
+        model, id_, stop_raw = shown = tuple(word and name(access.redacted(word), NAMED) for word in words)
+        note = end.note and access.redacted(end.note)
+        if (*shown, note) != (*words, end.note):
             chunks = [*chunks[:-1], replace(end, model=model, id=id_, stop_raw=stop_raw, note=note)]
     return chunks
 

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.types.result import Call, Cost, Generated, Tokens, Tried
+from mcp_llm.types.text import name
 
 from .structured import strict
 
@@ -43,10 +44,10 @@ def result(
     return Generated(
         response=response.text,
         model=asked,
-        model_used=(response.model or last.target.model_id)[:NAME_SHOWN],
+        model_used=name(response.model or last.target.model_id, NAME_SHOWN),
         provider=last.target.provider_id,
         finish_reason=response.stop,
-        finish_reason_raw=response.stop_raw[:NAME_SHOWN] if response.stop_raw else response.stop_raw,
+        finish_reason_raw=response.stop_raw and name(response.stop_raw, NAME_SHOWN),
         thinking=response.message.thinking or None,
         tool_calls=wanted(response),
         parsed=parsed,
@@ -54,7 +55,7 @@ def result(
         cost=priced([turn.cost for turn in turns]),
         latency_ms=round((finished - turns[0].started) * 1000),
         first_token_ms=round((turns[0].first_chunk - turns[0].started) * 1000),
-        request_id=response.id[:NAME_SHOWN] if response.id else response.id,
+        request_id=response.id and name(response.id, NAME_SHOWN),
         run_id=run_id,
         thread=thread,
         fallbacks=tuple(
@@ -89,7 +90,7 @@ def counted(usage: Usage) -> Tokens:
 def _notes(response: ChatResponse) -> list[str]:
     notes = []
     if response.note:
-        notes.append(f"the provider says: {response.note[:500]}")
+        notes.append(f"the provider says: {name(response.note, 500)}")
     if not response.text and not response.message.tool_calls:
         why = {
             "length": "the token limit was used up before the first word (reasoning counts): raise `max_tokens`",

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm import errors
+from mcp_llm.types.text import name
 
 from .excerpts import beginning, printable
 from .reply import parse
@@ -124,8 +125,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     A date is taken relative to the reply's own `date` header, so this needs no clock. Anything else - NaN, infinities,
     negative numbers, words - is None.
     """
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name, "").strip()
+    for header, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(header, "").strip()
         if re.fullmatch(r"\d{1,9}(\.\d{0,9})?", value) and float(value) > 0:
             return float(value) * scale
     try:
@@ -139,9 +140,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The vendor's name for this request, whatever header it uses."""
-    for name in ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "cf-ray"):
-        if value := headers.get(name):
-            return value[:200]
+    for header in ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "cf-ray"):
+        if value := headers.get(header):
+            return name(value, 200)
     return None
 
 
@@ -245,7 +246,7 @@ def _words(inner: dict[str, Any], data: Json) -> list[str]:
 def _text(value: object) -> str | None:
     if isinstance(value, bool) or value is None:
         return None
-    return str(value)[:200] if isinstance(value, str | int) and str(value) else None
+    return name(str(value), 200) if isinstance(value, str | int) and str(value) else None
 
 
 def _status(status: int | None, words: list[str]) -> int | None:

@@ -276,11 +276,12 @@ def _is_cut(data: bytes) -> bool:
     if data[:1] not in (b"{", b"["):
         return False
     try:
-        from_json(data, allow_partial=True)
+        from_json(data)
     except ValueError as exc:
-        # A cut inside an escape or a character leaves what nobody can read; nested too deep it was before the cut.
-        return data[-1:] not in (b"}", b"]") and "recursion" not in str(exc)
-    return True
+        why = str(exc)
+        # A cut inside an escape or a character leaves what nobody can read; too deep, or whole, it was before the cut.
+        return "EOF" in why or (data[-1:] not in (b"}", b"]") and "recursion" not in why and "trailing" not in why)
+    return False
 
 
 def mended(value: Json) -> Json:

@@ -16,7 +16,7 @@ import struct
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, cast
 
 if TYPE_CHECKING:
     import ssl
@@ -49,6 +49,8 @@ class Reply:
     raw: bytes | None = None
     close: bool = False
     """Close the connection after the reply, without having said so: the next request on it finds it stale."""
+    early: bool = False
+    """Answer as soon as the head of the request is here; its body is never read."""
 
 
 @dataclass(frozen=True)
@@ -179,13 +181,22 @@ class FaultServer:
             early = b""
             method, target, _ = head[0].split(" ", 2)
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:-2])}
+            reply = self._next(target) if self._tunnel is None else None
+            if reply is not None and reply.early:
+                cast("asyncio.Transport", writer.transport).pause_reading()
+                self.requests.append(Received(method, target, headers, b"", connection))
+                self.arrived.release()
+                await self._send(reply, writer)
+                if not reply.close:
+                    await asyncio.Event().wait()
+                return
             body = await reader.readexactly(int(headers.get("content-length", "0")))
             self.requests.append(Received(method, target, headers, body, connection))
             self.arrived.release()
             if self._tunnel is not None and method == "CONNECT":
                 await self._join(reader, writer, self._tunnel)
                 return
-            reply = self._next(target)
+            assert reply is not None
             # A reply that may never end is watched: what `read` gives is the end, or the next request's first byte.
             watch = asyncio.ensure_future(reader.read(1)) if _endless(reply) else None
             sending = asyncio.ensure_future(self._send(reply, writer))
