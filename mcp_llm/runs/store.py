@@ -10,21 +10,19 @@ import json
 import os
 import secrets
 import time
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
-from pydantic import ValidationError
 
-from mcp_llm.errors import Conflict, InvalidInput, StoreError
+from mcp_llm.errors import Conflict, InvalidInput
 from mcp_llm.llm import reservation
 from mcp_llm.redactor import Redactor
 from mcp_llm.store.sqlite import scheduler
-from mcp_llm.types.events import ErrorEvent, decode
+from mcp_llm.types.events import ErrorEvent
 
 from . import brief as columns
-from . import lease, questions, texts
+from . import lease, questions, reading, texts
 from .journal import Journal, dumps
 
 if TYPE_CHECKING:
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
 
     from .questions import Question
 
-PAGE: Final = 500
-"""Events read from the database at a time."""
 EXPIRED: Final = 1000
 """Runs without a driver that are looked at, at once."""
 _COLUMNS: Final = "id, kind, principal, status, created, updated, model, request, result, parent, attempts"
@@ -267,18 +263,10 @@ class RunStore:
         return [_info(row) for row in await self.store.query(sql, (*values, limit))]
 
     async def events(self, run_id: str, after: int = -1, *, principal: str | None = None) -> Events:
-        """The events after a number. Raises StoreError when a row is damaged: what follows it cannot be trusted."""
+        """The events after a number. Raises StoreError when one is damaged or missing: what follows is not trusted."""
         if principal is not None:
             await self.get(run_id, principal)
-        found: Events = []
-        while True:
-            rows = await self.store.query(
-                "SELECT seq, data, crc FROM run_events WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?",
-                (run_id, found[-1].seq if found else after, PAGE),
-            )
-            found += [_event(run_id, *row) for row in rows]
-            if len(rows) < PAGE:
-                return found
+        return await reading.events(self.store, run_id, after)
 
     async def position(self, run_id: str, principal: str) -> tuple[str, int]:
         """(status, number of the last event): what to compare when waiting for a change."""
@@ -388,12 +376,3 @@ def _info(row: tuple[Any, ...]) -> RunInfo:
         parent=parent,
         attempts=attempts,
     )
-
-
-def _event(run_id: str, seq: int, data: str, crc: int | None) -> Event:
-    if crc is not None and zlib.crc32(data.encode()) != crc:
-        raise StoreError(f"event {seq} of run {run_id} is damaged on disk: the run can be read up to there")
-    try:
-        return decode(data)
-    except ValidationError:
-        raise StoreError(f"event {seq} of run {run_id} was written by a newer version: upgrade mcp-llm") from None

@@ -113,11 +113,13 @@ async def test_delegates_stand_only_so_deep(home: Path) -> None:
 async def test_a_delegate_has_no_server_that_its_caller_was_not_given(home: Path) -> None:
     servers = {name: {"command": "no-such-program"} for name in ("files", "shell")}
     agents(home, boss='delegates = ["worker"]', worker='servers = ["files", "shell"]')
-    boss = Scripted(call("ask_worker", {"task": "dig"}), "done")
+    wider = {"task": "dig", "tools": ["*"], "roots": ["/"]}
+    boss = Scripted(call("ask_worker", wider, "a"), call("ask_worker", {"task": "dig"}, "b"), "done")
     worker = Scripted("dug")
     async with opened(home, {"scripted": Each(boss=boss, worker=worker)}, servers=servers) as app:
         await do(app, Task(prompt="go", agent="boss", servers=("files",)))
         children = await app.journals.list("local", limit=5)
+    assert results(boss.requests[1])[-1][2]  # neither tools nor roots can be asked for
     assert "missing: files." in (worker.requests[0].system or "")
     assert len(children) == 2
 

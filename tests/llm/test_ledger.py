@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time as clock
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -231,6 +234,45 @@ async def test_a_dead_process_leaves_its_worst_case_spent_and_marked_unknown(
     assert await survivor.used("day", TODAY) == used("0.9", 40, 1)
     rows = await store.query("SELECT ts, run_id, model, usd, cost_source, outcome, charged FROM ledger")
     assert rows == [(NOW, "r", "lost", None, "worst_case", "unknown", 900_000_000)]
+
+
+KILLED = """
+import sys, anyio
+from decimal import Decimal
+from pathlib import Path
+from mcp_llm.llm.ledger import Entry, Ledger, Scope
+from mcp_llm.store.sqlite import Store
+
+async def main():
+    ledger = Ledger(Store.open(Path(sys.argv[1])))
+    entry = Entry(1795132800000, "acme", "lost", outcome="unknown", run_id="r")
+    held = await ledger.reserve([Scope("run", "r", usd=Decimal(1))], usd=Decimal("0.9"), tokens=40, entry=entry)
+    print("asked", flush=True)
+    sys.stdin.readline()
+    await ledger.commit(held, Entry(1795132800000, "acme", "lost", usd=Decimal("0.1")))
+anyio.run(main)
+"""
+
+
+def kill_before_commit(path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"asked\n"
+        child.kill()
+
+
+async def test_killed_between_the_reply_and_its_row_the_worst_case_is_spent(path: Path) -> None:
+    kill_before_commit(path)
+    store = Store.open(path)
+    later = Ledger(store, clock=lambda: clock.time_ns() // 1_000_000 + LEASE_SECONDS * 1000 + 1)
+    assert (await later.used("run", "r")).held_usd == Decimal("0.9")
+    await later.expire()
+    assert await later.used("run", "r") == used("0.9", 40, 1)
+    rows = await store.query("SELECT model, usd, cost_source, outcome, charged FROM ledger")
+    assert rows == [("lost", None, "worst_case", "unknown", 900_000_000)]
+    store.close()
 
 
 async def test_what_a_dead_process_held_is_not_held_for_as_long_as_the_clock_was_set_back(

@@ -410,12 +410,28 @@ async def test_a_long_text_is_read_page_by_page(runs: RunStore) -> None:
     assert (await runs.read_text(handle, "me", 10**9)).text == ""
 
 
-async def test_a_damaged_event_is_found(runs: RunStore, store: Store) -> None:
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        # '0' and '1' are a bit apart.
+        ("UPDATE run_events SET data = replace(data, 'pay 0', 'pay 1') WHERE seq = 1", "event 1 of run .* is damaged"),
+        ("DELETE FROM run_events WHERE seq = 1", "event 1 of run .* is missing"),
+        ("DELETE FROM run_events WHERE seq = 0", "event 0 of run .* is missing"),
+    ],
+)
+async def test_a_damaged_event_is_found_and_nobody_goes_on_from_it(
+    runs: RunStore, store: Store, damage: str, said: str
+) -> None:
     journal = await runs.create("agent", {}, "me")
-    await journal.append(Start(prompt="pay 10"))
-    await store.execute("UPDATE run_events SET data = replace(data, '10', '99') WHERE run = ?", (journal.run_id,))
-    with pytest.raises(StoreError, match=r"event 0 of run .* is damaged"):
+    for prompt in ("go", "pay 0", "stop"):
+        await journal.append(Start(prompt=prompt))
+    await journal.release()
+    assert await store.execute(damage) == 1
+    with pytest.raises(StoreError, match=said):
         await runs.events(journal.run_id)
+    await runs.claim(journal.run_id)
+    with pytest.raises(StoreError, match=said):  # what whoever goes on with it reads first
+        await runs.events(journal.run_id, principal="me")
 
 
 async def test_a_journal_whose_disk_failed_takes_nothing_more_and_a_new_claim_goes_on(
