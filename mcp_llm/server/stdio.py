@@ -65,7 +65,7 @@ async def streams(pipes: tuple[int, int] | None, most: int) -> AsyncIterator[tup
 
     admission = Admission(most)
     outgoing = _Outgoing(admission)
-    incoming = _Incoming(outgoing, admission)
+    incoming = Incoming(outgoing, admission)
     await outgoing.sink.open(pipes[1])
     await incoming.lines.open(pipes[0])
     try:
@@ -75,17 +75,18 @@ async def streams(pipes: tuple[int, int] | None, most: int) -> AsyncIterator[tup
         outgoing.sink.close()
 
 
-class _Incoming:
+class Incoming:
     """The messages of the client; what is none is answered with an error here, because the SDK would only drop it."""
 
     def __init__(self, outgoing: _Outgoing, admission: Admission) -> None:
         from mcp.shared.message import SessionMessage
-        from mcp.types import jsonrpc_message_adapter
+        from mcp.types import JSONRPCRequest, jsonrpc_message_adapter
 
         self.lines = Lines(self._take, self._end)
         self._outgoing = outgoing
         self._admission = admission
         self._message = SessionMessage
+        self._request = JSONRPCRequest
         self._parse = jsonrpc_message_adapter.validate_json
         self._ahead: deque[Any] = deque()
         self._arrived = anyio.Event()
@@ -125,13 +126,27 @@ class _Incoming:
         if len(self._ahead) < AHEAD and not self._outgoing.full:
             self.lines.resume()
 
+    async def opening(self) -> Any:
+        """The client's first request, which `receive` gives again, with what came before it; None if it goes first."""
+        while True:
+            for item in self._ahead:
+                if isinstance(item.message, self._request):
+                    return item.message
+            if self._ended:
+                return None
+            await self._more()
+
+    async def _more(self) -> None:
+        self._arrived = anyio.Event()
+        await self._arrived.wait()
+
     async def receive(self) -> Any:
+        """The next message. Raises EndOfStream."""
         while True:
             while not self._ahead:
                 if self._ended:
                     raise anyio.EndOfStream
-                self._arrived = anyio.Event()
-                await self._arrived.wait()
+                await self._more()
             item = self._ahead.popleft()
             self.go_on()
             if (told := self._admission.stopped(item.message)) is None:
@@ -160,7 +175,7 @@ class _Incoming:
 class _Outgoing:
     """Whole lines to the client, one message after another; once it is gone there is nothing more to read either."""
 
-    incoming: _Incoming
+    incoming: Incoming
 
     def __init__(self, admission: Admission) -> None:
         from mcp.types import JSONRPCError, JSONRPCResponse
