@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from . import patterns
+from . import patterns, surely
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,8 +103,10 @@ def validate(value: Json, schema: Json, warnings: list[str] | None = None, what:
 
 
 async def check(value: Json, schema: Json, what: str = "json_schema") -> Checked:
-    """`validate`, on a worker thread unless it is sure to be done sooner than a thread would begin."""
+    """`validate`, where it is needed, and on a worker thread unless it is done sooner than a thread would begin."""
     checked = Checked()
+    if surely.fits(value, schema):
+        return checked
     if "jsonschema" in sys.modules and _small(value) and _plain(schema):
         checked.errors = validate(value, schema, checked.warnings, what)
     else:

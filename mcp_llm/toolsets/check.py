@@ -41,9 +41,9 @@ async def arguments(text: str, tool: Tool) -> dict[str, Any]:
     )
 
 
-async def fits(given: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+async def fits(given: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     """What is wrong with the arguments, a sentence each; empty when they fit as far as could be checked."""
-    checked = await validator.check(dict(given), dict(schema), "the tool's schema")
+    checked = await validator.check(given, schema, "the tool's schema")
     return checked.errors
 
 
