@@ -163,9 +163,16 @@ def test_serving_loads_nothing_that_only_calls_need(home: Path) -> None:
 
 
 def test_a_call_loads_what_it_needs_and_no_more(home: Path) -> None:
-    schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"age": {"type": "integer"}},
+        "required": ["age"],
+    }
     plain, _ = modules(home, SERVE, session({"prompt": "hi", "model": "demo"}))
     shaped, said = modules(home, SERVE, session({"prompt": "hi", "model": "demo", "json_schema": schema}))
     assert json.loads(said.splitlines()[2])["result"]["structuredContent"]["parsed"] == {"age": 1}
     assert plain & LATER == {"sqlite3"}
-    assert shaped & LATER == {"sqlite3", "jsonschema"}
+    assert shaped & LATER == {"sqlite3"}  # that it fits is seen without a library
+    schema["properties"]["age"]["multipleOf"] = 1
+    checked, _ = modules(home, SERVE, session({"prompt": "hi", "model": "demo", "json_schema": schema}))
+    assert checked & LATER == {"sqlite3", "jsonschema"}
