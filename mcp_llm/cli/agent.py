@@ -43,7 +43,7 @@ Examples:
 @click.option("--effort", type=click.Choice(EFFORTS), help="How much it should reason.")
 @click.option("--budget-usd", type=click.FloatRange(0), help="The most the run may cost, delegates included.")
 @click.option("--max-turns", type=click.IntRange(1), help="Replies of the model.")
-@click.option("--max-seconds", type=click.FloatRange(0, min_open=True))
+@click.option("--max-seconds", type=click.FloatRange(0, min_open=True), help="Of the wall clock.")
 @click.option("--yes", is_flag=True, help="Call every tool without asking.")
 @click.option("--json", "as_json", is_flag=True, help="The whole result as one JSON object, errors too.")
 @click.option("--jsonl", "as_events", is_flag=True, help="One JSON event a line, as they happen.")

@@ -30,8 +30,15 @@ Examples:
   cat names.txt | mcp-llm batch run - --text --template "Where is {{prompt}} from?" -o origins.jsonl
 """
 
+BOTH: Final = """\b
+Examples:
+  mcp-llm batch run prompts.jsonl -o answers.jsonl -m lite
+  mcp-llm batch submit prompts.jsonl -m openai:lite
+  mcp-llm batch collect RUN -o answers.jsonl
+"""
 
-@click.group(cls=Group)
+
+@click.group(cls=Group, epilog=BOTH)
 def command() -> None:
     """Ask many at once: yourself (`run`), or by a provider that takes a day and half the price (`submit`)."""
 

@@ -116,14 +116,21 @@ def _sum(counts: list[int | None]) -> str:
     return f"{known} + ?" if None in counts else known
 
 
-@click.command()
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm chat -m demo
+  mcp-llm chat --thread ID --budget-usd 0.10
+"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.option("-m", "--model", help="provider:model, a model's id, an alias, pro|balanced|lite, or auto.")
 @click.option("-s", "--system", help="The system's words.")
 @click.option("--thread", default="new", metavar="new|ID", help="Go on with a kept conversation.")
 @click.option("--context", metavar="NAME", help="Routing context.")
-@click.option("--temperature", type=float)
-@click.option("--max-tokens", type=click.IntRange(1))
-@click.option("--effort", type=click.Choice(EFFORTS))
+@click.option("--temperature", type=float, help="As the vendor defines it; not sent unless given.")
+@click.option("--max-tokens", type=click.IntRange(1), help="The longest an answer may be.")
+@click.option("--effort", type=click.Choice(EFFORTS), help="How much it should reason.")
 @click.option("--budget-usd", type=click.FloatRange(0), help="The most one turn may cost.")
 @click.option("--raw", is_flag=True, help="Do not escape control characters on a terminal.")
 @click.option("-q", "--quiet", is_flag=True, help="No thinking, no progress, no receipts.")

@@ -66,14 +66,21 @@ TEMPLATE: Final = """\
 # content = true
 """
 
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm config init
+  mcp-llm config path
+  mcp-llm config show --all
+"""
 
-@click.group(cls=Group)
+
+@click.group(cls=Group, epilog=EXAMPLES)
 def command() -> None:
     """Show, find or begin the config file."""
 
 
 @command.command()
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.option("--all", "everything", is_flag=True, help="Also what is at its default.")
 def show(as_json: bool, everything: bool) -> None:
     """The settings in force, all layers joined, secrets masked."""

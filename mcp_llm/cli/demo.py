@@ -16,10 +16,16 @@ PROMPT: Final = "In one sentence: what is the Model Context Protocol?"
 STEPS: Final = ("starting the server", "listing the tools", "list_models", "generate")
 MODULE: Final = ("-m", "mcp_llm", "serve")
 
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm demo
+  mcp-llm demo "Name a colour" --json
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("prompt", default=PROMPT)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="What was found as one JSON object.")
 def command(prompt: str, as_json: bool) -> int:
     """Start the server over stdio, list its tools and models, ask PROMPT, and print the config for hosts.
 

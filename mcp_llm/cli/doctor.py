@@ -23,14 +23,21 @@ MOST: Final = 8
 """Providers without a key that are listed."""
 COLOURS: Final = {"ok": "green", "note": "yellow", "problem": "red"}
 
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm doctor
+  mcp-llm doctor --check
+  mcp-llm doctor --host
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.option("--check", is_flag=True, help="Also make one free call to each configured provider.")
 @click.option(
     "--host", is_flag=True, help="Also start the server as hosts do, judge their entries, print what to paste."
 )
 @click.option("--all", "everything", is_flag=True, help="Also every provider that has no key.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="All findings as JSON.")
 def command(check: bool, host: bool, everything: bool, as_json: bool) -> int:
     """Say what was found where, what is wrong, and how to mend it.
 

@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 HEADERS: Final = ("provider", "state", "ms", "models", "detail")
 
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm health
+  mcp-llm health openai groq --json
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("providers", nargs=-1)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
 def command(providers: tuple[str, ...], as_json: bool) -> int:
     """Ask PROVIDERS (or each that has a key or runs on this machine) for their model list, which costs nothing.
 

@@ -28,9 +28,9 @@ FORMATS = ("png", "jpeg", "webp", "gif", "svg")
 @click.option("--mask", metavar="PATH", help="A picture that is transparent where to change.")
 @click.option("-n", "count", type=click.IntRange(1, 10), default=1, help="How many.")
 @click.option("--size", metavar="SIZE", help="1024x1024, 16:9, 2K or auto.")
-@click.option("--quality", type=click.Choice(QUALITIES))
-@click.option("--background", type=click.Choice(["transparent", "opaque", "auto"]))
-@click.option("--format", "kind", type=click.Choice(FORMATS))
+@click.option("--quality", type=click.Choice(QUALITIES), help="As far as the model knows it.")
+@click.option("--background", type=click.Choice(["transparent", "opaque", "auto"]), help="What is behind.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), help="Of the files.")
 @click.option("-o", "--output", metavar="FILE|FOLDER|-", help="Where to; else the kept file's path is printed.")
 @making.options
 def command(prompt: tuple[str, ...], **given: Any) -> int:

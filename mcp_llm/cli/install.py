@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -28,15 +28,23 @@ WORDS = {
     "none": "nothing to do: {title} is as it should be, in {file}",
 }
 
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm install
+  mcp-llm install vscode --print
+  mcp-llm install claude-code --env MCP_LLM_DAY_USD=5
+  mcp-llm install claude-code --remove
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("host", required=False)
 @click.option("--print", "only_print", is_flag=True, help="Show what would be written where, and change nothing.")
 @click.option("--remove", is_flag=True, help="Take the entry out.")
 @click.option("--name", default=entries.NAME, show_default=True, help="What the host calls the server.")
 @click.option("--env", "given", multiple=True, metavar="NAME[=VALUE]", help="Also set a variable; repeatable.")
 @click.option("--uvx", is_flag=True, help="Start the published package by name instead of this installation.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def command(
     host: str | None, only_print: bool, remove: bool, name: str, given: tuple[str, ...], uvx: bool, as_json: bool
 ) -> int:

@@ -29,7 +29,7 @@ OPTIONS: Final = (
     click.option("--json", "as_json", is_flag=True, help="The whole result as one JSON object, errors too."),
     click.option("--context", metavar="NAME", help="Routing context, e.g. notes.index."),
     click.option("--budget-usd", type=click.FloatRange(0), help="The most this may cost."),
-    click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS"),
+    click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For the whole call."),
     click.option("--option", "extra", multiple=True, metavar="KEY=JSON", help="Into the provider's request as is."),
     click.option("-q", "--quiet", is_flag=True, help="No progress, no receipt."),
 )

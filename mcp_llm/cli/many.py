@@ -32,9 +32,9 @@ ASKED: Final = (
     click.option("-m", "--model", help="For items that name none."),
     click.option("-s", "--system", help="The system's words."),
     click.option("--schema", metavar="FILE|JSON", help="Answers as JSON of this JSON Schema."),
-    click.option("--max-tokens", type=click.IntRange(1)),
-    click.option("--temperature", type=float),
-    click.option("--effort", type=click.Choice(EFFORTS)),
+    click.option("--max-tokens", type=click.IntRange(1), help="The longest an answer may be."),
+    click.option("--temperature", type=float, help="As the vendor defines it; not sent unless given."),
+    click.option("--effort", type=click.Choice(EFFORTS), help="How much it should reason."),
     click.option("--context", metavar="NAME", help="Routing context."),
     click.option("--budget-usd", type=click.FloatRange(0), help="The most that all together may cost."),
 )

@@ -29,7 +29,16 @@ class Searching(Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=Searching)
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm models
+  mcp-llm models list claude --all
+  mcp-llm models list --for embed
+  mcp-llm models pull OWNER/REPOSITORY/FILE.gguf
+"""
+
+
+@click.group(cls=Searching, epilog=EXAMPLES)
 def command() -> None:
     """What can be asked; `mcp-llm models WORDS` is `mcp-llm models list WORDS`."""
 
@@ -46,7 +55,7 @@ def command() -> None:
 )
 @click.option("--live", is_flag=True, help="Also ask the providers for their own lists.")
 @click.option("--all", "everything", is_flag=True, help="Also those of providers that lack a key.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="The list as one JSON object.")
 def listed(search: str | None, provider: str | None, kind: Kind, live: bool, everything: bool, as_json: bool) -> int:
     """What can be asked; SEARCH are words that a model's name has to hold. `*` marks the model in force.
 

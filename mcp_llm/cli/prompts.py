@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from . import running, terminal
 
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm prompts
+  mcp-llm prompts reviewer
+  mcp-llm ask --prompt summarize --arg "text=..."
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def command(name: str | None, as_json: bool) -> None:
     """List the prompts, or show the one called NAME. Yours are Markdown files in the config folder's prompts/."""
     from mcp_llm.errors import InvalidInput

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -25,8 +25,17 @@ T = TypeVar("T")
 ME = "local"
 STATES = ("running", "waiting", "interrupted", "finished", "failed", "cancelled")
 
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm runs list --status waiting
+  mcp-llm runs answer RUN yes
+  mcp-llm runs resume RUN
+  mcp-llm runs replay RUN
+  mcp-llm runs rerun RUN --step 2 -m anthropic:pro
+"""
 
-@click.group(cls=Group)
+
+@click.group(cls=Group, epilog=EXAMPLES)
 def command() -> None:
     """What is running or has run: list, wait, read, cancel, resume, answer; record, replay, compare."""
 
@@ -40,9 +49,9 @@ as_json = click.option("--json", "as_json", is_flag=True, help="The run as one J
 
 
 @command.command("list")
-@click.option("--status", type=click.Choice(STATES))
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@as_json
+@click.option("--status", type=click.Choice(STATES), help="Only those that are so.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
 def listed(status: str | None, limit: int, as_json: bool) -> int:
     """The newest runs first."""
     found = _do(lambda app: app.journals.list(ME, status, limit))

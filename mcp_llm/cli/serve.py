@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from . import running
 
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm serve
+  mcp-llm serve --packs media,workflow
+  mcp-llm serve --http --port 8765
+  mcp-llm serve --http --host 0.0.0.0 --allow-host llm.example.com
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.option("--packs", metavar="NAMES", help="Tool packs, comma-separated: core, media, ops, workflow.")
 @click.option("--model", metavar="MODEL", help="The model used where nothing else decides.")
 @click.option("--http", "over_http", is_flag=True, help="Serve Streamable HTTP at /mcp instead of stdin and stdout.")

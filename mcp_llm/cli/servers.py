@@ -29,8 +29,15 @@ as_json = click.option("--json", "as_json", is_flag=True, help="As one JSON valu
 
 BEGIN: Final = "put one under [servers.NAME] in the config file (`mcp-llm config path`), or `mcp-llm servers import`"
 
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm servers import --from cursor --all
+  mcp-llm servers check
+  mcp-llm servers approve NAME
+"""
 
-@click.group(cls=Group, invoke_without_command=True)
+
+@click.group(cls=Group, invoke_without_command=True, epilog=EXAMPLES)
 @click.pass_context
 def command(context: click.Context) -> int:
     """The MCP servers that agents use: list, check, sign in, approve what changed, import from other programs."""

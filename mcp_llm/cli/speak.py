@@ -25,10 +25,10 @@ Examples:
 @click.argument("text", nargs=-1)
 @click.option("--voice", help="One of the vendor's.")
 @click.option("--speaker", "speakers", multiple=True, metavar="NAME=VOICE", help="A name in the text; may be repeated.")
-@click.option("--format", "kind", type=click.Choice(["mp3", "opus", "aac", "flac", "wav", "pcm"]))
+@click.option("--format", "kind", type=click.Choice(["mp3", "opus", "aac", "flac", "wav", "pcm"]), help="Of the file.")
 @click.option("--speed", type=click.FloatRange(0, min_open=True), help="1 is the usual one.")
 @click.option("--instructions", metavar="TEXT", help="How it is spoken.")
-@click.option("--language", metavar="CODE")
+@click.option("--language", metavar="CODE", help="What is spoken, e.g. en.")
 @click.option("-o", "--output", metavar="FILE|FOLDER|-", help="Where to; else the kept file's path is printed.")
 @making.options
 def command(text: tuple[str, ...], **given: Any) -> int:

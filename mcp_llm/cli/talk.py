@@ -33,7 +33,7 @@ PIECE_S: Final = 0.1
 @click.option("--text", "silent", is_flag=True, help="Answers in text only.")
 @click.option("-s", "--instructions", metavar="TEXT", help="The system's words.")
 @click.option("--voice", help="One of the vendor's.")
-@click.option("--language", metavar="CODE")
+@click.option("--language", metavar="CODE", help="What is spoken, e.g. en.")
 @click.option("--server", "servers", multiple=True, metavar="NAME", help="A configured MCP server; may be repeated.")
 @click.option("--budget-usd", type=click.FloatRange(0), help="The most this may cost.")
 @click.option("-q", "--quiet", is_flag=True, help="No receipt.")

@@ -38,7 +38,15 @@ def expiry(ctx: click.Context, param: click.Parameter, value: str | None) -> int
     return int(then.timestamp() * 1000)
 
 
-@click.group(cls=Group)
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm token create alice --expires 90d
+  mcp-llm token create ci --scope "generate" --scope "runs"
+  mcp-llm token revoke alice
+"""
+
+
+@click.group(cls=Group, epilog=EXAMPLES)
 def command() -> None:
     """The tokens that `mcp-llm serve --http` takes; where there is one, nobody comes in without."""
 
@@ -48,7 +56,7 @@ def command() -> None:
 @click.option("--scope", "tools", multiple=True, metavar="TOOL", help="A tool it may call, or a glob; all unless set.")
 @click.option("--expires", callback=expiry, metavar="90d|12h|DATE", help="Never unless set.")
 @click.option("--replace", is_flag=True, help="In the place of the token of this name, which is revoked.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def create(name: str, tools: tuple[str, ...], expires: int | None, replace: bool, as_json: bool) -> int:
     """Make a token and print it. It cannot be shown again.
 
@@ -65,7 +73,7 @@ def create(name: str, tools: tuple[str, ...], expires: int | None, replace: bool
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(as_json: bool) -> int:
     """The tokens there are, without what is secret."""
     owners = _with(lambda tokens: tokens.all())

@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 IN_TERMINAL: Final = frozenset({"www-browser", "links", "elinks", "lynx", "w3m"})
 """Browsers that would take the terminal that the address is printed in."""
 
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm ui
+  mcp-llm ui --port 8700 --no-open
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="On 127.0.0.1; a free one without it.")
 @click.option("--no-open", is_flag=True, help="Only print the address; the browser stays as it is.")
 def command(port: int, no_open: bool) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -25,10 +25,32 @@ def moment(ctx: click.Context, param: click.Parameter, value: str) -> int:
         raise click.BadParameter(str(exc), ctx, param) from None
 
 
-@click.command()
-@click.option("--by", "group_by", type=click.Choice(usage.GROUPS), default=usage.GROUPS[0], show_default=True)
-@click.option("--since", callback=moment, default=usage.SINCE, show_default=True, metavar="7d|24h|today|DATE|all")
-@click.option("--json", "as_json", is_flag=True)
+EXAMPLES: Final = """\b
+Examples:
+  mcp-llm usage
+  mcp-llm usage --by day --since 7d
+  mcp-llm usage --by context --since today --json
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option(
+    "--by",
+    "group_by",
+    type=click.Choice(usage.GROUPS),
+    default=usage.GROUPS[0],
+    show_default=True,
+    help="A row for each.",
+)
+@click.option(
+    "--since",
+    callback=moment,
+    default=usage.SINCE,
+    show_default=True,
+    metavar="7d|24h|today|DATE|all",
+    help="From then on.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The rows as JSON.")
 def command(group_by: GroupBy, since: int, as_json: bool) -> int:
     """What was spent, dearest first. Days and hours are UTC.
 

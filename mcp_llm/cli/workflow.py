@@ -180,7 +180,7 @@ class Shown:
 
 @command.command()
 @source
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def check(workflow: str, as_json: bool) -> int:
     """Find everything that is wrong with a workflow, each fault with its line. Nothing is asked or started."""
     config = running.load()
@@ -206,7 +206,7 @@ def graph(workflow: str, mermaid: bool) -> int:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_(as_json: bool) -> int:
     """The workflows in the config folder's `workflows`, which hosts can run too, with their inputs."""
     from mcp_llm.workflow.folder import listed
