@@ -55,12 +55,32 @@ async def agenerate_result(
     budget_usd: float | None = None,
     **options: Any,
 ) -> Generated:
-    """Ask one model; the whole result with its receipt. Raises the errors of `mcp_llm.errors`.
+    """Ask one model; the answer with its receipt: tokens, dollars, seconds, run id. Unknown is None, never 0.
 
-    `contents` is a string, a list of strings and parts, messages, bytes or a picture object (anything with `save`).
-    Sampling names (`top_p`, `top_k`, `seed`, penalties), `stop`, `tools`, `tool_choice` and `messages` are understood
-    for every vendor, `system` and `max_tokens` are other spellings; any other keyword, and `options={...}`, goes into
-    the provider's request body as it is.
+    Args:
+        contents: A string, a list of strings and parts, messages (`mcp_llm.Message`, or dicts with `role` and
+            `content`), bytes, a path or a picture object (anything with `save`).
+        model: `provider:model`, a model's id, an alias, `pro`, `balanced`, `lite` or `auto`; None is what the context
+            or the settings say.
+        temperature: As the vendor defines it. It and the others are sent only where they are given.
+        max_output_tokens: The longest the answer may be, in tokens; `max_tokens` is the same.
+        system_instruction: The system's words; `system` is the same.
+        json_output: Any JSON object as the answer; `.parsed` has it.
+        json_schema: A JSON Schema: `.parsed` is a value of that shape, after one repair turn where it was not.
+        thinking_budget: Tokens for reasoning; 0 is off, -1 leaves it to the model.
+        effort: `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`.
+        timeout_s: Seconds for the whole call.
+        context: The routing context, `notes.title`: settings say which model answers it.
+        files: Paths, URLs, data URIs, bytes or picture objects that go along.
+        thread: `new`, or the id of a kept conversation to go on with.
+        budget_usd: The most this call may cost, in dollars.
+        options: `messages`, `tools`, `tool_choice`, `stop`, `top_p`, `top_k`, `seed`, `presence_penalty` and
+            `frequency_penalty` are understood for every vendor. Any other keyword, and `options={...}`, goes into the
+            provider's request body as it is.
+
+    Raises:
+        Error: One of `mcp_llm.errors`: `ConfigError` and `InvalidInput` before anything is sent, `BudgetExceeded`,
+            `SchemaMismatch`, or a `ProviderError` once nobody is left to ask.
     """
     ask = _ask(
         contents,
@@ -84,13 +104,16 @@ async def agenerate_result(
 
 @taking(agenerate_result)
 async def agenerate(*args: Any, **arguments: Any) -> str:
-    """Ask one model; the answer's text. Arguments and errors are those of `agenerate_result`."""
+    """Ask one model; the answer's text."""
     return (await agenerate_result(*args, **arguments)).response
 
 
 @taking(agenerate_result)
 async def acount_tokens(*args: Any, **arguments: Any) -> TokenCount:
-    """Input tokens of what `agenerate_result` would send: the provider's own count, or a guess with `exact` False."""
+    """Input tokens of what `agenerate_result` would send.
+
+    The provider's own count where it has one (`exact` is True), else a guess.
+    """
     return await operation.count_tokens(await opened.get(), _asked(*args, **arguments))
 
 
@@ -121,13 +144,35 @@ async def acompare_models(
     on_result: Callable[[Result], Awaitable[None]] | None = None,
     **options: Any,
 ) -> Compared:
-    """Ask 2 to 16 models the same at once: answers side by side, checks, agreement, and what may be concluded.
+    """Ask 2 to 16 models the same at once: answers side by side, checks, judges, and what may be concluded.
 
-    `prompt` is text or a list of text and parts, `prompts` several of them. `expect` is text, a number or `{equals,
-    contains, regex, json_schema, number, tolerance}`, or a list with one for each prompt. `judge` is True (judges are
-    chosen), a model or several. `on_result` gets each answer as it lands. What will probably cost more than the setting
-    `budget.confirm_usd` is only quoted (`quoted` is True) unless `budget_usd` allows it. Raises the errors of
-    `mcp_llm.errors`; one model's failure is its result. Other keywords are those of `agenerate_result`.
+    One model's failure is its result, and ends nothing else.
+
+    Args:
+        prompt: Text, or a list of text and parts; or `prompts`.
+        models: As in `agenerate_result`; none twice.
+        prompts: Up to 500 of them: a verdict needs many.
+        samples: Answers of each model to each prompt, 1 to 50.
+        expect: What is right: text, a number, or `{equals, contains, regex, json_schema, number, tolerance}`; a list
+            has one for each prompt.
+        judge: True chooses judges, a model or several are those; none judges its own answer.
+        rubric: What judges look for.
+        system: The system's words, for all.
+        files: Go along with every prompt.
+        json_schema: Each answer as JSON of this JSON Schema, in `.parsed`.
+        temperature: As the vendors define it; sent only where it is given.
+        max_tokens: The longest an answer may be, in tokens.
+        effort: As in `agenerate_result`.
+        timeout_s: Seconds for each call.
+        context: The routing context.
+        budget_usd: The most all of it may cost, in dollars. Without it, what will probably cost more than the setting
+            `budget.confirm_usd` is only quoted (`.quoted` is True).
+        dry_run: Only quote.
+        on_result: Awaited with each answer as it lands.
+        options: `top_p`, `top_k`, `seed` and the penalties; any other goes into the request bodies as it is.
+
+    Raises:
+        Error: One of `mcp_llm.errors`, for what can be no comparison.
     """
     from mcp_llm.compare.asked import Comparison
     from mcp_llm.compare.operation import compare
@@ -163,20 +208,26 @@ compare_models = blocking(acompare_models)
 def stream(*args: Any, **arguments: Any) -> Stream:
     """The answer in pieces of text: iterate it, or in async code open it with `async with` and iterate it then.
 
-    Arguments are those of `agenerate_result`; `.result` is the whole result once the pieces have ended.
+    `.result` is the whole result once the pieces have ended. Leaving early stops the call; errors are raised while it
+    is iterated.
     """
     return Stream(_asked(*args, **arguments))
 
 
 async def run_agent(config: dict[str, Any], on_event: Callable[[dict[str, Any]], Any] | None = None) -> str:
-    """Hand a task to an agent; its answer. `on_event` gets every event as a dict, last `finish` or `error`.
+    """Hand a task to an agent; its answer. A limit that is reached ends the run and is no error.
 
-    `config`: `prompt` (needed), `model`, `provider`, `agent`, `persona`, `instruction`, `extra_context`, `servers` and
-    `tools` (lists of names and globs), `disable_mcp`, `functions` (Python functions as further tools), `providers`
-    (names of registered objects with `handle_request`, whose methods are tools), `continue_from` and `agent_id` (the
-    run's id, if it is to have a certain one), `json_schema`, `effort`, `temperature`, `max_tokens`, `context`,
-    `budget_usd`, `max_turns`, `max_seconds`. Other keys are ignored. `mcp_server_url` has to be the URL of a server in
-    the settings. Raises the errors of `mcp_llm.errors`; a limit that is reached is none.
+    Args:
+        config: `prompt` (needed), `model`, `provider`, `agent`, `persona`, `instruction`, `extra_context`, `servers`
+            and `tools` (lists of names and globs), `disable_mcp`, `functions` (Python functions as further tools),
+            `providers` (names of registered objects with `handle_request`, whose methods are tools), `continue_from`
+            and `agent_id` (the run's id, if it is to have a certain one), `json_schema`, `effort`, `temperature`,
+            `max_tokens`, `context`, `budget_usd` (dollars), `max_turns`, `max_calls`, `max_seconds`. Other keys are
+            ignored. `mcp_server_url` has to be the URL of a server in the settings.
+        on_event: Called with every event as a dict, last `finish` or `error`.
+
+    Raises:
+        Error: One of `mcp_llm.errors`.
     """
     return (await run_agent_result(config, on_event)).response
 
@@ -209,10 +260,12 @@ async def run_agent_result(
 
 
 def register_provider(name: str, provider: object) -> None:
-    """Make a provider in code, an object or its class, available as `name:model`.
+    """Make a `provider` in code, an object or its class, available as `name:model`, in this process.
 
-    See `mcp_llm.llm.backends` for its shapes. One with `handle_request` is also a method of workflows
-    (`name/method`), and tools for agents that name it in `providers`.
+    It has one of the methods `stream(request, model)`, `generate(messages, model, settings)`,
+    `completion(prompt, model, temperature, max_tokens)` and `handle_request(method, params)`. With the last it is also
+    a method of workflows (`name/method`), and tools for agents that name it in `providers`. Raises ConfigError for an
+    object with none of them, and for a `name` that no `name:model` can begin with.
     """
     opened.register(name, provider)
 

@@ -60,12 +60,17 @@ def blocking(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
 
 def taking(original: Callable[P, Any]) -> Callable[[Callable[..., R]], Callable[P, R]]:
-    """Decorates a function that hands its arguments on to `original`: it takes those, and gives what it says itself."""
+    """Decorates a function that hands its arguments on to `original`: it takes those, and gives what it says itself.
+
+    Its docstring goes on with that of the original from `Args:` on.
+    """
 
     def dressed(function: Callable[..., R]) -> Callable[P, R]:
         returns = inspect.signature(function).return_annotation
         signature = inspect.signature(original).replace(return_annotation=returns)
         cast("Any", function).__signature__ = signature
+        _, section, rest = (original.__doc__ or "").partition("    Args:\n")
+        function.__doc__ = f"{(function.__doc__ or '').rstrip()}\n\n{section}{rest}" if section else function.__doc__
         return cast("Callable[P, R]", function)
 
     return dressed
