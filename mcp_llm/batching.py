@@ -79,11 +79,11 @@ class Batch:
         self._owed = 0
 
     def create(self, contents: Any, model: str | None = None, *, tag: Any = None, **arguments: Any) -> BatchRequest:
-        """A request with the arguments of `generate`, added."""
+        """A request with the `contents`, `model` and `arguments` of `generate`, added; `tag` is what you like."""
         return self.add(BatchRequest(contents, model, arguments, tag))
 
     def add(self, request: BatchRequest) -> BatchRequest:
-        """Begin the request as soon as there is room. Each can be added once."""
+        """Begin the request as soon as there is room. Raises InvalidInput for one that was added before."""
         if request.duration is not None or request in self._open:
             raise InvalidInput("this request was added before: make another")
         self._owed += 1

@@ -191,7 +191,7 @@ class NotFound(ProviderError):
 
 
 class BadRequest(ProviderError):
-    """The request itself is refused (400, 409, 422); `param` names the culprit where the provider says it."""
+    """The request itself is refused (400, 422); `param` names the culprit where the provider says it."""
 
     kind = "bad_request"
 
@@ -209,14 +209,14 @@ class Refused(BadRequest):
 
 
 class RateLimited(ProviderError):
-    """Too many requests or tokens for now (429)."""
+    """Too many requests or tokens for now (429, 498)."""
 
     kind = "rate_limited"
     retryable = True
 
 
 class Overloaded(ProviderError):
-    """The provider's own trouble (408, 5xx, 529)."""
+    """The provider's own trouble (408, 409, 424, 5xx)."""
 
     kind = "overloaded"
     retryable = True

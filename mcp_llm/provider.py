@@ -86,7 +86,7 @@ class ProviderHandle:
         return list(METHODS)
 
     async def handle_request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """The result of asking as a dict, with `content`, `model`, `provider_id`, `tokens_used` and `metadata`.
+        """What `method` gives for `params`: `content`, `model`, `provider_id`, `tokens_used`, `metadata`.
 
         `llm/generate` takes `prompt`, `llm/chat` `messages`, `llm/vision` either with `image_path`; `llm/embed` takes
         `input` (or `text`) and gives `embedding`, `model`, `dimensions`. `file_path` and `image_path` are read beneath

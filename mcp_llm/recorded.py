@@ -22,7 +22,7 @@ ME = "local"
 
 
 async def record_run(run_id: str, path: str | PathLike[str]) -> None:
-    """Write an agent's run and its delegates to a file of JSON lines, secrets replaced by `***`.
+    """Write the agent's run `run_id` and its delegates to the file `path` as JSON lines, secrets replaced by `***`.
 
     Raises InvalidInput for a run that is unknown, still running or has no events; OSError from the disk.
     """
@@ -59,10 +59,12 @@ async def rerun_agent(
     functions: Sequence[Callable[..., Any]] = (),
     on_event: Callable[[dict[str, Any]], Any] | None = None,
 ) -> AgentResult:
-    """Go on from a step of a run with another model (None: the same), live; a new run, with its own id in the result.
+    """Go on from a `step` of a `run` with another `model` (None: the same), live; a new run, with an id of its own.
 
     The steps before it are taken from the record: they are not paid again, and what their tools did is not done again.
-    `functions` are Python functions as further tools, where the run had some. Raises the errors of `mcp_llm.errors`.
+    `run` is an id or a recorded file, `budget_usd` dollars and `max_turns` replies that it may take, `functions` are
+    Python functions as further tools, where the run had some; `on_event` is called with every event as a dict.
+    Raises the errors of `mcp_llm.errors`.
     """
     from mcp_llm.agent.rerun import rerun
     from mcp_llm.agent.task import Limits
@@ -85,7 +87,10 @@ async def rerun_agent(
 
 
 async def diff_runs(a: str | PathLike[str], b: str | PathLike[str]) -> RunDiff:
-    """Two runs, by id or file, step by step: requests, calls, results, answers, and what each took."""
+    """The runs `a` and `b`, by id or file, step by step: requests, calls, results, answers, and what each took.
+
+    Raises InvalidInput for a run that is not there and for a file that is no recording.
+    """
     from mcp_llm.runs.diff import diff
 
     app = await _app()

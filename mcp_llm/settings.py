@@ -25,7 +25,9 @@ class Route(Table):
     """Where a context's calls go. `"anthropic:lite"` is short for `{ model = "anthropic:lite" }`."""
 
     model: str | None = None
+    """A model, alias, tier or `auto`; not set leaves the choice to what comes after contexts."""
     fallbacks: tuple[str, ...] = ()
+    """Asked in order when the model fails before its first token, instead of the general list."""
     local_only: bool = False
     """Refuse providers that are not on this machine."""
 
@@ -36,7 +38,10 @@ class Route(Table):
 
 
 class Timeouts(Table):
-    """Seconds: until connected, until the first byte, between bytes, of nothing but pings, for the whole call."""
+    """Seconds: `connect` until connected, `first_byte` until it, `idle` between two, `total` for the whole call.
+
+    `data` is for a stream that gives nothing but signs of life.
+    """
 
     connect: Seconds = 10
     first_byte: Seconds = 60
@@ -46,15 +51,16 @@ class Timeouts(Table):
 
 
 class Retries(Table):
-    """How often one target is tried, and how long a wait is honoured, in seconds."""
+    """`attempts` is how often one target is tried, `max_wait` the longest wait that is honoured, in seconds."""
 
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     max_wait: Seconds = 60
 
 
 class Budget(Table):
-    """Caps. None is no cap; `unknown_usd` is what a call of unknown price is taken to cost at most, None refuses it.
+    """Caps: `call_usd` for one call; `day_usd`, `day_calls`, `day_tokens` for a UTC day of all processes; None is none.
 
+    `unknown_usd` is what a call of unknown price is taken to cost at most; None refuses it where dollars are capped.
     A comparison that will probably cost more than `confirm_usd` and names no budget is quoted, not made.
     """
 
@@ -67,9 +73,10 @@ class Budget(Table):
 
 
 class Files(Table):
-    """Which folders files may be read from (the working folder is always one), and how much.
+    """Files may be read below `roots` and, with `working_folder`, below the folder that the process was started in.
 
-    Where `serve --http` asks for tokens, only `roots` are: its callers sit at other machines.
+    Where `serve --http` asks for tokens, only `roots` count: its callers sit at other machines. `max_bytes` is for one
+    file, `max_files` for one call.
     """
 
     roots: tuple[str, ...] = ()
@@ -102,8 +109,9 @@ Approval: TypeAlias = Literal["allow", "ask", "deny"]
 class SignIn(Table):
     """How to sign in at a remote server: as a person (`mcp-llm servers login NAME`), or as this program, by itself.
 
-    `grant = "client_credentials"` is the program: with `client_secret` or `private_key` (PEM), and the `issuer` they
-    are for, so that no server can have them sent to another. Secrets are `${VARIABLE}`s and nothing else.
+    `algorithm` is the one that `private_key` signs with. `grant = "client_credentials"` is the program: with
+    `client_secret` or `private_key` (PEM), and the `issuer` they are for, so that no server can have them sent to
+    another. Secrets are `${VARIABLE}`s and nothing else.
     """
 
     grant: Literal["authorization_code", "client_credentials"] = "authorization_code"
@@ -138,7 +146,8 @@ class Server(Table):
     """An MCP server that agents may use, by name: `command` with `args` over stdio, or `url` over Streamable HTTP.
 
     `${VARIABLE}` in `env`, `headers`, `args` and `url` is filled from the environment when the server is opened. A
-    child gets only the variables given here and PATH, HOME and their like; never the environment as it is.
+    child gets only the variables given here and PATH, HOME and their like; never the environment as it is. `cwd` is
+    where it runs, `start_timeout_s` how long it may take to come up, `call_timeout_s` a call, `oauth` how to sign in.
     """
 
     command: str | None = None
@@ -153,9 +162,11 @@ class Server(Table):
     allow: tuple[str, ...] | None = None
     """Globs of the tools that are offered; None offers all."""
     deny: tuple[str, ...] = ()
+    """Globs of tools that are never offered, whatever `allow` says."""
     approve: dict[str, Approval] = Field(default_factory=dict)
     """Glob of a tool's name -> policy; the longest literal match wins. Unlisted: ask for destructive tools."""
     disabled: bool = False
+    """Kept in the file, and never started."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Server:
@@ -178,8 +189,9 @@ class Agents(Table):
     """What a run of an agent may use unless its caller says otherwise, and how approvals wait.
 
     `usd`, `tokens` hold for the run with all its delegates, `runs` counts those too; `turns` and `calls` (tool calls)
-    are a run's own, `calls_a_turn` are run of those that one reply asks for, `parallel` of them at a time. `depth` is
-    how many delegates may stand below one another, `children` how many one run may have.
+    are a run's own, `calls_a_turn` are run of those that one reply asks for, `parallel` of them at a time; `seconds`
+    are of the wall clock. `depth` is how many delegates may stand below one another, `children` how many one run may
+    have.
     """
 
     usd: USD = Decimal(2)
@@ -201,7 +213,10 @@ class Agents(Table):
 
 
 class Principal(Table):
-    """What one principal (a token's name, or `local`) may use a UTC day, a minute and at a time. None is no cap."""
+    """What one principal (a token's name, or `local`) may use. None is no cap.
+
+    `day_usd`, `day_calls` and `day_tokens` are for a UTC day, in all processes together.
+    """
 
     day_usd: USD | None = None
     day_calls: PositiveInt | None = None
@@ -217,10 +232,10 @@ SignedBy: TypeAlias = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS51
 
 
 class OAuth(Table):
-    """The authorization server whose tokens `serve --http` takes. `resource` is our URL as clients call it.
+    """The authorization server `issuer`, whose tokens `serve --http` takes; `resource` is our URL as clients call it.
 
-    Keys are fetched from `jwks_url`, or `key` is the one public key as PEM. `audience` is what `aud` has to hold, the
-    resource unless set; `scopes` what a token has to have.
+    `algorithms` are the signatures that are taken. Keys are fetched from `jwks_url`, or `key` is the one public key as
+    PEM. `audience` is what `aud` has to hold, the resource unless set; `scopes` what a token has to have.
     """
 
     issuer: Annotated[str, Field(pattern=r'^https?://[^\s"]+$')]
@@ -241,13 +256,17 @@ class OAuth(Table):
 
 
 class Http(Table):
-    """`serve --http`: where it listens, and by which names it may be called besides this machine's own."""
+    """`serve --http`: `host` and `port` are where it listens, `connections` and `max_body_bytes` what it bears.
+
+    `access_log` writes a line for each request to stderr; `oauth` are the tokens of somebody else that it takes.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8765
     allow_hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\[\]-]+$")], ...] = ()
     """Names as a Host header has them, with or without a port; no patterns."""
     allow_origins: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s*]+/?$")], ...] = ()
+    """Pages that may call, as an Origin header has them: `https://app.example.com`."""
     max_body_bytes: PositiveInt = 32 * 1024 * 1024
     connections: PositiveInt = 4096
     sessions: PositiveInt = 2000
@@ -259,7 +278,10 @@ class Http(Table):
 
 
 class Workflows(Table):
-    """What a run of a workflow may use unless its file or its caller says otherwise; `parallel` tasks at a time."""
+    """What a run of a workflow may use unless its file or its caller says otherwise.
+
+    `usd` for all of it, `seconds` of the wall clock, `parallel` tasks at a time.
+    """
 
     usd: USD = Decimal(2)
     unpriced_tokens: PositiveInt = 2_000_000
@@ -285,7 +307,7 @@ class Python(Table):
 
 
 class Telemetry(Table):
-    """OpenTelemetry spans are made where a tracer provider is configured; this says whether, and what they hold."""
+    """OpenTelemetry `spans` are made where a tracer provider is configured; this says whether, and what they hold."""
 
     spans: bool = True
     content: bool = False
@@ -302,6 +324,7 @@ class Settings(Table):
     operations: dict[Operation, str] = Field(default_factory=dict)
     """The model that `embed`, `image`, `speech`, `transcribe` or `video` asks where none is named."""
     aliases: dict[str, str] = Field(default_factory=dict)
+    """A name of yours -> a model, a tier or another alias."""
     tiers: dict[Tier, str] = Field(default_factory=dict)
     """What a bare tier means, instead of the first configured provider's."""
     contexts: dict[str, Route] = Field(default_factory=dict)
@@ -328,6 +351,7 @@ class Settings(Table):
     workflows: Workflows = Field(default_factory=Workflows)
     python: Python = Field(default_factory=Python)
     packs: tuple[Pack, ...] = ("core",)
+    """Packs of tools that hosts are offered; `core` always is."""
     discover: bool = True
     """Look for model servers on this machine's usual loopback ports."""
     keychain: bool = False
@@ -335,7 +359,9 @@ class Settings(Table):
     max_calls: PositiveInt = 1000
     """Calls in flight in one process; more are answered Busy."""
     ca_file: str | None = None
+    """A PEM file of certificate authorities, trusted besides the system's."""
     soft_deadline: Seconds | None = None
     """Seconds after which a call that goes on hands back a run id; None is what is known of the host."""
     ledger: bool = True
+    """Write a row for every upstream request."""
     telemetry: Telemetry = Field(default_factory=Telemetry)

@@ -106,9 +106,10 @@ async def run_workflow(
 ) -> WorkflowResult:
     """Run a workflow: a file, the name of one in the config folder's `workflows`, YAML text, or a dict of the same.
 
-    A task that fails is part of the result (`status`, `error`, `tasks`). `on_event` gets every event as a dict, last
-    `finish` or `error`; `run_id` is the run's id, if it is to have a certain one. Raises WorkflowError with every fault
-    of the file, InvalidInput for inputs, before anything has run.
+    `workflow` is that, `inputs` the values it declares. A task that fails is part of the result (`status`, `error`,
+    `tasks`). `on_event` gets every event as a dict, last `finish` or `error`; `budget_usd` are dollars for the whole;
+    `run_id` is the run's id, if it is to have a certain one. Raises WorkflowError with every fault of the file,
+    InvalidInput for inputs, before anything has run.
     """
     from mcp_llm.background import opened
     from mcp_llm.workflow import operation

@@ -27,9 +27,9 @@ MODELS: Final = (2, 16)
 MAX_PROMPTS: Final = 500
 MAX_SAMPLES: Final = 50
 MAX_CALLS: Final = 4000
+"""Calls of one comparison, judges' included; more is a benchmark, which wants a plan of its own."""
 KEPT: Final = 4000
 """Characters of each prompt that are kept with the result."""
-"""Calls of one comparison, judges' included; more is a benchmark, which wants a plan of its own."""
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ class Failure(Value):
 
     kind: str
     message: str
+    """What happened, and what mends it."""
 
 
 class Check(Value):
@@ -22,7 +23,9 @@ class Check(Value):
 
     passed: bool | None
     failed: tuple[str, ...] = ()
+    """What it is not, in words."""
     unchecked: tuple[str, ...] = ()
+    """What could not be checked, and why."""
 
 
 class Result(Generated):
@@ -31,15 +34,20 @@ class Result(Generated):
     prompt: int = 0
     sample: int = 0
     error: Failure | None = None
+    """Why there is no answer."""
     check: Check | None = None
+    """Whether it is what `expect` says; null where nothing was expected."""
 
 
 class Rate(Value):
     """A share with its 95 % interval; `n` is how many independent units (prompts, or pairs for flips) it rests on."""
 
     value: float
+    """From 0 to 1."""
     low: float
+    """The interval's lower end."""
     high: float
+    """Its upper end."""
     n: int
 
 
@@ -51,14 +59,22 @@ class Standing(Value):
     """
 
     model: str
+    """The name that was asked for."""
     target: str | None = None
     answers: int = 0
+    """How many it gave."""
     failed: int = 0
+    """How many it did not."""
     usd: float | None = None
+    """Dollars an answer, on average; null where one of them is unknown."""
     seconds: float | None = None
+    """Seconds an answer."""
     output_tokens: float | None = None
+    """Tokens an answer."""
     passed: Rate | None = None
+    """Share of checks passed."""
     win_rate: Rate | None = None
+    """Share of prompts won against the others, ties one half."""
     dominated_by: tuple[str, ...] = ()
 
 
@@ -67,20 +83,30 @@ class Pair(Value):
 
     a: str
     b: str
+    """The other model."""
     won: int
+    """Prompts that `a` won."""
     lost: int
+    """Prompts that `b` won."""
     tied: int
+    """Prompts that neither won."""
     win_rate: Rate
+    """Of `a`, ties one half."""
     p: float
+    """How likely so uneven a result is between equals."""
 
 
 class Similarity(Value):
     """How alike the answers of two models are: share of equal ones, mean token F1, over `compared` pairs of answers."""
 
     a: str
+    """One model."""
     b: str
+    """The other."""
     same: float
+    """Share of equal answers."""
     similarity: float
+    """Words in common, from 0 to 1."""
     compared: int
 
 
@@ -93,6 +119,7 @@ class Agreement(Value):
     same: float
     similarity: float
     pairs: tuple[Similarity, ...]
+    """Each pair of models."""
     consistency: dict[str, float] = Field(default_factory=dict)
 
 
@@ -104,10 +131,15 @@ class Judge(Value):
     """
 
     model: str
+    """The name it was asked by."""
     target: str
+    """The `provider:model` that this is."""
     asked: int
+    """Verdicts asked for."""
     failed: int
+    """Verdicts that did not come, or were none."""
     flips: Rate | None = None
+    """Share of verdicts that changed when the answers changed places."""
     preferred_first: float | None = None
 
 
@@ -120,6 +152,7 @@ class LengthBias(Value):
 
     longer_won: float
     decided: int
+    """Pairs that were no ties."""
     p: float
     within: float | None = None
     within_p: float | None = None
@@ -130,11 +163,16 @@ class Judging(Value):
     """How the answers were judged. `kappa` is the judges' chance-corrected agreement, None with fewer than two."""
 
     judges: tuple[Judge, ...]
+    """One row for each."""
     flips: Rate | None = None
+    """Of all judges together."""
     kappa: float | None = None
     kappa_of: Literal["cohen", "fleiss"] | None = None
+    """Which kappa: of two judges, or of more."""
     length: LengthBias | None = None
+    """Whether the longer answer wins."""
     failures: tuple[str, ...] = ()
+    """What went wrong with judges, in words."""
     unjudged: tuple[str, ...] = ()
     """Pairs that no judge may score, because each is a relative of one of the two."""
 
@@ -148,8 +186,10 @@ class Verdict(Value):
 
     winner: str | None
     words: str
+    """The verdict as a sentence, with the figures it rests on."""
     basis: Literal["judges", "checks"]
     prompts: int
+    """How many prompts it rests on."""
     p: float | None = None
     more_prompts: int | None = None
 
@@ -161,8 +201,11 @@ class Quote(Value):
     """
 
     answers: int
+    """Calls for answers."""
     judgements: int
+    """Calls of judges."""
     usd_at_least: float | None = None
+    """What the input alone costs."""
     usd_likely: float | None = None
     usd_at_most: float | None = None
     unpriced: tuple[str, ...] = ()
@@ -177,18 +220,28 @@ class Compared(Value):
     response: str
     results: tuple[Result, ...] = ()
     models: tuple[Standing, ...] = ()
+    """A row for each model, in the order asked."""
     verdict: Verdict | None = None
+    """What may be concluded; null without judges and checks."""
     pairs: tuple[Pair, ...] = ()
+    """Every pair of models."""
     agreement: Agreement | None = None
+    """How alike the answers are."""
     judging: Judging | None = None
+    """How the judges did."""
     frontier: tuple[str, ...] | None = None
     """Models that none dominates in cost, quality and latency; None without a measure of quality."""
     quote: Quote
+    """What it was taken to cost beforehand."""
     quoted: bool = False
     cost: Cost = Cost()
+    """What all of it cost, judges included."""
     latency_ms: int | None = None
+    """Milliseconds from the first request to the end."""
     run_id: str
+    """The id under which it is kept."""
     warnings: tuple[str, ...] = ()
+    """What was noticed on the way."""
 
     def of(self, model: str) -> tuple[Result, ...]:
         """A model's results."""

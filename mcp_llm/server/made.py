@@ -57,8 +57,11 @@ class Making(Arguments):
 
     model: Annotated[str | None, Field(description="provider:model or id")] = None
     context: str | None = None
+    """Routing context."""
     budget_usd: Annotated[float | None, Field(ge=0)] = None
+    """The most this may cost, in dollars."""
     timeout_s: Annotated[float | None, Field(gt=0)] = None
+    """Seconds for the whole call."""
     wait_s: Annotated[float | None, Field(description="then hand back a run id")] = None
     options: Annotated[dict[str, Any] | None, Field(description="added to the provider's request body")] = None
 

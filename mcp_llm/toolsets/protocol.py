@@ -64,7 +64,9 @@ class ProtocolProvider(ABC):
 
     @abstractmethod
     async def handle_request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Answer with what JSON can say; of an `llm/` method at least `response`, the words.
+        """Answer the `method` with what JSON can say; of an `llm/` method at least `response`, the words.
+
+        `params` are the caller's, files already read.
 
         Raises `ValueError("Unsupported method: X")` for a method that it does not have.
         """

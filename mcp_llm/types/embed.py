@@ -48,8 +48,11 @@ class Embedded(Made):
     embeddings: Annotated[
         list[Vector], SkipValidation, PlainSerializer(lambda vectors: [vector.tolist() for vector in vectors])
     ] = Field(repr=False)
+    """An array of numbers for each text."""
     count: int
+    """How many vectors."""
     dimensions: int
+    """Numbers of each."""
 
     def lean(self) -> dict[str, Any]:
         """Without the numbers."""

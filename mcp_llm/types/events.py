@@ -22,7 +22,12 @@ VERSION: Final = 1
 
 
 class Head(Value):
-    """What every event has: the schema's version, epoch milliseconds, its run, its number in the run from 0 on."""
+    """What every event has: the schema's version `v`, epoch milliseconds `ts`, its run, its number `seq` there from 0.
+
+    The same names mean the same in all: `model` and `provider` are who is asked or has answered, `usage` and `cost`
+    tokens and dollars (null: unknown), `latency_ms` and `first_token_ms` milliseconds; `tool`, `args` and `call_id` a
+    tool call, `run_id` and `child_run` runs, `message` and `reason` words for a person.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     v: Literal[1] = VERSION
@@ -32,9 +37,10 @@ class Head(Value):
 
 
 class Start(Head):
-    """A run begins. `persona` is the agent's name; `continued` the run whose history it goes on with.
+    """A run begins: its `prompt`, its `kind` (`generate`, `agent`, ...), and the `parent_run` that began it.
 
-    `rerun_of` is the run whose steps before `rerun_step` follow here as its own, unpaid.
+    `persona` is the agent's name; `continued` the run whose history it goes on with; `rerun_of` the run whose steps
+    before `rerun_step` follow here as its own, unpaid.
     """
 
     event: Literal["start"] = "start"
@@ -50,7 +56,7 @@ class Start(Head):
 
 
 class Resumed(Head):
-    """Another process, or the same one restarted, goes on with the run after event number `after`."""
+    """Another process, or the same one restarted, goes on after event number `after`, for the `attempt`-th time."""
 
     event: Literal["resumed"] = "resumed"
     after: int
@@ -60,7 +66,7 @@ class Resumed(Head):
 
 
 class TextEvent(Head):
-    """Words of the answer, as many as came within a moment."""
+    """Words of the answer: as much `text` as came within a moment."""
 
     event: Literal["text"] = "text"
     text: str
@@ -68,7 +74,7 @@ class TextEvent(Head):
 
 
 class ThinkingEvent(Head):
-    """Reasoning as far as the vendor shows it, as much as came within a moment."""
+    """Reasoning as far as the vendor shows it: as much `summary` as came within a moment."""
 
     event: Literal["thinking"] = "thinking"
     summary: str
@@ -76,7 +82,7 @@ class ThinkingEvent(Head):
 
 
 class ModelStart(Head):
-    """A model is about to be asked: `messages` are new since the last reply and its tool results.
+    """A model is about to be asked, the run's `step` from 0 on: `messages` are new since the last reply and results.
 
     `settings` is the request without messages; None where it is the same as the last time.
     """
@@ -90,7 +96,7 @@ class ModelStart(Head):
 
 
 class ModelEnd(Head):
-    """The whole reply, stored before it is used. Times are milliseconds."""
+    """The whole reply to a `step`, stored before it is used: `response` as the model gave it."""
 
     event: Literal["model_end"] = "model_end"
     step: int
@@ -104,7 +110,10 @@ class ModelEnd(Head):
 
 
 class ToolStart(Head):
-    """A tool is about to be called; durable before it is. The hints say what may be done when no `tool_end` follows."""
+    """A tool is about to be called; durable before it is.
+
+    `read_only` and `idempotent` are its own hints: they say what may be done when no `tool_end` follows.
+    """
 
     event: Literal["tool_start"] = "tool_start"
     tool: str
@@ -120,7 +129,7 @@ class ToolStart(Head):
 
 
 class ToolEnd(Head):
-    """What a tool answered: `result` as shown to the model, text or JSON.
+    """What a tool answered: `result` as shown to the model, text or JSON; `is_error` where it failed.
 
     `parts` is the result as the model gets it where it is more than text; `rest` the handle of what was too long.
     """
@@ -137,7 +146,7 @@ class ToolEnd(Head):
 
 
 class Compacted(Head):
-    """The history was made shorter: from here on it is these messages."""
+    """The history was made shorter: from here on it is these `messages`."""
 
     event: Literal["compacted"] = "compacted"
     messages: tuple[Message, ...]
@@ -145,7 +154,10 @@ class Compacted(Head):
 
 
 class Fallback(Head):
-    """`provider`:`model` failed or could not be asked, and the next one is asked instead."""
+    """`provider`:`model` failed or could not be asked, and `backup_provider`:`backup_model` is asked instead.
+
+    `error` is the kind of the failure, `status` its HTTP status.
+    """
 
     event: Literal["fallback"] = "fallback"
     provider: str
@@ -159,7 +171,10 @@ class Fallback(Head):
 
 
 class Budget(Head):
-    """A limit (`usd`, `tokens`, `calls`, `turns`, `seconds`, `depth`, `children`) is near, or has `stopped` the run."""
+    """A limit (`usd`, `tokens`, `calls`, `turns`, `seconds`, `depth`, `children`) is near, or has `stopped` the run.
+
+    `limit` names it, `used` of `cap` is how far it is.
+    """
 
     event: Literal["budget"] = "budget"
     limit: str
@@ -170,7 +185,10 @@ class Budget(Head):
 
 
 class Approval(Head):
-    """A tool call waits for a yes, or has got its answer; `by` says who gave it (`policy`, `user`, `deadline`)."""
+    """A tool call waits for a yes (`state` asked), or has its answer; `by` says whose (`policy`, `user`, `deadline`).
+
+    `deadline` is the epoch millisecond after which the answer is no.
+    """
 
     event: Literal["approval"] = "approval"
     tool: str
@@ -183,7 +201,7 @@ class Approval(Head):
 
 
 class AgentStart(Head):
-    """A delegate begins, as a run of its own."""
+    """The delegate `agent` begins with its `prompt`, as a run of its own, `depth` runs below the first."""
 
     event: Literal["agent_start"] = "agent_start"
     agent: str
@@ -195,7 +213,7 @@ class AgentStart(Head):
 
 
 class AgentEnd(Head):
-    """A delegate is done."""
+    """The delegate `agent` is done; `status` is how it ended, `result` what it said."""
 
     event: Literal["agent_end"] = "agent_end"
     agent: str
@@ -208,9 +226,10 @@ class AgentEnd(Head):
 
 
 class TaskStart(Head):
-    """A workflow's task is about to be done, for the n-th time; `item` is the file of a batch, `why` the last error.
+    """A workflow's `task` is about to call its `method`, for the `attempt`-th time.
 
-    `repeatable`: should no `task_end` follow, doing it again changes nothing beyond what it may cost.
+    `item` is the file of a batch, `why` the last error. `repeatable`: should no `task_end` follow, doing it again
+    changes nothing beyond what it may cost.
     """
 
     event: Literal["task_start"] = "task_start"
@@ -224,7 +243,11 @@ class TaskStart(Head):
 
 
 class TaskEnd(Head):
-    """What came of a task, stored before anything that waits for it begins. `kind` is the error's word."""
+    """What came of a `task` (of its `item`) after `attempts`, stored before anything that waits for it begins.
+
+    `status` says how it ended, with its `result`, or its `error` and the error's `kind`; `metadata` is the task
+    result's.
+    """
 
     event: Literal["task_end"] = "task_end"
     task: str
@@ -243,7 +266,8 @@ class TaskEnd(Head):
 class JobEvent(Head):
     """Work that a provider does in its own time (a video, a batch): about to be submitted, and how it stands since.
 
-    A `submitting` without a `submitted` after it may have been submitted. `data` is what asking for it needs.
+    `state` says which, `job_id` is the provider's name for it, `done` of `total` how far it is. A `submitting` without
+    a `submitted` after it may have been submitted. `data` is what asking for it needs.
     """
 
     event: Literal["job"] = "job"
@@ -258,7 +282,7 @@ class JobEvent(Head):
 
 
 class Finish(Head):
-    """The run's result: text, or the whole result as JSON. `stop_reason` is `budget` where a limit ended it."""
+    """The run's `result`: text, or the whole result as JSON. `stop_reason` is `budget` where a limit ended it."""
 
     event: Literal["finish"] = "finish"
     result: Json = None
@@ -268,7 +292,11 @@ class Finish(Head):
 
 
 class ErrorEvent(Head):
-    """The run failed or was cancelled; `kind` is the word of `mcp_llm.errors`, `partial` the words that had come."""
+    """The run failed or was cancelled: `error` in words, `kind` of `mcp_llm.errors`, `partial` the words that had come.
+
+    Of a provider's error also its HTTP `status`, its own `code`, `param` and `request_id`, and `retry_after` in
+    seconds; `trace` stays empty here: no traceback leaves the process.
+    """
 
     event: Literal["error"] = "error"
     error: str

@@ -68,3 +68,4 @@ class Painted(Made):
 
     revised_prompts: tuple[str, ...] = ()
     text: str | None = None
+    """What the model said beside the pictures."""

@@ -31,10 +31,15 @@ class File(Value):
     """One made file. `data` are its bytes, never part of the JSON; `path` is where it lies, for whose machine it is."""
 
     uri: str
+    """`artifacts://` and its hash: read it as a resource."""
     sha256: str
+    """The hash of its bytes, 64 hexadecimal digits."""
     mime: str
+    """What it is, `image/png`."""
     size: int
+    """Bytes."""
     name: str
+    """A name to keep it by."""
     path: str | None = None
     data: bytes = Field(default=b"", exclude=True, repr=False)
 
@@ -45,15 +50,25 @@ class Made(Value):
     response: str
     model: str = Field(description="what was asked for")
     model_used: str | None = None
+    """The model that really answered."""
     provider: str | None = None
+    """Who answered."""
     usage: Tokens = Field(default_factory=Tokens)
+    """What was counted."""
     cost: Cost = Field(default_factory=Cost)
+    """What it cost."""
     latency_ms: int | None = None
+    """Milliseconds from the request to the end."""
     request_id: str | None = None
+    """The provider's id of the request."""
     run_id: str
+    """The id under which it is kept."""
     fallbacks: tuple[Tried, ...] = ()
+    """Who was tried first, and why they failed."""
     warnings: tuple[str, ...] = ()
+    """What was noticed on the way."""
     files: tuple[File, ...] = ()
+    """What was made."""
 
     @property
     def receipt(self) -> str:

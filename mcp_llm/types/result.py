@@ -18,23 +18,36 @@ class Tokens(Value):
     """What was counted; `input` includes cached tokens, `output` reasoning. Pieces only where they are paid."""
 
     input: int | None = None
+    """Tokens sent, those read from a cache included."""
     output: int | None = None
+    """Tokens that came back, reasoning included."""
     total: int | None = None
+    """`input` plus `output`; null where either is unknown."""
     cached: int | None = None
+    """Of the input, read from the provider's cache."""
     cache_write: int | None = None
+    """Of the input, written into the provider's cache."""
     reasoning: int | None = None
+    """Of the output, spent on thinking."""
     images: int | None = None
+    """Pictures that were paid by the piece."""
     seconds: float | None = None
+    """Of sound or film, where that is paid."""
     characters: int | None = None
+    """Spoken, where those are paid."""
     estimated: bool = False
+    """True: counted here, because the provider said nothing."""
 
 
 class Cost(Value):
     """Dollars, who says so (`provider`, `user`, `genai-prices`, `catalog`, `local`), and the day of the price."""
 
     usd: float | None = None
+    """Dollars; null where nobody knows the price, 0 only for models on this machine."""
     source: str | None = None
+    """Who says so: `provider`, `user`, `genai-prices`, `catalog` or `local`."""
     priced_at: str | None = None
+    """The day of the price, `2026-11-28`."""
 
 
 def tokens_in_all(counts: Iterable[Tokens]) -> Tokens:
@@ -62,7 +75,9 @@ class Call(Value):
     """A tool call the model wants made; `arguments` is parsed where it is JSON, else the raw text."""
 
     id: str
+    """What its result has to name."""
     name: str
+    """The function's name."""
     arguments: Any
 
 
@@ -70,34 +85,57 @@ class Tried(Value):
     """A target that was tried before the one that answered, and why it did not."""
 
     provider: str
+    """Who was asked."""
     model: str
+    """Its model."""
     error: str
+    """The `kind` of the error, as in `mcp_llm.errors`."""
     message: str
+    """What it said."""
     status: int | None = None
+    """The HTTP status, null where no reply came."""
 
 
 class Generated(Value):
     """One answer with its receipt."""
 
     response: str
+    """The answer's text."""
     model: str = Field(description="what was asked for")
     model_used: str | None = None
+    """The model that really answered, as the provider names it."""
     provider: str | None = None
+    """Who answered."""
     finish_reason: Stop = "other"
+    """Why it ended, in one vocabulary for all vendors; `length` means cut by `max_tokens`."""
     finish_reason_raw: str | None = None
+    """The vendor's own word for it."""
     thinking: str | None = None
+    """What it showed of its reasoning."""
     tool_calls: tuple[Call, ...] | None = None
+    """Functions it wants called; nothing here calls them."""
     parsed: Any = None
+    """The JSON value, where `json_schema` or `json_output` asked for one."""
     usage: Tokens = Field(default_factory=Tokens)
+    """What was counted."""
     cost: Cost = Field(default_factory=Cost)
+    """What it cost."""
     latency_ms: int | None = None
+    """Milliseconds from the request to the end."""
     first_token_ms: int | None = None
+    """Milliseconds until its first word."""
     request_id: str | None = None
+    """The provider's id of the request, for its support."""
     run_id: str
+    """The id under which it is kept."""
     thread: str | None = None
+    """The conversation it belongs to."""
     fallbacks: tuple[Tried, ...] = ()
+    """Who was tried first, and why they failed."""
     warnings: tuple[str, ...] = ()
+    """What was noticed: parameters left out, files skipped, a price unknown."""
     citations: Any = None
+    """Sources, as the vendor gives them."""
 
     @property
     def receipt(self) -> str:

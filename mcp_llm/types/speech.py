@@ -53,7 +53,7 @@ class Spoken:
 
 
 class Said(Made):
-    """The sound as one file; `duration` in seconds where it can be told."""
+    """The sound as one file; `duration` in seconds where it can be told, `voice` as the vendor calls it."""
 
     duration: float | None = None
     voice: str | None = None

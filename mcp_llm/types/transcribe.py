@@ -68,7 +68,10 @@ class Transcript:
 
 
 class Transcribed(Made):
-    """The words in `response`; `segments` and `words` with their times where they were asked for and are offered."""
+    """The words in `response`; `segments` and `words` with their times where they were asked for and are offered.
+
+    `language` is what was spoken, `duration` seconds.
+    """
 
     language: str | None = None
     duration: float | None = None

@@ -44,7 +44,7 @@ class Job:
 
 
 class Filmed(Made):
-    """The film as a file; `job_id` is the provider's name for the job it came from."""
+    """The film as a file, `seconds` long; `job_id` is the provider's name for the job it came from."""
 
     job_id: str | None = None
     seconds: float | None = None

@@ -138,12 +138,18 @@ class TaskResult(Value):
     """
 
     task_id: str
+    """Its id in the file."""
     status: Status
+    """How it ended."""
     result: Any = None
+    """What its method gave."""
     error: str | None = None
     started_at: float | None = None
+    """When it began."""
     completed_at: float | None = None
+    """When it ended."""
     duration_seconds: float | None = None
+    """Seconds between the two."""
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -155,16 +161,25 @@ class WorkflowResult(Value):
 
     response: str
     workflow: str
+    """The name in the file."""
     status: Literal["completed", "failed"]
     error: str | None = None
+    """Why it failed, in one sentence."""
     outputs: dict[str, Any] = Field(default_factory=dict)
+    """The values that the file asks for under `outputs`."""
     tasks: tuple[TaskResult, ...] = ()
     stop_reason: Literal["stop", "budget", "timeout", "failed"] = "stop"
+    """`budget` and `timeout` are limits that ended it."""
     usage: Tokens = Tokens()
+    """Tokens of all tasks."""
     cost: Cost = Cost()
+    """Dollars of all tasks; unknown where one of them is."""
     latency_ms: int | None = None
+    """Milliseconds."""
     run_id: str
+    """The id under which it is kept."""
     warnings: tuple[str, ...] = ()
+    """What was noticed on the way."""
 
     def task(self, task_id: str) -> TaskResult:
         """One task's result. Raises KeyError."""

@@ -25,25 +25,40 @@ class CompareArguments(Arguments):
 
     models: Annotated[list[str], Field(description="2 to 16, as in generate")]
     prompt: str | None = None
+    """One prompt for all; or `prompts`."""
     prompts: Annotated[list[str] | None, Field(description="several, for evidence")] = None
     system: str | None = None
+    """The system's words."""
     files: list[str] | None = None
+    """As in generate; attached to every prompt."""
     json_schema: dict[str, Any] | None = None
+    """Each answer as `parsed` JSON of this schema."""
     samples: int = 1
+    """Answers of each model to each prompt, 1 to 50."""
     expect: Annotated[
         Any, Field(description="text, number or {equals, contains, regex, json_schema, number, tolerance}, or a list")
     ] = None
     judge: Annotated[Any, Field(description="true, or the judging models")] = None
     rubric: str | None = None
+    """What judges look for."""
     budget_usd: float | None = None
+    """The most all of it may cost, judges included, in dollars."""
     context: str | None = None
+    """Routing context."""
     temperature: float | None = None
+    """As the vendor defines it; sent only where it is given."""
     max_tokens: int | None = None
+    """The longest one answer may be, in tokens."""
     effort: str | None = None
+    """Reasoning effort, as in generate."""
     timeout_s: float | None = None
+    """Seconds for each call."""
     wait_s: float | None = None
+    """Seconds after which the run id is handed back."""
     options: dict[str, Any] | None = None
+    """Added to every provider's request body as is."""
     dry_run: bool = False
+    """Only quote what it will cost."""
 
 
 OUTPUT: dict[str, Any] = {

@@ -32,7 +32,9 @@ class EmbedArguments(Making):
 
     input: Annotated[str | list[str], Field(description="text or texts")]
     dimensions: Annotated[int | None, Field(ge=1)] = None
+    """How long the vectors shall be."""
     input_type: InputType | None = None
+    """What the texts are for."""
     truncate: Annotated[bool | None, Field(description="false refuses texts that are too long")] = None
     inline: Annotated[bool, Field(description="numbers in the reply too, not only in the file")] = False
     continue_from: Annotated[str | None, Field(description="what the error of a broken call named")] = None

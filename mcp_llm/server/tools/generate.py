@@ -34,15 +34,19 @@ class GenerateArguments(Arguments):
         str | None, Field(description="provider:model, id, alias, pro|balanced|lite, auto (see list_models)")
     ] = None
     system: str | None = None
+    """The system's words."""
     messages: Annotated[list[dict[str, Any]] | None, Field(description="earlier turns [{role, content}]")] = None
     context: Annotated[str | None, Field(description="routing context, e.g. notes.title")] = None
     files: Annotated[list[str] | None, Field(description="paths, URLs or data URIs: text, image, PDF, audio")] = None
     json_schema: Annotated[dict[str, Any] | None, Field(description="answer as `parsed` JSON of this schema")] = None
     temperature: float | None = None
+    """As the vendor defines it; sent only where it is given."""
     max_tokens: Annotated[int | None, Field(ge=1)] = None
+    """The longest the answer may be, in tokens."""
     effort: Annotated[Effort | None, Field(description="reasoning effort")] = None
     thinking_budget: Annotated[int | None, Field(ge=-1, description="reasoning tokens; 0 off, -1 model decides")] = None
     stop: list[str] | None = None
+    """Texts before which the answer ends."""
     tools: Annotated[
         list[dict[str, Any]] | None,
         Field(description="functions {name, description, parameters}: returned as tool_calls, not run"),
@@ -50,6 +54,7 @@ class GenerateArguments(Arguments):
     thread: Annotated[str | None, Field(description='"new", or a thread id to go on with')] = None
     budget_usd: Annotated[float | None, Field(ge=0, description="most this call may cost")] = None
     timeout_s: Annotated[float | None, Field(gt=0)] = None
+    """Seconds for the whole call."""
     wait_s: Annotated[float | None, Field(description="then hand back a run id")] = None
     options: Annotated[dict[str, Any] | None, Field(description="added to the provider's request body as is")] = None
     dry_run: Annotated[bool, Field(description="only quote tokens and price")] = False

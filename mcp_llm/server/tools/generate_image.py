@@ -26,13 +26,18 @@ class ImageArguments(Making):
     """One line each: every word is read by the calling model in every conversation."""
 
     prompt: str
+    """What is to be seen."""
     images: Annotated[list[str] | None, Field(description="pictures to change: paths, URLs, data URIs")] = None
     mask: Annotated[str | None, Field(description="picture, transparent where to change")] = None
     n: Annotated[int, Field(ge=1, le=10)] = 1
+    """How many."""
     size: Annotated[str | None, Field(description="1024x1024, 16:9, 2K, auto")] = None
     quality: Quality | None = None
+    """As far as the model knows it."""
     background: Background | None = None
+    """What is behind."""
     format: Format | None = None
+    """Of the files."""
 
 
 async def run_generate_image(given: ImageArguments, run: Run) -> CallToolResult:

@@ -28,9 +28,11 @@ class VideoArguments(Making):
     """One line each: every word is read by the calling model in every conversation."""
 
     prompt: str
+    """What happens."""
     image: Annotated[str | None, Field(description="first picture: path, URL, data URI")] = None
     references: Annotated[list[str] | None, Field(description="pictures of who or what occurs")] = None
     seconds: Annotated[int | None, Field(ge=1)] = None
+    """How long it shall be."""
     ratio: Annotated[str | None, Field(description="16:9")] = None
     resolution: Annotated[str | None, Field(description="720p")] = None
 

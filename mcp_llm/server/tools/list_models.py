@@ -27,6 +27,7 @@ class ListModelsArguments(Arguments):
     """What to list."""
 
     provider: str | None = None
+    """Only the models of this provider."""
     search: Annotated[str | None, Field(description="words in the model's id or name")] = None
     live: Annotated[bool, Field(description="ask the providers for their own lists")] = False
     all: Annotated[bool, Field(description="also providers without a key")] = False

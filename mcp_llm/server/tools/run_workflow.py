@@ -29,8 +29,10 @@ class RunWorkflowArguments(Arguments):
 
     name: Annotated[str | None, Field(description="leave out to list the workflows and their inputs")] = None
     inputs: Annotated[dict[str, Any], Field(default_factory=dict)]
+    """Values for the inputs that the workflow declares."""
     dry_run: Annotated[bool, Field(description="only its tasks and their price")] = False
     budget_usd: Annotated[float | None, Field(ge=0)] = None
+    """The most the whole may cost, in dollars."""
     wait_s: Annotated[float | None, Field(ge=0, description="then hand back the run id")] = None
 
 

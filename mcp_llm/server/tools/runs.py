@@ -35,12 +35,17 @@ class RunsArguments(Arguments):
     """What to do with which run."""
 
     action: Literal["list", "wait", "read", "cancel", "resume", "answer"]
+    """What to do; all but list need `run_id`."""
     run_id: Annotated[str | None, Field(description="or the handle of a long text, to read it")] = None
     offset: int = 0
+    """The first character that read gives."""
     wait_s: float | None = None
+    """Seconds that wait, cancel and resume may take before they say how it stands."""
     status: Annotated[str | None, Field(description="list only: running, waiting, interrupted, finished ...")] = None
     answer: Any = None
+    """What the run is answered: true, false, "always", or any JSON."""
     question: str | None = None
+    """Which question is answered, where the run asks several."""
     again: Annotated[bool, Field(description="resume although it may be paid twice")] = False
 
 

@@ -26,12 +26,16 @@ class SpeakArguments(Making):
     """One line each: every word is read by the calling model in every conversation."""
 
     text: str
+    """What is spoken."""
     voice: Annotated[str | None, Field(description="the vendor's name")] = None
     speakers: Annotated[dict[str, str] | None, Field(description="name in the text -> voice")] = None
     format: Sound | None = None
+    """Of the file."""
     speed: Annotated[float | None, Field(gt=0)] = None
+    """1 is the usual one."""
     instructions: Annotated[str | None, Field(description="how to speak")] = None
     language: str | None = None
+    """What is spoken, e.g. `en`."""
 
 
 async def run_speak(given: SpeakArguments, run: Run) -> CallToolResult:

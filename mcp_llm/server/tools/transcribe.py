@@ -33,6 +33,7 @@ class TranscribeArguments(Making):
     language: Annotated[str | None, Field(description="spoken, e.g. en")] = None
     prompt: Annotated[str | None, Field(description="names and words that occur")] = None
     timestamps: Timestamps | None = None
+    """Ask for times, of segments or of words."""
     diarize: Annotated[bool | None, Field(description="tell speakers apart")] = None
     translate: Annotated[bool | None, Field(description="write English")] = None
 
