@@ -88,10 +88,20 @@ class Films:
     ) -> Filmed:
         """A short film, in `.files[0]`; takes minutes. It is a run: when this process ends, another can go on with it.
 
-        `image` is its first picture, `references` show who or what occurs; `ratio` is `16:9`, `resolution` `720p`.
-        `timeout_s` is how long the job is asked for; the other keywords are those of `aembed`. `begun` is called once
-        there is a run. When the call is cancelled, the job is called off, unless `stays()`: then the run is left for
-        whoever resumes it. Raises the errors of `mcp_llm.errors`.
+        Args:
+            prompt: What happens.
+            image: Its first picture.
+            references: Pictures of who or what occurs.
+            seconds: How long it shall be.
+            ratio: Its shape, `16:9`.
+            resolution: `720p` and its like.
+            begun: Called once there is a run.
+            stays: Asked when the call is cancelled: True leaves the job standing, for whoever resumes the run.
+            call: `model`, `context`, `budget_usd` (dollars), `timeout_s` (seconds: how long the job is asked for) and
+                `options`, as in `agenerate_result`.
+
+        Raises:
+            Error: One of `mcp_llm.errors`.
         """
         request = await self._request(prompt, image, references, seconds, ratio, resolution, call)
         positive("timeout_s", call.get("timeout_s"))

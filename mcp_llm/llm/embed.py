@@ -55,7 +55,7 @@ EMBED: Final[Operation[EmbedRequest, Vectors]] = Operation(
 )
 
 
-async def embed(
+async def embed(  # noqa: D417 - whoever calls the public form gives no `service`
     service: Service,
     input: str | Sequence[str],
     *,
@@ -66,13 +66,20 @@ async def embed(
     keep: bool = False,
     **call: Unpack[Call],
 ) -> Embedded:
-    """Vectors of the texts, in their order: `.embeddings` are arrays of numbers. Raises the errors of `mcp_llm.errors`.
+    """Vectors of texts, in their order: `.embeddings` are arrays of numbers, all of one length.
 
-    `dimensions` is how long they shall be where the model leaves the choice; `input_type` is what the texts are for
-    (`query`, `document`, ...); `truncate` False refuses texts that are too long instead of cutting them.
-    `continue_from` is what the error of a call with the same arguments named, when it failed on the way. `keep` writes
-    the vectors to a file of JSON, too. `model`, `context`, `budget_usd` (dollars), `timeout_s` (seconds) and `options`
-    (fields of the provider's own request body) are as in `agenerate_result`.
+    Args:
+        input: One text or several.
+        dimensions: How long the vectors shall be, where the model leaves the choice.
+        input_type: What they are for: `query`, `document`, `classification`, `clustering` or `similarity`.
+        truncate: False refuses texts that are too long for the model instead of cutting them.
+        continue_from: What the error of a call with the same arguments named, when it failed on the way.
+        keep: Write the vectors to a file of JSON, too.
+        call: `model`, `context`, `budget_usd` (dollars), `timeout_s` (seconds), `options` (fields of the provider's own
+            request body), as in `agenerate_result`.
+
+    Raises:
+        Error: One of `mcp_llm.errors`.
     """
     try:
         request = EmbedRequest(

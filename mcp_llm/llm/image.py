@@ -50,7 +50,7 @@ IMAGE: Final[Operation[ImageRequest, Pictures]] = Operation(
 )
 
 
-async def generate_image(
+async def generate_image(  # noqa: D417 - whoever calls the public form gives no `service`
     service: Service,
     prompt: str,
     *,
@@ -67,10 +67,21 @@ async def generate_image(
 ) -> Painted:
     """Pictures of the prompt, in `.files`: each has its `data` (bytes), `mime` and the `path` where it is kept.
 
-    With `images` (paths, URLs, bytes, picture objects) it changes or combines them; `mask` is a picture whose
-    transparent places say where. `n` is 1 to 10; `size` is `1024x1024`, `16:9`, `2K` or `auto`. `partial` (1 to 3) asks
-    for unfinished states on the way, which `on_partial` gets. The other keywords are those of `aembed`. Raises the
-    errors of `mcp_llm.errors`.
+    Args:
+        prompt: What is to be seen.
+        images: Pictures to change or combine: paths, URLs, data URIs, bytes, picture objects.
+        mask: A picture whose transparent places say where.
+        n: How many, 1 to 10.
+        size: `1024x1024`, `16:9`, `2K` or `auto`.
+        quality: `low`, `medium`, `high`, `xhigh`, `max` or `auto`, as far as the model knows it.
+        background: `transparent`, `opaque` or `auto`.
+        format: `png`, `jpeg`, `webp`, `gif` or `svg`.
+        partial: How many unfinished states are wanted on the way, 1 to 3.
+        on_partial: Awaited with the bytes of each of them.
+        call: `model`, `context`, `budget_usd` (dollars), `timeout_s` (seconds) and `options`, as in `agenerate_result`.
+
+    Raises:
+        Error: One of `mcp_llm.errors`.
     """
     if not prompt.strip():
         raise InvalidInput("`prompt` is empty: say what the picture shall show")

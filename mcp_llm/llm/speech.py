@@ -41,7 +41,7 @@ SPEECH: Final[Operation[SpeechRequest, Spoken]] = Operation(
 )
 
 
-async def speak(
+async def speak(  # noqa: D417 - whoever calls the public form gives no `service`
     service: Service,
     text: str,
     *,
@@ -56,11 +56,20 @@ async def speak(
 ) -> Said:
     """The text as sound, in `.files[0]`: its `data` (bytes), `mime` and the `path` where it is kept.
 
-    `voice` is one of the vendor's, `speakers` are names in the text and the voices of each, `instructions` say how it
-    is spoken, `format` is mp3, opus, aac, flac, wav or pcm, `speed` 1 the usual one. `on_sound` gets the bytes of the
-    file as they come; where they would not be those of the file in the end (samples without a header, several
-    requests), it gets each request's sound once it is whole. The other keywords are those of `aembed`. Raises the
-    errors of `mcp_llm.errors`.
+    Args:
+        text: What is spoken.
+        voice: One of the vendor's.
+        speakers: A voice for each name that speaks in the text.
+        format: `mp3`, `opus`, `aac`, `flac`, `wav` or `pcm`.
+        speed: 1 is the usual one.
+        instructions: How it is spoken.
+        language: What is spoken, `en`.
+        on_sound: Awaited with the bytes of the file as they come; where they would not be those of the file in the end
+            (samples without a header, several requests), with each request's sound once it is whole.
+        call: `model`, `context`, `budget_usd` (dollars), `timeout_s` (seconds) and `options`, as in `agenerate_result`.
+
+    Raises:
+        Error: One of `mcp_llm.errors`.
     """
     if not text.strip():
         raise InvalidInput("`text` is empty: say what shall be spoken")

@@ -48,7 +48,7 @@ TRANSCRIBE: Final[Operation[TranscribeRequest, Transcript]] = Operation(
 )
 
 
-async def transcribe(
+async def transcribe(  # noqa: D417 - whoever calls the public form gives no `service`
     service: Service,
     file: Any,
     *,
@@ -60,11 +60,20 @@ async def transcribe(
     on_text: Callable[[str], Awaitable[None]] | None = None,
     **call: Unpack[Call],
 ) -> Transcribed:
-    """What is said in a recording (path, bytes, data URI): `.response`, and `.segments` or `.words` with their seconds.
+    """What is said in a recording: `.response`, and `.segments` or `.words` with their seconds.
 
-    `language` is what is spoken (`en`), `prompt` names and words that occur; `timestamps` is `segment` or `word`,
-    `diarize` tells speakers apart, `translate` writes English. `on_text` gets the words as they come, where the model
-    streams. The other keywords are those of `aembed`. Raises the errors of `mcp_llm.errors`.
+    Args:
+        file: A path, bytes or a data URI.
+        language: What is spoken, `en`.
+        prompt: Names and words that occur.
+        timestamps: `segment` or `word` asks for times.
+        diarize: Tell speakers apart.
+        translate: Write English.
+        on_text: Awaited with the words as they come, where the model streams.
+        call: `model`, `context`, `budget_usd` (dollars), `timeout_s` (seconds) and `options`, as in `agenerate_result`.
+
+    Raises:
+        Error: One of `mcp_llm.errors`.
     """
     media = await _recording(service, file, call.get("principal", LOCAL))
     data = base64.b64decode(media.data or "")
