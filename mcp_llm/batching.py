@@ -60,7 +60,7 @@ class Batch:
         batch = Batch(max_concurrent=5)
         for text in texts:
             batch.create(f"Summarize: {text}", model="lite")
-        for request in batch.drain():              # in async code: async for request in batch.drain()
+        for request in batch.drain():  # in async code: async for request in batch.drain()
             print(request.response or request.error)
 
     A call begins when it is added, if there is room. One that fails is handed out with its `error`. Leaving `drain`

@@ -421,7 +421,8 @@ def _parameters(given: list[inspect.Parameter]) -> list[str]:
             star = True
         mark = "**" if one.kind is one.VAR_KEYWORD else "*" if one.kind is one.VAR_POSITIONAL else ""
         kind = "" if one.annotation is one.empty else f": {one.annotation}"
-        value = "" if one.default is one.empty else f" = {one.default!r}" if kind else f"={one.default!r}"
+        usual = "..." if callable(one.default) else repr(one.default)
+        value = "" if one.default is one.empty else f" = {usual}" if kind else f"={usual}"
         found.append(f"{mark}{one.name}{kind}{value}")
     return found
 
