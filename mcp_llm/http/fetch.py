@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from .transport import Exchange, Transport
 
 HOPS: Final = 3
-SHOWN: Final = 64 * 1024
-"""Bytes of an error's body that are looked at."""
 
 
 class NoMore(InvalidInput):
@@ -142,7 +140,4 @@ async def _refused(exchange: Exchange, origin: str, met: dict[str, str]) -> Exce
         return NotFound(f"{host} has no such file", status=exchange.status)
     if exchange.status == 416:
         return NoMore(host, met)
-    body = b""
-    async for piece in exchange.chunks(SHOWN):
-        body += piece
-    return failure(exchange.status, exchange.headers, body)
+    return failure(exchange.status, exchange.headers, await exchange.words())

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["Caps", "Deadlines", "Exchange", "Transport"]
 
 DRAIN_SECONDS = 0.25
+WORDS = 64 * 1024
+WORDS_SECONDS = 5.0
 
 _TARGET: Final = re.compile(r"/[!-~]*")
 
@@ -177,6 +179,7 @@ class Exchange:
         self._link: Link | None = None
         self._raw: AsyncIterator[bytes] | None = None
         self._inflater: Inflater | None = None
+        self._strange = False
         self._pieces: Iterator[bytes] | None = None
         self._cap = caps.stream
         self._size = 0
@@ -216,6 +219,20 @@ class Exchange:
         """The whole decoded body. Raises as `chunks` does; TooLarge over the cap, the body's where none is given."""
         self._limit(self._caps.body if cap is None else cap)
         return b"".join([data async for data in self])
+
+    async def words(self) -> bytes:
+        """What the body of an error says: at most 64 KiB, and what of them comes in five seconds. Its status is known,
+        so that nothing which happens to the rest may hide it; never raises.
+        """
+        self._cap = self._caps.body
+        self._clock.ends = min(self._clock.ends, time.monotonic() + WORDS_SECONDS)
+        found = b""
+        try:
+            while len(found) < WORDS and not self._strange:
+                found += await anext(self)
+        except (StopAsyncIteration, ProviderError, TooLarge):
+            pass
+        return found[:WORDS]
 
     async def drain(self, seconds: float = DRAIN_SECONDS) -> None:
         """Read on to the end for a moment after the decoder is done, so that the connection can be used again."""
@@ -291,7 +308,9 @@ class Exchange:
         if coding in {"gzip", "x-gzip", "deflate"}:
             self._inflater = Inflater(coding)
         elif coding not in {"", "identity"}:
-            raise Garbled(f"the reply is encoded as {coding[:40]!r}, which was not asked for", status=self.status)
+            self._strange = True
+            if self.status < 400:
+                raise Garbled(f"the reply is encoded as {coding[:40]!r}, which was not asked for", status=self.status)
 
     def _limit(self, cap: int) -> None:
         self._cap = cap

@@ -65,7 +65,7 @@ async def sent(
         try:
             exchange = await stack.enter_async_context(transport.stream(base_url, http, headers, deadlines))
             if exchange.status >= 400:
-                body = await exchange.body()
+                body = await exchange.words()
                 raise failure(exchange.status, exchange.headers, body, codes=target.provider.error_codes)
         except ProviderError as exc:
             access.blamed(_away(exc, target, base_url), target.provider_id, target.provider)

@@ -118,9 +118,10 @@ class Models:
         deadlines = Deadlines(connect=min(patience, 10.0), first_byte=patience, idle=patience, total=patience)
         try:
             async with self.transport().stream(url, http, headers, deadlines) as exchange:
+                if exchange.status >= 400:
+                    words = await exchange.words()
+                    raise failure(exchange.status, exchange.headers, words, codes=provider.error_codes)
                 body = await exchange.body()
-            if exchange.status >= 400:
-                raise failure(exchange.status, exchange.headers, body, codes=provider.error_codes)
             return parse(body)
         except ProviderError as exc:
             exc.provider = exc.provider or provider_id

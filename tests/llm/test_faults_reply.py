@@ -50,7 +50,6 @@ TOO_MUCH: list[tuple[str, Reply, str | None]] = [
     ("a length of 10 TiB", Reply(body=b"{", length=10 * 1024**4, hang=1), None),
     ("a gzip bomb", Reply(headers=GZIP, body=gzip.compress(b'{"a":"' + b"x" * (200 * MIB))), None),
     ("a gzip bomb in a stream", Reply(headers=GZIP, body=gzip.compress(b"data: " + b"x" * (200 * MIB))), None),
-    ("an error without end", Reply(status=500, forever=b"x" * 65_536, framing="chunked"), None),
 ]
 
 
@@ -70,6 +69,42 @@ async def test_too_much_is_stopped_at_a_cap_and_costs_little_memory(
     assert isinstance(error, TooLarge)
     assert error.partial == partial
     assert (len(server.requests), found) == (1, [("acme", "too_large")])
+    assert grown <= 64
+
+
+SAID = b'{"error":{"message":"bad key"}}'
+
+
+@needs_linux
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Reply(401, body=SAID), "bad key"),
+        (Reply(401, forever=b"x" * 65_536, framing="chunked"), "the reply begins: 'xxx"),
+        (Reply(401, body=SAID, length=10 * 1024**4, hang=len(SAID)), "bad key"),
+        (Reply(401, body=SAID, framing="chunked", hang=len(SAID)), "bad key"),
+        (Reply(401, body=SAID, framing="chunked", hang=0), "no explanation was given"),
+        (Reply(401, body=SAID, framing="chunked", hang=9), """the reply begins: '{"error":'"""),
+        (Reply(401, body=SAID, framing="chunked", reset=9), "no explanation was given"),
+        (Reply(401, {"content-length": "500"}, SAID, framing="none", close=True), "bad key"),
+        (Reply(401, {"content-encoding": "br"}, SAID), "no explanation was given"),
+        (Reply(401, GZIP, SAID), "no explanation was given"),
+        (Reply(401, GZIP, gzip.compress(b"x" * (200 * MIB))), "the reply begins: 'xxx"),
+    ],
+)
+async def test_nothing_that_happens_to_the_body_of_an_error_hides_its_status(
+    asking: Asking, reply: Reply, words: str
+) -> None:
+    with FaultServer([reply]) as server:
+        model = asking.provider("acme", server.url)
+        async with asking.open(timeouts={"connect": 2, "first_byte": 2, "idle": 2, "total": 0.7}) as service:
+            before = peak_since(mark=True)
+            error = await failing(service, model)
+            grown = peak_since() - before
+            found = await rows(service)
+    assert str(error).startswith("acme:m HTTP 401: ")
+    assert words in str(error)
+    assert (error.kind, len(server.requests), found) == ("auth", 1, [("acme", "auth")])
     assert grown <= 64
 
 
