@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peers import PEERS
-from table import Row, compared
+from table import Row, Spread, compared, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +118,7 @@ def rows(found: Rounds) -> Iterator[Row]:
         if case == "first":
             yield _first(ours, floor, peers)
         elif case == "flight":
-            words, most = {name: pair[0][0] for name, pair in peers.items()}, max(ours)
+            words, most = {name: spread(pair[0]) for name, pair in peers.items()}, max(ours)
             yield Row("1,000 streams in flight", "RSS MB", most, max(floor), most, FLIGHT_MB, words, "{:.0f}")
         elif case in CALLS:
             yield from _call(case, values, peers)
@@ -141,9 +141,11 @@ def _call(
 
 
 def _first(ours: list[float], floor: list[float], peers: dict[str, tuple[list[float], list[float]]]) -> Row:
-    def more(values: list[float], base: list[float]) -> float:
-        return statistics.median(a - b for a, b in zip(values, base, strict=False))
+    def more(values: list[float], base: list[float]) -> Spread:
+        return spread([a - b for a, b in zip(values, base, strict=False)])
 
     others = {name: more(*pair) for name, pair in peers.items()}
     mine, base = statistics.median(ours), statistics.median(floor)
-    return Row("first token, over the floor", "ms", mine, base, more(ours, floor), FIRST_TOKEN_MS, others, "{:+.2f}")
+    got, least, most = more(ours, floor)
+    words = "first token, over the floor"
+    return Row(words, "ms", mine, base, got, FIRST_TOKEN_MS, others, "{:+.2f}", (least, most))

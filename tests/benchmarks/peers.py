@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,30 @@ def environment(name: str, venvs: Path) -> Path | None:
 def version(name: str, python: Path) -> str:
     """`openai 3.52.0`, as installed."""
     package = PEERS[name].packages[0].partition("[")[0].partition(">")[0]
+    return f"{package} {_installed(python, package)}"
+
+
+def _installed(python: Path | str, package: str) -> str:
     code = f"from importlib.metadata import version; print(version({package!r}))"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
-    return f"{package} {done.stdout.strip() or '?'}"
+    return done.stdout.strip() or "?"
+
+
+def conditions(rounds: int, pythons: dict[str, Path]) -> list[str]:
+    """In lines: the machine, and everybody's version."""
+    own = [f"{package} {_installed(sys.executable, package)}" for package in ("mcp-llm", "mcp", "httpx2", "pydantic")]
+    system = f"{platform.system()} {platform.release().partition('-')[0]}"
+    library = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    return [
+        f"{_processor()}, {os.cpu_count()} CPUs, {system}, {library}",
+        f"{rounds} rounds; load {os.getloadavg()[0]:.1f} at the end",
+        f"ours and the floor: {', '.join(own)}",
+        *([f"peers: {', '.join(version(*one) for one in pythons.items())}"] if pythons else []),
+    ]
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

@@ -1,9 +1,11 @@
 """Measures what we cost against the floor and the peers, and prints one table with the goals.
 
     python tests/benchmarks/run.py [--quick] [--rounds 5] [--only call stream ...] [--peers openai litellm ...]
+                                   [--markdown]
 
 CPU of the process under test is the measure; a ratio is the median of the ratios of single rounds, in which everybody
-runs once, in rotated order. Peers are installed on demand, each into its own environment under --venvs. Linux only.
+runs once, in rotated order; the least and the most of them stand beside it. Peers are installed on demand, each into
+its own environment under --venvs. Linux only.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ import graphs
 import http_under_test
 import servers_under_test as served
 import state
-from peers import PEERS, environment, version
-from table import show
+from peers import PEERS, conditions, environment
+from table import markdown, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +59,7 @@ def main() -> None:
     parser.add_argument(
         "--peers", nargs="*", choices=list(PEERS), help="all of them unless said; none after a bare --peers"
     )
+    parser.add_argument("--markdown", action="store_true", help="for a page: with the machine and the versions")
     parser.add_argument("--venvs", type=Path, default=Path(tempfile.gettempdir()) / "mcp-llm-benchmark-venvs")
     chosen = parser.parse_args()
     rounds = chosen.rounds or (2 if chosen.quick else 5)
@@ -85,9 +88,12 @@ def main() -> None:
             rows += graphs.rows(rounds, share)
         if "durable" in chosen.only:
             rows += state.rows(rounds)
-    show(rows, list(pythons))
-    for name, python in pythons.items():
-        print(version(name, python), file=sys.stderr)
+    told = conditions(rounds, pythons)
+    if chosen.markdown:
+        markdown(rows, list(pythons), told)
+    else:
+        show(rows, list(pythons))
+        print("\n".join(told), file=sys.stderr)
     missed = [row.work.strip() for row in rows if row.missed]
     print(f"\n{len(missed)} of {sum(row.goal is not None for row in rows)} goals missed")
 

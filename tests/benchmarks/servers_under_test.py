@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peers import PEERS
-from table import Row, compared
+from table import Row, compared, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,7 +208,9 @@ def starts(base: str, rounds: int, pythons: dict[str, Path]) -> Iterator[Row]:
     found = dict(
         zip(commands, _rounds(rounds, *(partial(_run, command) for command in commands.values())), strict=True)
     )
-    took = {name: statistics.median(values) for name, values in found.items()}
-    peers = {name: took[name] for name in imports}
-    yield Row("import mcp_llm", "ms CPU", took["import"], took["bare"], took["import"], 120, peers, "{:.0f}")
-    yield Row("mcp-llm --help", "ms CPU", took["help"], took["bare"], took["help"], 150, form="{:.0f}")
+    took = {name: spread(values) for name, values in found.items()}
+    peers, bare = {name: took[name] for name in imports}, took["bare"][0]
+    for work, who, goal in (("import mcp_llm", "import", 120), ("mcp-llm --help", "help", 150)):
+        got, least, most = took[who]
+        others = peers if who == "import" else {}
+        yield Row(work, "ms CPU", got, bare, got, goal, others, "{:.0f}", (least, most))

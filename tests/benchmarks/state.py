@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from table import Row
+from table import Row, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,5 +27,6 @@ def rows(rounds: int) -> Iterator[Row]:
         )
         told.append(json.loads(done.stdout))
     for name, goal in (("p50", P50_MS), ("p99", P99_MS)):
-        ours, floor = (statistics.median(one[f"{who} {name}"] for one in told) for who in ("ours", "floor"))
-        yield Row(f"durable event, {name}", "ms", ours, floor, ours, goal)
+        ours, least, most = spread([one[f"ours {name}"] for one in told])
+        floor = statistics.median(one[f"floor {name}"] for one in told)
+        yield Row(f"durable event, {name}", "ms", ours, floor, ours, goal, spread=(least, most))
