@@ -16,7 +16,6 @@ from mcp_llm.errors import Error, SchemaMismatch
 from mcp_llm.llm.allowance import Allowance
 from mcp_llm.llm.answer import Job
 from mcp_llm.llm.generate import Ask, generate
-from mcp_llm.llm.ledger import Scope
 from mcp_llm.types.result import Cost, Generated
 
 from . import expect, judging
@@ -24,12 +23,12 @@ from .result import Failure, Result
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
-    from decimal import Decimal
 
     from mcp_llm.llm.progress import Progress
     from mcp_llm.llm.routing import Plan
     from mcp_llm.llm.service import Service
 
+    from .afford import Means
     from .asked import Comparison, Contender, Question
     from .cost import Line
     from .judging import Ballot, Panelist
@@ -46,28 +45,26 @@ class Calls:
         service: Service,
         ask: Comparison,
         run_id: str,
-        budget: Decimal | None,
-        limit: int | None,
+        means: Means,
         lines: Sequence[Line],
         progress: Progress,
         on_result: Callable[[Result], Awaitable[None]] | None,
         again: bool,
-        scopes: Sequence[Scope] = (),
     ) -> None:
         self._service = service
         self._ask = ask
         self._run_id = run_id
-        self._scopes = (*scopes, *(() if budget is None else (Scope("run", run_id, usd=budget),)))
-        self._limit = limit
+        self._means = means
         self._progress = progress
         self._on_result = on_result
         self._again = again
         self._room = anyio.CapacityLimiter(AT_ONCE)
-        self._allowance = Allowance(budget, service.purse.ledger, run_id)
+        self._allowance = Allowance(means.usd, service.purse.ledger, run_id)
         self._worst: dict[tuple[str, bool], float | None] = {}
         for line in lines:
             key = (line.target.name, line.verdict)
-            tokens = line.longest if limit is None or line.verdict else min(limit, line.longest)
+            limited = means.longest is not None and not line.verdict
+            tokens = min(means.longest or line.longest, line.longest) if limited else line.longest
             worst = None if line.base is None else line.usd(tokens)
             self._worst[key] = max(self._worst.get(key) or 0.0, worst) if worst is not None else None
         self._spent: list[Cost] = []
@@ -109,7 +106,7 @@ class Calls:
             context=ask.context,
             json_schema=ask.json_schema,
             temperature=ask.temperature,
-            max_tokens=ask.max_tokens if self._limit is None else self._limit,
+            max_tokens=ask.max_tokens if self._means.longest is None else self._means.longest,
             effort=ask.effort,
             timeout_s=ask.timeout_s,
             options=ask.options,
@@ -117,7 +114,7 @@ class Calls:
             principal=ask.principal,
         )
         target = contender.plan.targets[0]
-        job = Job(self._run_id, operation="compare", scopes=self._scopes)
+        job = self._job("compare")
         try:
             async with self._allowance.take(self._worst[target.name, False]):
                 given = await self._ask_once(call, run_id, contender.plan, job)
@@ -135,6 +132,9 @@ class Calls:
             if found is not None and found["status"] == "finished":
                 return Generated.model_validate(found["result"])
         return await generate(self._service, call, run_id=run_id, plan=plan, part_of=job)
+
+    def _job(self, operation: str) -> Job:
+        return Job(self._run_id, operation=operation, scopes=self._means.scopes, ahead=self._means.ahead)
 
     def _child(self, *place: object) -> str:
         """The run id of a call: the same whenever this comparison is gone on with, and nobody else's."""
@@ -161,7 +161,7 @@ class Calls:
             first, second = reversed(pair) if swapped else pair
             judge = panel[ballot.judge]
             paper = judging.paper(self._service, self._ask, questions[ballot.prompt], first, second)
-            job = Job(self._run_id, operation="judge", scopes=self._scopes)
+            job = self._job("judge")
             run_id = self._child("judge", ballot.prompt, judge.name, ballot.sample, ballot.a, ballot.b, swapped)
             try:
                 async with self._room, self._allowance.take(self._worst[judge.target.name, True]):

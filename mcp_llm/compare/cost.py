@@ -117,34 +117,36 @@ def quote(found: Sequence[Line]) -> Quote:
     )
 
 
-def longest_answer(found: Sequence[Line], budget: float) -> int | None:
+def together(found: Sequence[Line], tokens: int | None) -> float:
+    """Dollars of all calls when every answer has at most so many output tokens; None: as many as its model can write.
+
+    Judges are counted at their usual length, since they are asked one after another when money gets scarce.
+    """
+    return sum(
+        line.calls * line.usd(line.usual if line.verdict else min(tokens or line.longest, line.longest))
+        for line in found
+    )
+
+
+def longest_answer(found: Sequence[Line], budget: float, *, whose: str = "the budget is") -> int | None:
     """The output tokens that every answer may have so that all together, judged, stay within the budget.
 
-    None where no limit is needed. The same for all models: a limit by money would favour the cheap ones. Judges are
-    counted at their usual length, since they are asked one after another when money gets scarce. Raises BudgetExceeded
-    when answers of the usual length would not fit.
+    None where no limit is needed. The same for all models: a limit by money would favour the cheap ones. Raises
+    BudgetExceeded when answers of the usual length would not fit.
     """
-    judged = sum(line.calls * line.usd(line.usual) for line in found if line.verdict)
-    answers = [line for line in found if not line.verdict]
-    left = budget * 0.999 - judged
-
-    def total(tokens: int) -> float:
-        return sum(line.calls * line.usd(min(tokens, line.longest)) for line in answers)
-
-    longest = max((line.longest for line in answers), default=0)
-    if total(longest) <= left:
+    left = budget * 0.999
+    if together(found, None) <= left:
         return None
-    if total(USUAL) > left:
-        whole = quote(found)
+    if together(found, USUAL) > left:
         raise BudgetExceeded(
-            f"{said(whole)}; the budget is ${budget:g}. Raise `budget_usd`, or take fewer models, prompts, samples or "
-            "judges, cheaper models, or a lower `max_tokens`.",
+            f"{said(quote(found))}; {whose} ${budget:g}. Raise it, or take fewer models, prompts, samples or judges, "
+            "cheaper models, or a lower `max_tokens`.",
             limit="usd",
         )
-    low, high = USUAL, longest
+    low, high = USUAL, max((line.longest for line in found if not line.verdict), default=0)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if total(middle) <= left else (low, middle - 1)
+        low, high = (middle, high) if together(found, middle) <= left else (low, middle - 1)
     return low
 
 

@@ -27,13 +27,13 @@ from mcp_llm.errors import (
 from mcp_llm.llm.progress import Progress
 
 from . import agreement, asked, cost, evidence, expect, judging, table
+from .afford import afford
 from .calls import Calls
 from .frontier import dominated
 from .result import Compared, Quote, Result, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from decimal import Decimal
 
     from mcp_llm.llm.ledger import Scope
     from mcp_llm.llm.service import Service
@@ -82,15 +82,15 @@ async def compare(
     quote = cost.quote(lines)
     if quote.answers + quote.judgements > asked.MAX_CALLS:
         raise InvalidInput(f"{cost.said(quote)}, more than the {asked.MAX_CALLS:,} of one comparison: take fewer")
-    budget = _budget(service, ask)
     if ask.dry_run or _too_dear(service, ask, quote):
         return _quoted(service, ask, quote, run_id, warnings)
-    limit = None if budget is None else cost.longest_answer(lines, float(budget))
-    if limit is not None:
+    means = await afford(service, ask, run_id, lines, scopes, again=again)
+    if means.longest is not None:
         warnings.append(
-            f"`max_tokens` was set to {limit:,} for all models so that the whole cannot cost over ${budget:g}"
+            f"`max_tokens` was set to {means.longest:,} for all models so that the whole cannot cost over "
+            f"${means.usd:g}"
         )
-    calls = Calls(service, ask, run_id, budget, limit, lines, progress, on_result, again, scopes)
+    calls = Calls(service, ask, run_id, means, lines, progress, on_result, again)
     try:
         results = await calls.answers(questions, contenders)
         if not any(one.error is None for one in results):
@@ -118,6 +118,8 @@ async def compare(
     except BaseException as exc:
         service.runs.failed(run_id, KIND, ask.principal, started, ", ".join(ask.models), exc)
         raise
+    finally:
+        await means.release(service)
     compared = compared.model_copy(
         update={
             "cost": calls.cost(results),
@@ -142,15 +144,6 @@ def _lines(
 ) -> list[Line]:
     targets = [one.plan.targets[0] for one in contenders if one.plan is not None]
     return cost.lines(service, ask, questions, targets, [(one.target, len(one.pairs)) for one in panel])
-
-
-def _budget(service: Service, ask: Comparison) -> Decimal | None:
-    """The caller's budget, or the settings' cap of one call, whichever is less."""
-    from decimal import Decimal
-
-    caps = [service.config.settings.budget.call_usd]
-    caps.append(None if ask.budget_usd is None else Decimal(str(ask.budget_usd)))
-    return min((cap for cap in caps if cap is not None), default=None)
 
 
 def _too_dear(service: Service, ask: Comparison, quote: Quote) -> bool:

@@ -37,7 +37,7 @@ class Job:
 
     `timeout_s` bounds the whole call, retries included; `tell` gets one line a person would want to read. `scopes` are
     budgets that it shares with other calls, reserved together with its own. `conversation` is a thread's id or a run's.
-    `before` is awaited when the money is reserved and nothing is sent yet.
+    `before` is awaited when the money is reserved and nothing is sent yet. `ahead` is money that is held for it.
     """
 
     run_id: str
@@ -51,6 +51,7 @@ class Job:
     scopes: tuple[Scope, ...] = ()
     conversation: str | None = None
     before: Callable[[], Awaitable[None]] | None = None
+    ahead: Reservation | None = None
 
 
 @dataclass(slots=True)

@@ -102,7 +102,8 @@ async def generate(
         conversation=thread,
     )
     if part_of is not None:
-        job.parent_run, job.operation, job.scopes = part_of.run_id, part_of.operation, part_of.scopes
+        job.parent_run, job.operation = part_of.run_id, part_of.operation
+        job.scopes, job.ahead = part_of.scopes, part_of.ahead
     turns: list[Answer] = []
     try:
         response = await _once(service, request, plan, job, turns, progress, on_chunks)

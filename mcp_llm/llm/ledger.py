@@ -155,11 +155,14 @@ class Ledger:
         tokens: int | None,
         calls: int = 1,
         entry: Entry | None = None,
+        ahead: bool = False,
+        out_of: Reservation | None = None,
     ) -> Reservation:
         """Hold the worst case of a call in every scope that has a limit, before the call is made.
 
         `usd` and `tokens` are the most it can use, None where that is unknown: BudgetExceeded if a scope limits them.
-        `entry` describes the call for the ledger in case this process does not live to commit it. Raises
+        `entry` describes the call for the ledger in case this process does not live to commit it. What is held `ahead`
+        is for calls to come, each of which takes its dollars `out_of` it; release what is left of it. Raises
         BudgetExceeded when a limit would be passed (then nothing is held), StoreError when it cannot be written.
         """
         if (usd is not None and usd < 0) or (tokens is not None and tokens < 0) or calls < 0:
@@ -179,22 +182,26 @@ class Ledger:
             await self._store.write(lambda connection: rules.prune(connection, self._clock()))
             self._store.repeat(LEASE_SECONDS / 3, self._renew)
         amount = (None if usd is None else rules.nano(usd), tokens, calls)
-        row = None if entry is None else _row(entry)
+        row = rules.AHEAD if ahead else None if entry is None else _row(entry)
 
-        def hold(connection: sqlite3.Connection) -> list[rules.Row]:
+        def hold(connection: sqlite3.Connection) -> tuple[list[rules.Row], int]:
             now = self._clock()
             expires = now + LEASE_SECONDS * 1000
-            return rules.hold(connection, made.id, self._owner, limited, amount, row, now=now, expires=expires)
+            taken = 0 if out_of is None else rules.draw(connection, out_of.id, amount[0] or 0, now)
+            found = rules.hold(connection, made.id, self._owner, limited, amount, row, now=now, expires=expires)
+            return found, taken
 
         self._open.add(made.id)
         moved = [self._moved.get(key) for key in made.scopes]
         try:
-            states = await self._store.write(hold)
+            states, taken = await self._store.write(hold)
         except BaseException:
             self._open.discard(made.id)
             for key in made.scopes:
                 self._seen.pop(key, None)
             raise
+        if out_of is not None and out_of.usd is not None:
+            out_of.usd -= rules.dollars(taken)
         if max(len(self._seen), len(self._moved)) > _SEEN:
             self._seen.clear()
             self._moved.clear()

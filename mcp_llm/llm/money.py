@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mcp_llm.types.chat import ChatRequest
 
     from .answer import Answer, Begun, Job
-    from .ledger import Ledger
+    from .ledger import Ledger, Reservation
 
 SMALLEST: Final = 16
 """Fewer output tokens than this are not worth asking for when a budget cuts the answer short."""
@@ -57,7 +57,7 @@ class Purse:
             return request, None, []
         _counted(request.options, target)
         words: list[str] = []
-        ceiling = await self._left(scopes)
+        ceiling = await self._left(scopes, job.ahead)
         tokens_in = parameters.estimate_tokens(request)
         worst: Decimal | None = None
         if ceiling is not None:
@@ -72,7 +72,7 @@ class Purse:
             return None
         _counted(options, target)
         usd: Decimal | None = None
-        if (ceiling := await self._left(scopes)) is not None:
+        if (ceiling := await self._left(scopes, job.ahead)) is not None:
             now = datetime.now(UTC)
             usd = None if worst is None else price.most(target, worst, now, overrides=self.overrides)
             usd = self._unknown(target, ceiling) if usd is None else usd
@@ -86,7 +86,7 @@ class Purse:
 
     async def _hold(self, scopes: list[Scope], usd: Decimal | None, tokens: int, target: Target, job: Job) -> Hold:
         entry = self._entry(target, job, target.name, "unknown", time.monotonic())
-        reservation = await self.ledger.reserve(scopes, usd=usd, tokens=tokens, entry=entry)
+        reservation = await self.ledger.reserve(scopes, usd=usd, tokens=tokens, entry=entry, out_of=job.ahead)
         if not self.ledger.durable and any(scope.kind in rules.DAILY for scope in scopes):
             raise StoreError(
                 "the state database cannot be used, so a budget for the day cannot be held over calls and processes. "
@@ -104,14 +104,29 @@ class Purse:
             )
         return unknown
 
-    async def _left(self, scopes: list[Scope]) -> Decimal | None:
+    async def left(self, job: Job) -> Decimal | None:
+        """Dollars that a call of the job could use; None where no budget that binds it is one of dollars."""
+        return await self._left(self._scopes(job))
+
+    async def ahead(self, job: Job, usd: Decimal) -> Reservation | None:
+        """Hold dollars for the job's calls to come in every budget that binds it; None where nobody else shares one.
+
+        Release what is left of them. Raises BudgetExceeded.
+        """
+        scopes = [scope for scope in self._scopes(job) if scope.usd is not None]
+        if all((scope.kind, scope.key) == ("run", job.run_id) for scope in scopes):
+            return None
+        return await self.ledger.reserve(scopes, usd=usd, tokens=0, calls=0, ahead=True)
+
+    async def _left(self, scopes: list[Scope], ahead: Reservation | None = None) -> Decimal | None:
         """Dollars that the tightest scope still has, calls in flight counted; None where none is limited in dollars."""
         left: list[Decimal] = []
         for scope in scopes:
             if scope.usd is not None:
                 look = self.ledger.seen if scope.kind == "run" else self.ledger.used
                 used = await look(scope.kind, scope.key)
-                left.append(max(Decimal(0), scope.usd - used.usd - used.held_usd))
+                ours = ahead.usd if ahead is not None and (scope.kind, scope.key) in ahead.scopes else None
+                left.append(max(Decimal(0), scope.usd - used.usd - used.held_usd + (ours or 0)))
         return min(left, default=None)
 
     def _fit(

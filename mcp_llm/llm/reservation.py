@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
+Row = tuple[Any, ...]
+Key = tuple[str, str]
+
+AHEAD: Row = ()
+"""The row of what is held ahead, for calls to come: nothing was sent for it, so a dead process has spent none of it."""
 NANO = 10**9
 PRINCIPAL = "principal"
 DAILY = frozenset({"day", PRINCIPAL})
@@ -57,9 +62,6 @@ COLUMNS = (
 INSERT = f"INSERT INTO ledger ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 _AMOUNT = "usd = usd + ?, tokens = tokens + ?, calls = calls + ?"
 _HELD = "held_usd = held_usd + ?, held_tokens = held_tokens + ?, held_calls = held_calls + ?"
-
-Row = tuple[Any, ...]
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,18 @@ def hold(
         ),
     )
     return states
+
+
+def draw(connection: sqlite3.Connection, ahead: str, usd: int, now: int) -> int:
+    """Let go of so much of what is held ahead, so that a call of it can hold it, in the same transaction; how much."""
+    held = "SELECT scopes, usd FROM reservations WHERE id = ?"
+    found = connection.execute(held, (ahead,)).fetchone()
+    if found is None:  # it has expired
+        return 0
+    taken = min(found[1], usd)
+    connection.execute("UPDATE reservations SET usd = usd - ? WHERE id = ?", (taken, ahead))
+    _move(connection, [(kind, key) for kind, key in json.loads(found[0])], held=(-taken, 0, 0), now=now)
+    return int(taken)
 
 
 def _state(connection: sqlite3.Connection, scope: Scope, now: int) -> Row:
@@ -282,6 +296,10 @@ def expire(connection: sqlite3.Connection, now: int, gone: Key | None = None) ->
         select, (now, now + FAR_MS, among)
     ).fetchall():
         keys = [(kind, key) for kind, key in json.loads(scopes)]
+        if entry == json.dumps(AHEAD):
+            _move(connection, keys, held=(-usd, -tokens, -calls), now=now)
+            connection.execute("DELETE FROM reservations WHERE id = ?", (reserved,))
+            continue
         row = dict(zip(COLUMNS, json.loads(entry), strict=True)) if entry else dict.fromkeys(COLUMNS)
         row |= {"ts": row["ts"] or created, "usd": None, "cost_source": "worst_case", "outcome": "unknown"}
         row |= {"provider": row["provider"] or "unknown", "model": row["model"] or "unknown"}

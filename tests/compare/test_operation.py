@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -330,6 +331,39 @@ async def test_a_comparison_over_its_budget_is_refused_before_anybody_is_asked(o
         with pytest.raises(BudgetExceeded, match="the budget is"):
             await run(service, ["ash:x", "oak:x"], samples=10, budget_usd=0.01)
     assert (ash.asked, oak.asked) == ([], [])
+
+
+async def test_of_two_comparisons_that_one_budget_cannot_hold_one_is_whole_and_the_other_not_begun(
+    opening: Any, scripted: Any
+) -> None:
+    begun, refused = anyio.Event(), anyio.Event()
+
+    async def late(prompt: str) -> str:
+        begun.set()
+        await refused.wait()
+        return prompt
+
+    trees = {name: scripted(lambda prompt, _: late(prompt)) for name in NAMES}
+    settings = {"prices": PRICED, "budget": {"day_usd": "0.12"}}  # each of the eight may cost a cent and a bit
+    async with opening(settings, **trees) as service:
+        found: list[Compared] = []
+
+        async def first() -> None:
+            found.append(await run(service, [f"{name}:x" for name in NAMES]))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(first)
+            await begun.wait()
+            with pytest.raises(BudgetExceeded, match="what is left of a budget that it shares with other calls is"):
+                await run(service, [f"{name}:x" for name in NAMES], "second")
+            refused.set()
+        used = await service.purse.ledger.used("day", datetime.now(UTC).date().isoformat())
+    assert [one.error for one in found[0].results] == [None] * 8
+    assert {prompt for tree in trees.values() for _, prompt in tree.asked} == {"hi"}
+    assert (used.held_usd, used.held_calls, used.calls) == (0, 0, 8)
+    # What is left for the day is shared out evenly, as a budget of the caller's is.
+    assert len({request.max_tokens for tree in trees.values() for request in tree.requests}) == 1
+    assert any("for all models so that the whole cannot cost over $0.12" in words for words in found[0].warnings)
 
 
 async def test_an_unknown_price_is_no_free_one_under_a_budget(opening: Any) -> None:

@@ -236,6 +236,33 @@ async def test_a_dead_process_leaves_its_worst_case_spent_and_marked_unknown(
     assert rows == [(NOW, "r", "lost", None, "worst_case", "unknown", 900_000_000)]
 
 
+async def test_what_is_held_ahead_is_for_its_own_calls_and_each_takes_its_part_of_it(ledger: Ledger) -> None:
+    scopes = [Scope("day", TODAY, usd=Decimal(1))]
+    ahead = await ledger.reserve(scopes, usd=Decimal("0.8"), tokens=0, calls=0, ahead=True)
+    with pytest.raises(BudgetExceeded):
+        await ledger.reserve(scopes, usd=Decimal("0.3"), tokens=1)
+    part = await ledger.reserve(scopes, usd=Decimal("0.3"), tokens=1, out_of=ahead)
+    assert await ledger.used("day", TODAY) == used(held=("0.8", 1, 1))
+    await ledger.commit(part, call("0.1", tokens=1))
+    assert (await ledger.used("day", TODAY), ahead.usd) == (used("0.1", 1, 1, held=("0.5", 0, 0)), Decimal("0.5"))
+    more = await ledger.reserve(scopes, usd=Decimal("0.9"), tokens=1, out_of=ahead)  # the rest is looked for as ever
+    await ledger.release(ahead)
+    await ledger.release(more)
+    assert await ledger.used("day", TODAY) == used("0.1", 1, 1)
+
+
+async def test_what_a_dead_process_held_ahead_was_not_spent(store: Store, ledger: Ledger, time: list[int]) -> None:
+    scopes = [Scope("day", TODAY, usd=Decimal(1))]
+    ahead = await ledger.reserve(scopes, usd=Decimal("0.8"), tokens=0, calls=0, ahead=True)
+    await ledger.reserve(scopes, usd=Decimal("0.3"), tokens=4, out_of=ahead)
+    time.append(NOW + LEASE_SECONDS * 1000 + 1)
+    survivor = Ledger(store, clock=lambda: time[-1])
+    await survivor.expire()
+    assert await survivor.used("day", TODAY) == used("0.3", 4, 1)  # what a call of it may have cost
+    await ledger.release(ahead)
+    assert await survivor.used("day", TODAY) == used("0.3", 4, 1)
+
+
 KILLED = """
 import sys, anyio
 from decimal import Decimal
