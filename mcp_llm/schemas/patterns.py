@@ -31,7 +31,7 @@ def matches(pattern: str, text: str) -> bool | None:
         if _ways(tree, length, last=True) * reach * _starts(tree, text, length) > _MOST_STEPS:
             return None
         return re.search(pattern, text) is not None
-    except (ImportError, re.error, RecursionError, OverflowError, _Unknown):
+    except (ImportError, re.error, RecursionError, OverflowError, Warning, _Unknown):
         return None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from mcp_llm.errors import InvalidInput, TooLarge
 
@@ -93,6 +94,8 @@ def _fault(key: str, value: Json, root: Json) -> str | None:
         return None if _points(value, root) else "this $ref points at nothing"
     if key in _STRINGS and not isinstance(value, str):
         return "it has to be a string"
+    if key == "$id" and not _is_address(value):
+        return "it has to be a URI"
     if key in _COUNTS and not (number and value >= 0 and value == int(value)):
         return "it has to be a whole number, not negative"
     if key in _NUMBERS and not (number and (key != "multipleOf" or value > 0)):
@@ -103,8 +106,10 @@ def _fault(key: str, value: Json, root: Json) -> str | None:
         return "it has to be an object of schemas"
     if key == "enum" and not isinstance(value, list):
         return "it has to be a list"
-    if key == "required" and not (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+    if key == "required" and not _is_names(value):
         return "it has to be a list of property names"
+    if key == "dependentRequired" and not (isinstance(value, dict) and all(map(_is_names, value.values()))):
+        return "it has to be an object of lists of property names"
     if key == "uniqueItems" and not isinstance(value, bool):
         return "it has to be true or false"
     if key == "type":
@@ -112,6 +117,18 @@ def _fault(key: str, value: Json, root: Json) -> str | None:
         if not names or not all(isinstance(name, str) and name in _TYPES for name in names):
             return f"it has to be one of {', '.join(sorted(_TYPES))}, or a list of them"
     return None
+
+
+def _is_names(value: Json) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _is_address(value: Json) -> bool:
+    try:
+        urlsplit(str(value))
+    except ValueError:
+        return False
+    return True
 
 
 def _points(reference: str, root: Json) -> bool:
@@ -122,7 +139,7 @@ def _points(reference: str, root: Json) -> bool:
         name = piece.replace("~1", "/").replace("~0", "~")
         if isinstance(node, dict) and name in node:
             node = node[name]
-        elif isinstance(node, list) and name.isdecimal() and int(name) < len(node):
+        elif isinstance(node, list) and name.isdecimal() and len(name) < 10 and int(name) < len(node):
             node = node[int(name)]
         else:
             return "%" in piece  # percent-encoded: left to the validator

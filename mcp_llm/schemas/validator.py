@@ -11,20 +11,23 @@ import sys
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from . import patterns, surely
+from . import evaluated, patterns, surely
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mcp_llm.types.message import Json
 
 VALIDATE_SECONDS = 0.2
 _MOST_ERRORS = 20
+_MOST_RULES = 150
+"""Rules within rules; below the interpreter's own limit, into which a library written in Rust runs as a panic."""
 
 
 @dataclass(slots=True)
@@ -39,13 +42,23 @@ class _OutOfTime(Exception):
     """The validator has used its time."""
 
 
+class _TooDeep(Exception):
+    """Rules are nested beyond the limit."""
+
+
 @dataclass(slots=True)
 class _Run:
-    """One validation: its end, what it could not check, and what to call the schema."""
+    """One validation: its end, what it could not check, what to call the schema, and how deep in rules it is."""
 
     deadline: float
     notes: list[str]
     what: str
+    rules: int = 0
+
+    def go_on(self) -> None:
+        """Raise _OutOfTime once the time is used."""
+        if time.monotonic() > self.deadline:
+            raise _OutOfTime
 
 
 _RUN: ContextVar[_Run] = ContextVar("validation")
@@ -93,7 +106,7 @@ def validate(value: Json, schema: Json, warnings: list[str] | None = None, what:
                 break
     except _OutOfTime:
         run.notes.append(f"Validation against {what} was skipped after {VALIDATE_SECONDS} s: the schema is too costly.")
-    except RecursionError:
+    except (RecursionError, _TooDeep):
         run.notes.append(f"Validation against {what} was skipped: the schema or the answer is nested too deep.")
     except referencing.exceptions.Unresolvable:
         run.notes.append(f"Validation against {what} was skipped: a $ref in it points at nothing.")
@@ -157,24 +170,43 @@ def _validator() -> Any:
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
         "uniqueItems": _unique_items,
+        "multipleOf": _multiple_of,
+        "unevaluatedProperties": _unevaluated_properties,
+        "unevaluatedItems": _unevaluated_items,
     }
     extend: Any = jsonschema.validators.extend  # untyped
-    return extend(known, {name: _timed(rule) for name, rule in {**known.VALIDATORS, **own}.items()})
+    made = extend(known, {name: _timed(rule) for name, rule in {**known.VALIDATORS, **own}.items()})
+    evolve = made.evolve
+
+    def evolved(self: Any, **changes: Any) -> Any:
+        schema = changes.get("schema", self.schema)
+        if isinstance(schema, dict) and "$schema" in schema:
+            # The library would go on with its own rules for that dialect, and with its own way of running patterns.
+            changes["schema"] = {key: value for key, value in schema.items() if key != "$schema"}
+        return evolve(self, **changes)
+
+    made.evolve = evolved
+    return made
 
 
 def _timed(rule: Callable[..., Any]) -> Callable[..., Any]:
-    def timed(validator: Any, wanted: Any, instance: Any, schema: Any) -> Any:
-        if time.monotonic() > _RUN.get().deadline:
-            raise _OutOfTime
-        return rule(validator, wanted, instance, schema)
+    def timed(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        run = _RUN.get()
+        run.go_on()
+        if run.rules == _MOST_RULES:
+            raise _TooDeep
+        run.rules += 1
+        try:
+            yield from rule(validator, wanted, instance, schema) or ()
+        finally:
+            run.rules -= 1
 
     return timed
 
 
 def _found(pattern: str, text: str) -> bool | None:
     run = _RUN.get()
-    if time.monotonic() > run.deadline:
-        raise _OutOfTime
+    run.go_on()
     result = patterns.matches(pattern, text)
     if result is None:
         note = f"The pattern {_short(pattern, 60)!r} of {run.what} was skipped: it may be too slow to check."
@@ -214,6 +246,39 @@ def _unique_items(validator: Any, wanted: Any, instance: Any, schema: Any) -> An
         spelled = {json.dumps(item, sort_keys=True) for item in instance}
         if len(spelled) != len(instance):
             yield _error("the items are not all different")
+
+
+def _multiple_of(validator: Any, wanted: float, instance: Any, schema: Any) -> Any:
+    """Exact, as the digits say it: 0.3 is a multiple of 0.1, and a number may be longer than a float holds."""
+    if isinstance(instance, int | float) and not isinstance(instance, bool):
+        try:
+            whole = (_exact(instance) / _exact(wanted)).denominator == 1
+        except (ValueError, OverflowError):  # an infinite one
+            whole = False
+        if not whole:
+            yield _error(f"{_short(str(instance))} is not a multiple of {wanted}")
+
+
+def _exact(number: float) -> Fraction:
+    return Fraction(number) if isinstance(number, int) else Fraction(repr(number))
+
+
+def _unevaluated_properties(validator: Any, wanted: Any, instance: Any, schema: Any) -> Any:
+    if isinstance(instance, dict):
+        seen = evaluated.names(validator, instance, schema, _found)
+        for name in instance.keys() - seen:
+            if wanted is False:
+                yield _error(f"{_short(name)!r} is not a property that is allowed here")
+            else:
+                yield from validator.descend(instance[name], wanted, path=name)
+
+
+def _unevaluated_items(validator: Any, wanted: Any, instance: Any, schema: Any) -> Any:
+    if isinstance(instance, list):
+        seen = evaluated.places(validator, instance, schema)
+        for index, item in enumerate(instance):
+            if index not in seen:
+                yield from validator.descend(item, wanted, path=index)
 
 
 def _error(message: str) -> Exception:

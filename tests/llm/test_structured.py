@@ -223,3 +223,72 @@ def test_the_repair_prompt_names_the_errors_and_the_schema() -> None:
     prompt = repair_prompt(["$.a: 5 is not of type 'string'"], {"type": "object"})
     assert "- $.a: 5 is not of type 'string'" in prompt
     assert '{"type":"object"}' in prompt
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"$schema": "http://json-schema.org/draft-07/schema#", "pattern": "^(a|aa)+$"}}},
+        {"patternProperties": {"^(a|aa)+$": {}}, "unevaluatedProperties": False},
+        {"allOf": [{"patternProperties": {"^(a|aa)+$": True}}], "unevaluatedProperties": {"type": "null"}},
+    ],
+)
+def test_no_other_dialect_and_no_keyword_is_a_way_around_the_bound_of_patterns(schema: dict[str, Any]) -> None:
+    warnings: list[str] = []
+    validate({"a": "a" * 5000 + "!", "a" * 5000 + "!": 1}, {"type": "object", **schema}, warnings)
+    assert any("may be too slow to check" in one for one in warnings)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "fits"),
+    [
+        ({"unevaluatedProperties": False}, {}, True),
+        ({"unevaluatedProperties": False}, {"a": 1}, False),
+        ({"properties": {"a": {}}, "unevaluatedProperties": False}, {"a": 1}, True),
+        ({"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False}, {"a": 1, "b": 2}, False),
+        ({"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False}, {"a": 1}, True),
+        ({"anyOf": [{"properties": {"a": {"type": "string"}}}, {}], "unevaluatedProperties": False}, {"a": 1}, False),
+        ({"$ref": "#/$defs/x", "$defs": {"x": {"properties": {"a": {}}}}, "unevaluatedProperties": False},
+         {"a": 1}, True),
+        ({"if": {"properties": {"a": {"const": 1}}}, "else": {"properties": {"b": {}}}, "unevaluatedProperties": False},
+         {"a": 1}, True),
+        ({"if": {"properties": {"a": {"const": 1}}}, "else": {"properties": {"b": {}}}, "unevaluatedProperties": False},
+         {"a": 2}, False),
+        ({"dependentSchemas": {"a": {"properties": {"b": {}}}}, "unevaluatedProperties": False}, {"b": 1}, False),
+        ({"patternProperties": {"^x": {}}, "unevaluatedProperties": {"type": "string"}}, {"x1": 1, "y": "s"}, True),
+        ({"patternProperties": {"^x": {}}, "unevaluatedProperties": {"type": "string"}}, {"x1": 1, "y": 2}, False),
+        ({"allOf": [{"additionalProperties": True}], "unevaluatedProperties": False}, {"a": 1}, True),
+        ({"unevaluatedItems": False}, [1], False),
+        ({"prefixItems": [{}], "unevaluatedItems": False}, [1], True),
+        ({"prefixItems": [{}], "unevaluatedItems": False}, [1, 2], False),
+        ({"contains": {"type": "string"}, "unevaluatedItems": False}, ["a"], True),
+        ({"contains": {"type": "string"}, "unevaluatedItems": False}, ["a", 1], False),
+        ({"allOf": [{"items": {}}], "unevaluatedItems": False}, [1, 2], True),
+        ({"oneOf": [{"prefixItems": [{}, {}]}], "unevaluatedItems": {"type": "null"}}, [1, 2, None], True),
+        ({"multipleOf": 0.1}, 0.3, True),
+        ({"multipleOf": 0.1}, 10**400, True),
+        ({"multipleOf": 0.2}, 0.3, False),
+        ({"multipleOf": 3}, 10**400, False),
+    ],
+)  # fmt: skip
+def test_what_is_left_over_and_multiples_are_judged_as_the_specification_says(
+    schema: dict[str, Any], value: Any, fits: bool
+) -> None:
+    warnings: list[str] = []
+    assert (validate(value, schema, warnings) == []) is fits
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"$ref": "#", "unevaluatedProperties": False},
+        {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"anyOf": [{"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"},
+        {"$defs": {str(n): {"$ref": f"#/$defs/{n + 1}"} for n in range(900)} | {"900": {}}, "$ref": "#/$defs/0"},
+    ],
+)
+def test_a_schema_that_leads_nowhere_is_left_before_the_interpreter_would_stop_it(schema: dict[str, Any]) -> None:
+    warnings: list[str] = []
+    assert validate({"a": 1}, schema, warnings) == []
+    assert warnings == ["Validation against json_schema was skipped: the schema or the answer is nested too deep."]
