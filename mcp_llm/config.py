@@ -38,7 +38,7 @@ OURS: Final = re.compile(
 _NO_KEY: Final = frozenset({"not-set", "none"})
 _PLACEHOLDER: Final = re.compile(
     r"(?ix) .*(\.\.\.|…).* | <.*> | \$?\{.*\} | (.*[-_ ])?your[-_ ].* | (.*[-_ ])?your(api)?(key|token)(here)?"
-    r"| (\w{1,6}[-_])*(x{3,}|\*{3,}) | (api|secret)?[-_ ]?(key|token)([-_ ]?here)? | to-?do | change[-_ ]?me"
+    r"| ([a-z0-9]{1,6}[-_])*(x{3,}|\*{3,}) | (api|secret)?[-_ ]?(key|token)([-_ ]?here)? | to-?do | change[-_ ]?me"
     r"| (replace|insert|paste|add)[-_ ](me|key|api|it|token)([-_ ].*)? | placeholder | not-set | none"
 )
 _LEFT_OPEN: Final = re.compile(r"\$\{[\w.]+\}")

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _TOKEN: Final = re.compile(
-    r'[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/|(?P<string>"[^"\\]*(?:\\.[^"\\]*)*")|(?P<mark>[][{}:,])|(?P<word>[^][{}:,"/\s]+)',
+    r'[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/|(?P<string>"(?:[^"\\]++|\\.)*+")|(?P<mark>[][{}:,])|(?P<word>[^][{}:,"/\s]+)',
     re.DOTALL,
 )
-_COMMENT: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
-_LAST_COMMA: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|,(?=\s*[}\]])', re.DOTALL)
+_COMMENT: Final = re.compile(r'("(?:[^"\\]++|\\.)*+"?)|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
+_LAST_COMMA: Final = re.compile(r'("(?:[^"\\]++|\\.)*+"?)|,(?=\s*[}\]])', re.DOTALL)
+"""A string that is never closed ends with the text: tried again from each quote within, it would cost its square."""
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ def parse(text: str) -> Any:
     """The value; None for nothing but white space and comments. Raises InvalidInput with the line that is wrong."""
     plain = _COMMENT.sub(lambda match: match[1] or re.sub(r"[^\r\n]", " ", match[0]), text)
     plain = _LAST_COMMA.sub(lambda match: match[1] or " ", plain)
-    if not plain.strip():
+    if not plain.strip(" \t\r\n"):
         return None
     try:
         return json.loads(plain)
@@ -123,6 +124,8 @@ def _object(text: str, at: int, path: Sequence[str]) -> _Object:
             return found
         if level == 1 and mark not in "{":
             if mark == ",":
+                if not found.members:
+                    raise InvalidInput(f"line {text.count(chr(10), 0, token.start()) + 1}: a comma after nothing")
                 found.members[-1].comma = token.start()
                 name = None
             elif name is None:

@@ -30,8 +30,7 @@ def answer(line: bytes) -> bytes | None:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
-        found = _ID.search(line[:4096]) or _ID.search(line[-4096:])
-        identifier = json.loads(found[1]) if found else None
+        identifier = _seen(line)
     else:
         code, words = INVALID_REQUEST, "the line is JSON but no JSON-RPC message, or nested too deep"
         if isinstance(value, dict):
@@ -41,3 +40,12 @@ def answer(line: bytes) -> bytes | None:
                 return None  # a notification wants no answer
     error = {"jsonrpc": "2.0", "id": identifier, "error": {"code": code, "message": words}}
     return json.dumps(error, ensure_ascii=True).encode() + b"\n"
+
+
+def _seen(line: bytes) -> Any:
+    """The id in what is no JSON; None where there is none, or it is broken itself: `007`, a raw line break."""
+    found = _ID.search(line[:4096]) or _ID.search(line[-4096:])
+    try:
+        return json.loads(found[1]) if found else None
+    except ValueError:
+        return None

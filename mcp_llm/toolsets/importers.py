@@ -29,7 +29,7 @@ _KNOWN: Final = {"command", "args", "env", "cwd", "url", "headers", "type", "tra
 _HOSTS_OWN: Final = {"name", "description", "icon", "gallery", "version", "serverUrl", "enabled"}
 _VARIABLE: Final = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(:-[^}]*)?\}")
 _OTHER: Final = re.compile(r"\$\{[^}]*\}")
-_JSONC: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|//[^\n]*|/\*(?:.*?\*/|.*)|,(?=\s*[}\]])', re.DOTALL)
+_JSONC: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|//[^\n]*|/\*(?:.*?\*/|.*)|,(?=\s*[}\]])', re.DOTALL)
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ MOST_VALUES: Final = 400_000
 """Values in one message: about 50 ms of parsing and 40 MB."""
 COUNTED_FROM: Final = 256 * 1024
 _SLICE: Final = 256 * 1024
-_THREAD_FROM: Final = 64 * 1024
+THREAD_FROM: Final = 64 * 1024
 _MOST_LEVELS: Final = 100
 
 # Possessive, and with an end that may be missing: what can be gone back over costs 120 bytes of memory a character, and
@@ -100,7 +100,7 @@ async def parse(line: bytes) -> dict[str, Any] | None:
     try:
         value = from_json(line, allow_inf_nan=False)
     except ValueError:
-        large = len(line) > _THREAD_FROM
+        large = len(line) > THREAD_FROM
         value = await anyio.to_thread.run_sync(_repaired, line) if large else _repaired(line)
     return value if isinstance(value, dict) else None
 
