@@ -28,6 +28,8 @@ RATE: Final = 16_000
 SEARCHED: Final = 3.0
 """Seconds before the end of a piece in which a quiet moment is looked for."""
 MOMENT: Final = 0.05
+_NO_WAV: Final = (wave.Error, EOFError, struct.error, RuntimeError)
+"""What the standard library says of a file that is none; the last of a chunk that lies about its length."""
 
 
 def duration(data: bytes) -> float | None:
@@ -36,10 +38,23 @@ def duration(data: bytes) -> float | None:
         with wave.open(io.BytesIO(data)) as file:
             rate, width = file.getframerate(), file.getnchannels() * file.getsampwidth()
             said = file.getnframes()
-    except (wave.Error, EOFError, struct.error):
+    except _NO_WAV:
         return None
     there = max(0, len(data) - 44) // max(1, width)  # a header written before the end was known lies
     return min(said, there) / rate if rate else None
+
+
+def _read(data: bytes) -> tuple[wave._wave_params, bytes]:
+    """The form of a WAV file and its samples. Raises ValueError for anything else, and for a form that no sound has."""
+    try:
+        with wave.open(io.BytesIO(data)) as file:
+            params = file.getparams()
+            samples = file.readframes(min(params.nframes, len(data)))
+    except _NO_WAV as exc:
+        raise ValueError("no WAV file") from exc
+    if not (0 < params.sampwidth <= 4 and 0 < params.nchannels <= 256 and 0 < params.framerate <= 1_000_000):
+        raise ValueError("no such sound")
+    return params, samples
 
 
 def pieces(data: bytes, most: int) -> list[tuple[float, bytes]]:
@@ -48,10 +63,8 @@ def pieces(data: bytes, most: int) -> list[tuple[float, bytes]]:
     Raises InvalidInput for what is no WAV file of plain samples.
     """
     try:
-        with wave.open(io.BytesIO(data)) as file:
-            params = file.getparams()
-            samples = file.readframes(params.nframes)
-    except (wave.Error, EOFError, struct.error):
+        params, samples = _read(data)
+    except ValueError:
         raise InvalidInput("only WAV files of plain samples (PCM) can be cut into pieces") from None
     frame = params.nchannels * params.sampwidth
     longest = (most - 1024) // frame
@@ -101,13 +114,13 @@ def joined(files: Sequence[bytes]) -> bytes:
     params, samples = None, []
     for data in files:
         try:
-            with wave.open(io.BytesIO(data)) as file:
-                if params is not None and file.getparams()[:3] != params[:3]:
-                    raise InvalidInput("the pieces of sound differ in rate or channels")
-                params = file.getparams()
-                samples.append(file.readframes(min(params.nframes, len(data))))
-        except (wave.Error, EOFError, struct.error):
+            form, piece = _read(data)
+        except ValueError:
             raise InvalidInput("a piece of sound is no WAV file of plain samples") from None
+        if params is not None and form[:3] != params[:3]:
+            raise InvalidInput("the pieces of sound differ in rate or channels")
+        params = form
+        samples.append(piece)
     if params is None:
         raise InvalidInput("there is no sound to join")
     return wav(b"".join(samples), params.framerate, params.nchannels, params.sampwidth)
@@ -121,12 +134,11 @@ async def samples(data: bytes, rate: int) -> bytes:
     if data[:4] != b"RIFF":
         data = await to_wav(data) or data
     try:
-        with wave.open(io.BytesIO(data)) as file:
-            channels, width, given = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            frames = file.readframes(file.getnframes())
-    except (wave.Error, EOFError, struct.error):
+        params, frames = _read(data)
+    except ValueError:
         raise _unreadable() from None
-    if width != 2 or not given or not channels:
+    channels, given = params.nchannels, params.framerate
+    if params.sampwidth != 2:
         raise InvalidInput("the WAV file has samples of another size than 16 bits: convert it first")
     values = array("h", frames[: len(frames) // (2 * channels) * 2 * channels])
     if sys.byteorder == "big":

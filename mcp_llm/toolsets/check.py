@@ -6,6 +6,7 @@ Arguments are checked against the tool's schema before anything is called, in bo
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import ToolFailed
@@ -124,4 +125,10 @@ def _refuse(name: str) -> None:
     raise ValueError(name)
 
 
-_DECODER: Final = json.JSONDecoder(strict=False, parse_constant=_refuse)
+def _finite(digits: str) -> float:
+    if not math.isfinite(value := float(digits)):  # 1e999 is a number in JSON, and none that can be written again
+        raise ValueError(digits[:20])
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(strict=False, parse_constant=_refuse, parse_float=_finite)

@@ -97,6 +97,7 @@ def _names(schema: Schema, *, keep: bool) -> dict[str, str]:
     """The references that stay, and what they become: all, or those that close a cycle (every cycle has one)."""
     names: dict[str, str] = {}
     taken: set[str] = set()
+    numbers: dict[str, int] = {}
 
     def name(ref: str) -> None:
         if ref in names:
@@ -105,11 +106,12 @@ def _names(schema: Schema, *, keep: bool) -> dict[str, str]:
             names[ref] = "#"
             return
         word = re.sub(r"[^A-Za-z0-9_.-]", "_", ref.rpartition("/")[2]) or "definition"
-        unique, number = word, 1
+        unique, number = word, numbers.get(word, 1)
         while unique in taken:
             number += 1
             unique = f"{word}_{number}"
         taken.add(unique)
+        numbers[word] = number
         names[ref] = f"#/$defs/{unique}"
 
     is_open = {"#": True}

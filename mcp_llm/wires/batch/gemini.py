@@ -54,7 +54,7 @@ def state(reply: HttpReply) -> State:
     stats = about.get("batchStats") or {}
     done = [int(stats[name]) for name in ("successfulRequestCount", "failedRequestCount") if stats.get(name)]
     total = stats.get("requestCount")
-    name = str(data["name"])
+    name = _checked(str(data["name"]))
     error = data.get("error") or {}
     if error and status == "running":
         status = "failed"
