@@ -1,4 +1,7 @@
-"""Reads one `.env` file as people write them. It judges no name and puts nothing into the environment."""
+"""A `.env` file: names and values as text, nothing interpolated, nothing executed. What a value means is not said here.
+
+A working folder's may have come with somebody's repository: it is capped, and what is wrong with it is told.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,7 @@ MAX_LINES: Final = 5000
 
 
 def read(path: Path, problems: list[str], where: str) -> dict[str, str]:
-    """Names and values that are not empty, values without white space around them; `problems` get what was wrong.
-
-    The last of two lines with one name counts. A line that is not UTF-8 is skipped, a file that is too large not read.
-    """
+    """What the file sets, {} where there is none; `problems` get what could not be read, `where` says whose it is."""
     try:
         if not path.is_file():
             return {}
@@ -27,10 +27,15 @@ def read(path: Path, problems: list[str], where: str) -> dict[str, str]:
     except OSError as exc:
         problems.append(f".env in the {where} cannot be read: {type(exc).__name__}")
         return {}
-    lines: list[str] = []
-    if data.count(b"\n") > MAX_LINES:
+    return values(data, problems, where)
+
+
+def values(data: bytes, problems: list[str], where: str) -> dict[str, str]:
+    """The same of its bytes. A line that is not UTF-8 is left out."""
+    if max(data.count(b"\n"), data.count(b"\r")) > MAX_LINES:
         problems.append(f".env in the {where} has more than {MAX_LINES} lines and was not read")
         return {}
+    lines: list[str] = []
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         try:
             lines.append(line.decode("utf-8"))
@@ -38,5 +43,5 @@ def read(path: Path, problems: list[str], where: str) -> dict[str, str]:
             problems.append(f".env in the {where}, line {number}: not UTF-8, skipped")
     from dotenv import dotenv_values
 
-    values = dotenv_values(stream=StringIO("\n".join(lines)), interpolate=False)
-    return {name: value.strip() for name, value in values.items() if value}
+    found = dotenv_values(stream=StringIO("\n".join(lines)), interpolate=False)
+    return {name: value.strip() for name, value in found.items() if value}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections import deque
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +12,8 @@ import anyio
 
 from mcp_llm.errors import ToolFailed
 from mcp_llm.schemas.validator import validate
-from mcp_llm.server import malformed, stdio
+from mcp_llm.server import stdio
+from mcp_llm.server.admission import Admission
 from mcp_llm.server.http import door, guard
 from mcp_llm.server.http.body import Bodies, Unread
 from mcp_llm.settings import OAuth
@@ -33,32 +33,39 @@ if TYPE_CHECKING:
 
 
 class Pipe:
-    """Lines as a pipe gives them, and what is written back."""
+    """What is written back, and a transport that can always be read from."""
 
-    def __init__(self, data: bytes) -> None:
-        self._left = deque(data.split(b"\n"))
+    full = False
+    incoming: Any = None
+
+    def __init__(self) -> None:
         self.written: list[bytes] = []
 
-    async def next(self) -> bytes | None:
-        return self._left.popleft() if self._left else None
-
-    async def write(self, line: bytes) -> None:
+    def post(self, line: bytes) -> None:
         self.written.append(line)
+
+    def pause_reading(self) -> None:
+        """Nothing comes but what is given."""
 
 
 def served(data: bytes) -> None:
     """Every line is a message, answered with an error, or asks for nothing; the next one is always read."""
-    pipe: Any = Pipe(data)
-    incoming = stdio._Incoming(pipe, pipe)
-
-    async def all_of_it() -> None:
-        async for message in incoming:
-            message.message.model_dump_json(by_alias=True, exclude_unset=True)
-
-    finished(all_of_it())
+    pipe: Any = Pipe()
+    mark, body = (data[0] if data else 0), data[1:]
+    incoming = stdio._Incoming(pipe, Admission(3))
+    incoming.lines.connection_made(pipe)
+    size = (1, 3, 10, 50, 1000)[mark % 5]
+    for at in range(0, len(body), size):
+        incoming.lines.data_received(body[at : at + size])
+    incoming.lines.eof_received()
+    for message in incoming._ahead:
+        message.message.model_dump_json(by_alias=True, exclude_unset=True)
     for line in pipe.written:
         assert line.endswith(b"\n")
-        assert json.loads(line)["error"]["code"] in {malformed.PARSE_ERROR, malformed.INVALID_REQUEST}
+        answer = json.loads(line)
+        assert answer["jsonrpc"] == "2.0"
+        assert "id" in answer
+        assert answer.get("result", {"isError": True})["isError"] is True
 
 
 def child(data: bytes) -> None:
@@ -199,14 +206,14 @@ TARGETS: Final = (
     Target(
         "mcp",
         served,
-        _MCP,
+        tuple(b"\3" + one for one in _MCP),
         _JSON,
         (
             *tuple(
-                (b"", one, b"")
+                (b"\4", one, b"")
                 for one in (b"[", b"{", b'{"id":', b'"id":', b'"id":"', b" ", b"\n", b"a", b"{}\n", b'"id":-', b'\\"')
             ),
-            (b'{"id":"', b"\\", b""),
+            (b'\4{"id":"', b"\\", b""),
         ),
     ),
     Target(

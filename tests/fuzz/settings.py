@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_llm import config, prompts
+from mcp_llm import config, envfile, prompts
 from mcp_llm.catalog.load import load
 from mcp_llm.errors import ConfigError, Error, InvalidInput, UnknownReference, WorkflowError
 from mcp_llm.hosts import jsonc, tables
@@ -29,7 +29,7 @@ PLACE: Final = Path(FOLDER.name)
 def env(data: bytes) -> None:
     """Names and values, each one that was there, none with white space around it."""
     problems: list[str] = []
-    values = config.env_values(data, problems, "working folder")
+    values = envfile.values(data, problems, "working folder")
     for name, value in values.items():
         assert value == value.strip()
         assert name
