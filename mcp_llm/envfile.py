@@ -31,7 +31,7 @@ def read(path: Path, problems: list[str], where: str) -> dict[str, str]:
 
 
 def values(data: bytes, problems: list[str], where: str) -> dict[str, str]:
-    """The same of its bytes. A line that is not UTF-8 is left out."""
+    """The same of its bytes. A line that is not UTF-8, or sets nothing, is left out and told."""
     if max(data.count(b"\n"), data.count(b"\r")) > MAX_LINES:
         problems.append(f".env in the {where} has more than {MAX_LINES} lines and was not read")
         return {}
@@ -41,7 +41,16 @@ def values(data: bytes, problems: list[str], where: str) -> dict[str, str]:
             lines.append(line.decode("utf-8"))
         except UnicodeDecodeError:
             problems.append(f".env in the {where}, line {number}: not UTF-8, skipped")
-    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream  # its `dotenv_values` logs a line for each that is wrong
 
-    found = dotenv_values(stream=StringIO("\n".join(lines)), interpolate=False)
-    return {name: value.strip() for name, value in found.items() if value}
+    found: dict[str, str] = {}
+    wrong: list[int] = []
+    for one in parse_stream(StringIO("\n".join(lines))):
+        if one.error:
+            wrong.append(one.original.line)
+        elif one.key is not None:
+            found[one.key] = (one.value or "").strip()
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        problems.append(f".env in the {where}, line {wrong[0]}{more}: not NAME=value, skipped")
+    return {name: value for name, value in found.items() if value}

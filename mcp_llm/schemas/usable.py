@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mcp_llm.errors import InvalidInput, TooLarge
+from mcp_llm.wires.keywords import is_names
 
 if TYPE_CHECKING:
     from mcp_llm.types.message import Json
@@ -106,9 +107,9 @@ def _fault(key: str, value: Json, root: Json) -> str | None:
         return "it has to be an object of schemas"
     if key == "enum" and not isinstance(value, list):
         return "it has to be a list"
-    if key == "required" and not _is_names(value):
+    if key == "required" and not is_names(value):
         return "it has to be a list of property names"
-    if key == "dependentRequired" and not (isinstance(value, dict) and all(map(_is_names, value.values()))):
+    if key == "dependentRequired" and not (isinstance(value, dict) and all(map(is_names, value.values()))):
         return "it has to be an object of lists of property names"
     if key == "uniqueItems" and not isinstance(value, bool):
         return "it has to be true or false"
@@ -117,10 +118,6 @@ def _fault(key: str, value: Json, root: Json) -> str | None:
         if not names or not all(isinstance(name, str) and name in _TYPES for name in names):
             return f"it has to be one of {', '.join(sorted(_TYPES))}, or a list of them"
     return None
-
-
-def _is_names(value: Json) -> bool:
-    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _is_address(value: Json) -> bool:

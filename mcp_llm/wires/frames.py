@@ -28,6 +28,7 @@ class Frames:
         self.whole = False
         self.head = b""
         self._framing: Framing = framing
+        self._beginning = True
         self._known = False
         self._max_event = max_event
         self._max_body = max_body
@@ -89,13 +90,16 @@ class Frames:
         return found + self._lines([b""])
 
     def _sniff(self, data: bytes) -> bytes:
-        data = b"".join([*self._rest, data])
-        self._rest.clear()
-        if len(data) < len(_BOM) and _BOM.startswith(data):
-            self._rest.append(data)
-            return b""
+        if self._beginning:
+            data = b"".join([*self._rest, data])
+            self._rest.clear()
+            if len(data) < len(_BOM) and _BOM.startswith(data):
+                self._rest.append(data)
+                return b""
+            self._beginning = False
+            data = data.removeprefix(_BOM)
         # Blanks before the first payload keep the connection awake; they mean nothing.
-        data = data.removeprefix(_BOM).lstrip()
+        data = data.lstrip()
         if data:
             self._known = True
             if data[:1] in (b"{", b"["):

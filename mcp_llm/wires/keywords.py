@@ -55,6 +55,8 @@ def flatten(node: Schema) -> Schema:
     if not isinstance(branches, list):
         return node
     merged = {key: value for key, value in node.items() if key != "allOf"}
+    properties: Schema | None = None
+    required: dict[str, None] | None = None
     for branch in branches:
         if branch is True:
             continue
@@ -67,12 +69,23 @@ def flatten(node: Schema) -> Schema:
             elif key == "properties" and isinstance(old, dict) and isinstance(value, dict):
                 if any(old[name] != value[name] for name in value if name in old):
                     return node
-                merged[key] = {**old, **value}
-            elif key == "required" and isinstance(old, list) and isinstance(value, list):
-                merged[key] = list(dict.fromkeys([*old, *value]))
+                if properties is None:  # copied once: there may be thousands of branches
+                    properties = merged[key] = dict(old)
+                properties.update(value)
+            elif key == "required" and is_names(old) and is_names(value):
+                if required is None:
+                    required = dict.fromkeys(merged[key])
+                required.update(dict.fromkeys(value))
             elif old != value and key not in ANNOTATIONS:
                 return node
+    if required is not None:
+        merged["required"] = list(required)
     return merged
+
+
+def is_names(value: Any) -> bool:
+    """Whether it is a list of property names."""
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def walk(node: Schema, visit: Callable[[Schema], Schema]) -> Schema:

@@ -61,6 +61,16 @@ def scrubbed(data: bytes) -> None:
     assert json.dumps(schema) == before
 
 
+def scrub(data: bytes) -> None:
+    """What a caller's schema costs on its way to a vendor that enforces it."""
+    schema = given(data)
+    if isinstance(schema, dict):
+        with suppress(InvalidInput, Unsupported):
+            check_schema(schema)
+            transforms.to_strict(schema)
+            transforms.to_plain(schema)
+
+
 def is_utf8(value: object) -> bool:
     """Whether it holds no half characters."""
     try:
@@ -144,13 +154,27 @@ _WORDS: Final = (
 )
 _GROWS: Final = (
     *(
-        (b'{"type":"object","properties":{"":{}' + b"", piece, b"}}")
-        for piece in (b',"a":{"$ref":"#"}', b',"b":{"type":"string"}', b',"c":{"allOf":[{"type":"string"},{}]}')
+        (b'{"type":"object","properties":{"":{}', one, b"}}")
+        for one in (b',"p%d":{"$ref":"#"}', b',"p%d":{"type":"string"}')
     ),
+    (b'{"type":"object","properties":{"":{}', b',"p%d":{"allOf":[{"type":"string"},{"title":"x"}]}', b"}}"),
+    (b'{"type":"object","allOf":[{}', b',{"properties":{"p%d":{}}}', b"]}"),
+    (b'{"type":"object","allOf":[{}', b',{"required":["p%d"]}', b"]}"),
+    (b'{"$defs":{"a":{"type":"string"}},"anyOf":[{}', b',{"$ref":"#/$defs/a"}', b"]}"),
+    (b'{"type":"object","properties":{"":{}', b',"p%d":{"$ref":"#/properties/p%%64"}', b'},"$defs":{}}'),
+    (
+        b'{"$defs":{"a0":{}',
+        b',"b%d":{"x":{"a":{}}}',
+        b'},"anyOf":[{"$ref":"#/$defs/b1/x/a"},{"$ref":"#/$defs/b2/x/a"}]}',
+    ),
+    (b'{"enum":[0', b",%d", b'],"type":"integer"}'),
+    (b'{"type":"object","required":["a"', b',"p%d"', b'],"properties":{"a":{}}}'),
+    (b"{", b'"items":{', b""),
+    (b'{"description":"', b"a", b'"}'),
 )
 
 TARGETS: Final = (
-    Target("schema", scrubbed, _SAMPLES, _WORDS, _GROWS),
+    Target("schema", scrubbed, _SAMPLES, _WORDS, _GROWS, bare=scrub),
     Target("validate", fitted, tuple(b"\7\1\2" + one for one in _SAMPLES), _WORDS),
     Target(
         "pattern",

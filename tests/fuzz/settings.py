@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,8 +25,8 @@ from .target import Target, is_strict_json
 if TYPE_CHECKING:
     from mcp_llm.workflow.method import Method
 
-FOLDER: Final = tempfile.TemporaryDirectory(prefix="mcp-llm-fuzz-", ignore_cleanup_errors=True)
-PLACE: Final = Path(FOLDER.name)
+PLACE: Final = Path(tempfile.mkdtemp(prefix="mcp-llm-fuzz-"))
+atexit.register(shutil.rmtree, PLACE, ignore_errors=True)
 
 
 def env(data: bytes) -> None:
@@ -121,6 +124,13 @@ def template(data: bytes) -> None:
         return
     if pieces == [Reference("a")]:
         assert filled == "${a}"
+
+
+def filled(data: bytes) -> None:
+    """What a task's text costs: scanned, and filled."""
+    values = {"b": [1, {"c": None}]}
+    with suppress(Error):
+        Filling(lambda one: look(one, values.get(one.root, "x"))).fill(data.decode("utf-8", "replace"))
 
 
 def commented(data: bytes) -> None:
@@ -244,9 +254,11 @@ TARGETS: Final = (
                 for head in (b"A='", b'A="', b"A=")
                 for one in (b"\\'", b'\\"', b"x", b" ", b"\\", b" #", b"xxx_")
             ),
+            (b"", b"AAAA_API_KEY=bbbbbbbb\n", b""),
             (b"A=", b"your-", b""),
             (b"A=", b"x-x_", b"!"),
         ),
+        bare=lambda data: envfile.values(data, [], "working folder"),
     ),
     Target(
         "settings",
@@ -334,6 +346,7 @@ TARGETS: Final = (
             (b"${a", b"[0]", b"}"),
             (b"${a[", b"0", b"]}"),
         ),
+        bare=filled,
     ),
     Target("values", slots, (bytes(range(6, 60)), bytes(range(250, 100, -3)))),
     Target(

@@ -44,6 +44,11 @@ def framed(framing: Framing, data: bytes) -> None:
     assert sum(len(payload) for _, payload in whole) <= len(body)
 
 
+def bare(framing: Framing, data: bytes) -> None:
+    """One way to read it, without the comparison."""
+    read(framing, [data])
+
+
 def told(wire: chat.ChatWire, quirks: Any, given: list[bytes]) -> tuple[object, ...]:  # type: ignore[name-defined]
     """What comes of a reply: a response, or the error and the words before it."""
     fold = Fold()
@@ -237,6 +242,7 @@ TARGETS: Final = (
             (b"\x06", b" ", b""),
             (b"\x06{", b"\n", b""),
         ),
+        bare=lambda data: bare("sse", data),
     ),
     Target(
         "jsonl",
@@ -250,6 +256,7 @@ TARGETS: Final = (
             (b'\6{"', b"x", b""),
             (b"\6", b" \n", b""),
         ),
+        bare=lambda data: bare("lines", data),
     ),
     *(
         Target(

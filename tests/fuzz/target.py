@@ -23,7 +23,7 @@ class Target:
     """`run(data)` returns for every input whatsoever; what it raises is a finding.
 
     `samples` are inputs worth changing, `words` what its grammar is made of. `grows` are repeats, each given as
-    (head, repeated, tail), on which it has to take time in proportion to their length.
+    (head, repeated, tail), a `%d` in it being its number, on which it has to take time in proportion to their length.
     """
 
     name: str
@@ -31,13 +31,17 @@ class Target:
     samples: tuple[bytes, ...]
     words: tuple[bytes, ...] = ()
     grows: tuple[tuple[bytes, bytes, bytes], ...] = ()
+    bare: Callable[[bytes], object] | None = None
+    """What of `run` is the product's own work, for those whose speed is a goal."""
     quick: bool = True
     """False where an input goes through a file."""
 
     def grown(self, at: int, size: int) -> bytes:
         """So many bytes of one of `grows`."""
         head, repeated, tail = self.grows[at]
-        return head + repeated * (size // len(repeated)) + tail
+        count = size // len(repeated)
+        many = b"".join(repeated % number for number in range(count)) if b"%d" in repeated else repeated * count
+        return head + many + tail
 
 
 def targets() -> dict[str, Target]:
