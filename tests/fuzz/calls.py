@@ -52,14 +52,19 @@ def served(data: bytes) -> None:
     """Every line is a message, answered with an error, or asks for nothing; the next one is always read."""
     pipe: Any = Pipe()
     mark, body = (data[0] if data else 0), data[1:]
-    incoming = stdio._Incoming(pipe, Admission(3))
+    incoming = stdio.Incoming(pipe, Admission(3))
     incoming.lines.connection_made(pipe)
     size = (1, 3, 10, 50, 1000)[mark % 5]
     for at in range(0, len(body), size):
         incoming.lines.data_received(body[at : at + size])
     incoming.lines.eof_received()
-    for message in incoming._ahead:
-        message.message.model_dump_json(by_alias=True, exclude_unset=True)
+    incoming.lines.connection_lost(None)
+
+    async def all_of_them() -> None:
+        async for message in incoming:
+            message.message.model_dump_json(by_alias=True, exclude_unset=True)
+
+    finished(all_of_them())
     for line in pipe.written:
         assert line.endswith(b"\n")
         answer = json.loads(line)
