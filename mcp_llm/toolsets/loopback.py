@@ -1,12 +1,14 @@
 """The person of a shell: sent to a page with their browser, heard on a loopback address that lives as long as it takes.
 
-It answers one path, reads no more than a request's head, and believes nothing: the SDK compares state and issuer.
+It answers one path, reads no more than a request's head, and believes nothing: what does not bring the state that was
+sent is not heard at all, so no page and no program of this machine can end the wait. The SDK compares the issuer.
 """
 
 from __future__ import annotations
 
 import socket
 from contextlib import asynccontextmanager
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -39,6 +41,7 @@ class Shell:
         self._tell, self._browse = tell, browse
         self._heard = anyio.Event()
         self._query: dict[str, str] = {}
+        self._state: str | None = None
 
     async def show(self, url: str) -> None:
         """Send them to the page. Raises ToolFailed for one that no browser should be sent to."""
@@ -46,6 +49,7 @@ class Shell:
         plain = parts.scheme == "http" and is_loopback(parts.hostname or "")
         if parts.scheme != "https" and not plain:
             raise ToolFailed("the page to sign in at is no https URL")
+        self._state = parse_qs(parts.query).get("state", [""])[0]
         self._tell(url)
         await anyio.to_thread.run_sync(self._browse, url)
 
@@ -74,10 +78,13 @@ class Shell:
                 parts = urlsplit(rest.partition(" ")[0])
                 query = {name: values[0] for name, values in parse_qs(parts.query).items()}
                 ours = method == "GET" and parts.path == PATH and bool(query.keys() & {"code", "error"})
+                # A refusal brings the state as well (RFC 6749, 4.1.2.1).
+                ours = ours and compare_digest(query.get("state", "").encode(), (self._state or "").encode())
+                ours = ours and self._state is not None
                 if ours and not self._heard.is_set():
                     self._query = query
                     self._heard.set()
-                words = "That was no." if "error" in query else "You are signed in." if ours else "Nothing is here."
+                words = "Nothing is here." if not ours else "That was no." if "error" in query else "You are signed in."
                 await _send(stream, "200 OK" if ours else "404 Not Found", PAGE.format(words=words))
 
 

@@ -1,18 +1,21 @@
 """A transport that signs in: the SDK's OAuth flow, run where every failure can become the error of one request.
 
-What the flow asks on its way stays within bounds: TLS for everything but this machine, and nothing on this machine for
-a server that is not on it, so that a server cannot send us knocking at doors it cannot reach itself.
+What the flow asks on its way stays within bounds: TLS for everything but this machine, and nothing that is nearer to us
+than the server itself - this machine, the network it is in - so that a server cannot send us knocking at doors which it
+cannot reach. Names are looked up for that; a name that changes between the look and the connection is not caught.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 import httpx2
 from mcp.client.auth import OAuthFlowError
 from pydantic import ValidationError
 
+from mcp_llm.catalog.address import is_public
 from mcp_llm.errors import ToolFailed
 
 from . import text
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mcp.client.auth import OAuthClientProvider
+
+
+LOOK_SECONDS: Final = 5.0
+"""For a name's addresses."""
 
 
 class Signed(httpx2.AsyncBaseTransport):
@@ -57,7 +64,7 @@ class Signed(httpx2.AsyncBaseTransport):
         outgoing = await anext(flow)
         while True:
             if outgoing is not request:
-                self._judge(outgoing, request)
+                await self._judge(outgoing, request)
             response = await self._inner.handle_async_request(outgoing)
             response.request = outgoing
             if outgoing is not request or response.status_code in {401, 403}:
@@ -68,18 +75,37 @@ class Signed(httpx2.AsyncBaseTransport):
                 return response
             await response.aclose()
 
-    def _judge(self, outgoing: httpx2.Request, request: httpx2.Request) -> None:
-        here, there = is_loopback(request.url.host), is_loopback(outgoing.url.host)
-        if there and not here:
+    async def _judge(self, outgoing: httpx2.Request, request: httpx2.Request) -> None:
+        there = is_loopback(outgoing.url.host)
+        if there and not is_loopback(request.url.host):
             raise ToolFailed("it wants us to sign in at an address on this machine")
         if outgoing.url.scheme != "https" and not there:
             raise ToolFailed("it wants us to sign in without TLS")
         if there and outgoing.url.scheme not in {"http", "https"}:
             raise ToolFailed("it wants us to sign in at something that is no http(s) URL")
+        if outgoing.url.host == request.url.host or not await _private(outgoing.url.host):
+            return
+        if not await _private(request.url.host):
+            raise ToolFailed("it is on the internet and wants us to sign in at an address of our own network")
 
     async def aclose(self) -> None:
         """Close what is below."""
         await self._inner.aclose()
+
+
+async def _private(host: str) -> bool:
+    """Whether any address of this host is one that the internet does not reach; an unknown name has none."""
+    plain = host.strip("[]")
+    try:
+        return not is_public(ipaddress.ip_address(plain))
+    except ValueError:
+        pass
+    try:
+        with anyio.fail_after(LOOK_SECONDS):
+            found = await anyio.getaddrinfo(plain, None)
+    except (OSError, TimeoutError, UnicodeError):
+        return False
+    return any(not is_public(ipaddress.ip_address(str(one[4][0]).partition("%")[0])) for one in found)
 
 
 def is_loopback(host: str) -> bool:

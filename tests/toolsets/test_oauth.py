@@ -125,6 +125,9 @@ async def test_without_oauth_a_server_that_wants_it_says_so(authority: Authority
         assert "or `mcp-llm servers login`" in group.errors["r"]
 
 
+NEARER = "it is on the internet and wants us to sign in at an address of our own network"
+
+
 class Leading(httpx2.AsyncBaseTransport):
     """A remote server that leads to somewhere else to sign in."""
 
@@ -144,10 +147,17 @@ class Leading(httpx2.AsyncBaseTransport):
         ("http://127.0.0.1:9/metadata", "it wants us to sign in at an address on this machine"),
         ("https://localhost:9/metadata", "it wants us to sign in at an address on this machine"),
         ("http://auth.example.com/metadata", "it wants us to sign in without TLS"),
+        *(
+            (
+                f"https://{host}/metadata",
+                NEARER,
+            )
+            for host in ("10.0.0.5", "169.254.169.254", "[fd00::1]", "[::ffff:192.168.1.1]", "100.64.0.1")
+        ),
     ],
 )
-async def test_a_remote_server_leads_neither_to_this_machine_nor_to_plain_text(where: str, why: str) -> None:
-    url = "https://mcp.example.com/mcp"
+async def test_a_remote_server_leads_neither_to_this_network_nor_to_plain_text(where: str, why: str) -> None:
+    url = "https://9.9.9.9/mcp"
     inner = Leading(where)
     transport = Signed(inner, signer("r", url, SignIn(), None, None, None, None), told)
     async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
@@ -174,7 +184,8 @@ def test_settings_that_would_leak_a_secret_are_refused(fields: dict[str, Any], t
 
 async def test_a_refusal_is_told_in_our_words_and_not_in_the_pages() -> None:
     async with shell(None, lambda _: None, lambda _: True) as person:
-        url = f"{person.redirect}?error=access_denied&error_description=call+this+number&iss=https%3A%2F%2Felsewhere"
+        await person.show("https://issuer.invalid/authorize?state=s")
+        url = f"{person.redirect}?error=access_denied&error_description=call+this&iss=https%3A%2F%2Felsewhere&state=s"
         await anyio.to_thread.run_sync(lambda: urlopen(url, timeout=5).close())
         with pytest.raises(ToolFailed) as caught:
             await person.answer()
@@ -190,6 +201,10 @@ async def test_without_pkce_nobody_is_sent_anywhere(authority: Authority, tmp_pa
     assert (sent, authority.asked) == ([], [])
 
 
+STRANGERS = ("code=x", "code=x&state=", "error=access_denied", "error=access_denied&state=t")
+"""What a page, or another program of this machine, may send to end the wait of a sign-in that is not its own."""
+
+
 async def test_the_loopback_address_hears_one_answer_and_nothing_else() -> None:
     def get(url: str) -> tuple[int, str]:
         try:
@@ -200,15 +215,16 @@ async def test_the_loopback_address_hears_one_answer_and_nothing_else() -> None:
 
     async with shell(None, lambda _: None, lambda _: True) as person:
         root = person.redirect.removesuffix("/callback")
-        wrong = [
-            await anyio.to_thread.run_sync(get, f"{root}{path}") for path in ("/", "/callback", "/callback/?code=x")
-        ]
+        early = await anyio.to_thread.run_sync(get, f"{person.redirect}?code=x&state=")
+        await person.show("https://issuer.invalid/authorize?state=s")
+        paths = ("/", "/callback", "/callback/?code=x&state=s", *(f"/callback?{query}" for query in STRANGERS))
+        wrong = [early, *[await anyio.to_thread.run_sync(get, f"{root}{path}") for path in paths]]
         right = await anyio.to_thread.run_sync(get, f"{person.redirect}?code=c&state=s&iss=https%3A%2F%2Fi")
         await anyio.to_thread.run_sync(get, f"{person.redirect}?code=late&state=s")
         answer = await person.answer()
         with pytest.raises(InvalidInput, match="is taken"):
             async with shell(int(root.rpartition(":")[2]), lambda _: None, lambda _: True):
                 pass
-    assert [status for status, _ in wrong] == [404, 404, 404]
+    assert [status for status, _ in wrong] == [404] * 8
     assert (right[0], "You are signed in." in right[1]) == (200, True)
     assert (answer.code, answer.state, answer.iss) == ("c", "s", "https://i")

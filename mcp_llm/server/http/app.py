@@ -29,7 +29,7 @@ from .guard import Guard
 from .log import AccessLog
 from .rates import Rates
 from .replies import busy, refuse, reply
-from .tokens import Tokens
+from .tokens import FRESH, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -52,6 +52,8 @@ PEEK: Final = 256 * 1024
 """Bytes of a body that is looked into for its method before the SDK reads it; a longer one is taken for a call."""
 PRIVATE: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie"})
 """Headers that end here: nothing behind the door can pass them on."""
+LISTENING: Final = frozenset({"GET", "subscriptions/listen"})
+"""What opens a stream that nothing ends but its client."""
 READY_SECONDS: Final = 1.0
 MODERN: Final = frozenset(version.encode() for version in MODERN_PROTOCOL_VERSIONS)
 
@@ -225,9 +227,21 @@ class Application:
         inner["user"] = user = caller.user()
         before = auth_context_var.set(user)
         try:
-            await self.calls.carry(exchange, handle, inner, receive, send, self._tasks)
+            if exchange.method not in LISTENING:
+                await self.calls.carry(exchange, handle, inner, receive, send, self._tasks)
+                return
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._watch, scope, tasks.cancel_scope)
+                await self.calls.carry(exchange, handle, inner, receive, send, self._tasks)
+                tasks.cancel_scope.cancel()
         finally:
             auth_context_var.reset(before)
+
+    async def _watch(self, scope: Scope, stream: anyio.CancelScope) -> None:
+        """Cut a stream that only listens once its token is revoked or over: it would go on for days."""
+        while await self._door.lets_stay(scope):  # noqa: ASYNC110 - any process may revoke it, and tells nobody
+            await anyio.sleep(FRESH)
+        stream.cancel()
 
 
 def build(

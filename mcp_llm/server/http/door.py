@@ -71,7 +71,7 @@ class Door:
         if len(given) > 1 or scheme.lower() != "bearer" or not token or len(token) > LONGEST:
             await self._refuse(send, 401, "the Authorization header is not one `Bearer TOKEN`", "invalid_request")
             return None
-        verifier: Verifier | None = self._own if self._foreign is None or TOKEN.fullmatch(token) else self._foreign
+        verifier = self._verifier(token)
         try:
             caller = await verifier.caller(token) if verifier is not None else None
         except Error:  # a store or an issuer that does not answer; its words are not for strangers
@@ -87,6 +87,21 @@ class Door:
             await self._refuse(send, 403, words, "insufficient_scope")
             return None
         return caller
+
+    async def lets_stay(self, scope: Scope) -> bool:
+        """Whether the token of a request that was admitted is still good; where that cannot be known now, it is."""
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), None)
+        if given is None:
+            return True
+        token = given.decode("latin-1").partition(" ")[2].strip()
+        verifier = self._verifier(token)
+        try:
+            return verifier is not None and await verifier.caller(token) is not None
+        except Error:
+            return True
+
+    def _verifier(self, token: str) -> Verifier | None:
+        return self._own if self._foreign is None or TOKEN.fullmatch(token) else self._foreign
 
     def _missing(self, caller: Caller) -> Sequence[str]:
         wanted = self._foreign.scopes if self._foreign is not None and caller.issuer else ()

@@ -1,7 +1,8 @@
 """Tokens of somebody else's OAuth server, for which this one is a resource: signed, issued for us, not yet over.
 
-What it refuses: any signature but a public-key one, a token without expiry, issuer or audience, and one for another
-resource (RFC 9068, RFC 8707). It is no authorization server, and asks none about single tokens.
+What it refuses: any signature but a public-key one, a token without expiry, issuer or audience, one for another
+resource (RFC 9068, RFC 8707), and what is signed for other uses, as ID tokens are. It is no authorization server, and
+asks none about single tokens.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from mcp_llm.wires.base import HttpRequest
 from .caller import Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mcp_llm.http.transport import Transport
     from mcp_llm.settings import OAuth
@@ -39,6 +40,12 @@ KEYS_EVERY: Final = 30.0
 KEYS_BYTES: Final = 256 * 1024
 KEYS_PATIENCE: Final = Deadlines(connect=3, first_byte=5, idle=5, total=8)
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
+
+
+ACCESS: Final = frozenset({"", "jwt", "at+jwt", "application/at+jwt"})
+"""Values of a header's `typ` that an access token may have; most issuers say nothing more than `JWT`."""
+OTHER: Final = frozenset({"at_hash", "c_hash", "s_hash", "events"})
+"""Claims of ID tokens and logout tokens (OpenID Connect Core, Back-Channel Logout) that no access token has."""
 
 
 class Issuer:
@@ -74,6 +81,8 @@ class Issuer:
     async def _claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
         algorithm = header.get("alg")
+        if str(header.get("typ") or "").lower() not in ACCESS:
+            raise jwt.InvalidTokenError("not an access token")
         if algorithm not in self._settings.algorithms:
             raise jwt.InvalidAlgorithmError(str(algorithm)[:20])
         key: Any = self._key if self._keys is None else await self._keys.find(header.get("kid"), algorithm)
@@ -86,6 +95,8 @@ class Issuer:
             leeway=LEEWAY,
             options={"require": ["exp", "iss", "aud"]},
         )
+        if not _access(claims):
+            raise jwt.InvalidTokenError("not an access token")
         return claims
 
     def _caller(self, claims: dict[str, Any]) -> Caller | None:
@@ -156,6 +167,16 @@ class Keys:
         except (jwt.PyJWTError, ValueError, AttributeError, TypeError):
             raise Garbled("the issuer's key set is none") from None
         return [key for key in found.keys if key.public_key_use in {None, "sig"} and key.key_type != "oct"]
+
+
+def _access(claims: Mapping[str, Any]) -> bool:
+    """Whether this is for calling with: issuers that use one `typ` for all say it in a claim, or show it by others."""
+    if OTHER & claims.keys() or claims.get("token_use", "access") != "access":  # Cognito's word
+        return False
+    if str(claims.get("typ", "Bearer")).lower() in {"id", "refresh", "offline", "logout"}:  # Keycloak's
+        return False
+    # A nonce is what a client asked an ID token to have. Some issuers repeat it in access tokens, which have a scope.
+    return "nonce" not in claims or bool({"scope", "scp"} & claims.keys())
 
 
 def _kind(algorithm: str) -> str:

@@ -1,30 +1,75 @@
-"""What a token may call: globs of tools. Others are neither listed to it nor called for it."""
+"""What a token may call: globs of tools. Others are neither listed to it nor called for it.
+
+What a tool shows is not read past it either: resources and tasks go with the tool that would give the same. The runs
+that a token's own tools make are the exception, else a call that became one would be lost to it.
+"""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from mcp.types import CallToolResult, TextContent
+from mcp import MCPError
+from mcp.types import INVALID_PARAMS, CallToolResult, TextContent
+
+from mcp_llm.errors import InvalidInput
+from mcp_llm.server.principal import current
+from mcp_llm.server.resources.address import parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
+SHOWS: Final = {"runs": "runs", "usage": "usage", "models": "list_models", "agents": "run_agent"}
+"""Scheme of a resource -> the tool that shows the same. Artifacts are known by their hash, to whoever was told it."""
+MAKES: Final = {"agent": "run_agent", "workflow": "run_workflow", "video": "generate_video"}
+"""Kind of a run -> the tool that makes it, where that has another name."""
+READS: Final = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
+
 
 async def narrow(globs: Sequence[str], ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Answer a message for somebody who may call these tools only."""
+    """Answer a message for somebody who may call these tools only. Raises MCPError for what they may not read."""
+    params = ctx.params or {}
     if ctx.method == "tools/call":
-        name = str((ctx.params or {}).get("name", ""))
+        name = str(params.get("name", ""))
         if not _may(globs, name):
             words = f"this token may not call {name[:80]!r}, only {', '.join(globs)}"
             return CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
+    elif ctx.method in READS:
+        await _check(globs, ctx, str(params.get("uri", "")))
+    elif ctx.method.startswith("tasks/"):
+        await _check(globs, ctx, f"runs://{params.get('taskId', '')}")
+    elif ctx.method == "completion/complete" and isinstance(ref := params.get("ref"), dict):
+        await _check(globs, ctx, str(ref.get("uri", "")))
     result = await call_next(ctx)
-    if ctx.method != "tools/list" or not isinstance(result, dict):
+    if ctx.method not in {"tools/list", "resources/list"} or not isinstance(result, dict):
         return result
     private = {"cacheScope": "private"} if "cacheScope" in result else {}
+    if ctx.method == "resources/list":
+        return {**result, **private, "resources": [one for one in result["resources"] if _shown(globs, one["uri"])]}
     return {**result, **private, "tools": [tool for tool in result["tools"] if _may(globs, tool["name"])]}
+
+
+async def _check(globs: Sequence[str], ctx: ServerRequestContext[Any, Any], uri: str) -> None:
+    if _shown(globs, uri):
+        return
+    address = parse(uri)
+    if address is not None and address.scheme == "runs" and address.path:
+        try:
+            run = await ctx.lifespan_context.service.journals.get(address.path.partition("/")[0], current())
+        except InvalidInput:  # it will be told so, in the words for everybody
+            return
+        if _may(globs, MAKES.get(run.kind, run.kind)):
+            return
+    words = f"this token may not read {uri[:120]!r}: it may call {', '.join(globs)} only"
+    raise MCPError(code=INVALID_PARAMS, message=words, data={"uri": uri})
+
+
+def _shown(globs: Sequence[str], uri: str) -> bool:
+    address = parse(uri)
+    tool = SHOWS.get(address.scheme) if address is not None else None
+    return tool is None or _may(globs, tool)
 
 
 def _may(globs: Sequence[str], name: str) -> bool:

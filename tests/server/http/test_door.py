@@ -14,7 +14,7 @@ from faults.replies import ok
 from faults.server import FaultServer
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
-from server.http.talking import ABOUT, JSON, call, until, upstream
+from server.http.talking import ABOUT, JSON, call, drain, until, upstream
 
 from mcp_llm.server.http.tokens import Tokens
 
@@ -177,6 +177,65 @@ async def test_a_token_is_held_to_its_tools_in_lists_and_calls(served: Any, mode
                 refused: Any = await host.call_tool(name, {"action": "list"})
                 assert refused.is_error
                 assert "may not call" in refused.content[0].text
+
+
+async def known(server: Any, token: str) -> None:
+    """Return once the server has looked at the table of tokens again."""
+    with anyio.fail_after(20):
+        while (await server.post(call("list_models", {}), bearer(token))).status == 401:
+            pass
+
+
+async def test_what_a_tool_shows_is_read_with_that_tool_only_but_for_what_ones_own_tools_made(
+    served: Any, mode: Any
+) -> None:
+    async with served(http={"require_token": True}) as server:
+        tokens = Tokens(server.app.store)
+        narrow = await tokens.create("alice", tools=["generate"])
+        async with client(server, narrow, mode) as host:
+            mine: Any = await host.call_tool("generate", ASKED)
+            run = mine.structured_content["run_id"]
+            assert (await host.read_resource(f"runs://{run}")).contents
+            for uri in ("runs://", "usage://today", "models://", "agents://"):
+                with pytest.raises(MCPError, match="this token may not read"):
+                    await host.read_resource(uri)
+            listed = [str(one.uri).partition("://")[0] for one in (await host.list_resources()).resources]
+            assert not {"runs", "usage", "models", "agents"} & set(listed)
+        wide = await tokens.create("alice", replace=True)
+        await known(server, wide)
+        async with client(server, wide, mode) as host:
+            agent: Any = await host.call_tool("run_agent", {"prompt": "hi", "model": "demo"})
+            assert (await host.read_resource("runs://")).contents
+        again = await tokens.create("alice", tools=["generate"], replace=True)
+        await known(server, again)
+        async with client(server, again, mode) as host:
+            with pytest.raises(MCPError, match="this token may not read"):
+                await host.read_resource(f"runs://{agent.structured_content['run_id']}")
+
+
+async def test_a_stream_ends_soon_after_its_token_is_revoked_and_others_go_on(served: Any) -> None:
+    async with served(http={"require_token": True}) as server:
+        tokens = Tokens(server.app.store)
+        alice, bob = await tokens.create("alice"), await tokens.create("bob")
+        listen = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "subscriptions/listen",
+            "params": {"notifications": {"toolsListChanged": True}, "_meta": ABOUT},
+        }
+        async with (
+            server.connected(server.request(listen, bearer(alice))) as cut,
+            server.connected(server.request(listen, bearer(bob))) as kept_open,
+        ):
+            with anyio.fail_after(20):
+                assert (await cut.receive()).startswith(b"HTTP/1.1 200")
+                assert (await kept_open.receive()).startswith(b"HTTP/1.1 200")
+            await tokens.revoke("alice")
+            with anyio.fail_after(20):
+                await drain(cut)
+            with anyio.move_on_after(0.1):
+                await drain(kept_open)
+                raise AssertionError("the other stream was cut as well")
 
 
 async def test_a2a_008_t3_the_callers_token_reaches_neither_provider_nor_disk_nor_log(

@@ -48,6 +48,10 @@ def signed(key: Any = RSA, algorithm: str = "RS256", kid: str | None = "one", **
     return jwt.encode(claims(**changed), key, algorithm, headers={"kid": kid} if kid else None)
 
 
+def typed(name: str) -> str:
+    return jwt.encode(claims(), RSA, "RS256", headers={"kid": "one", "typ": name})
+
+
 def key_set(**keys: Any) -> Reply:
     found = []
     for kid, key in keys.items():
@@ -91,6 +95,13 @@ REFUSED: dict[str, Callable[[], str]] = {
     "without signature": lambda: signed().rpartition(".")[0] + ".",
     "with another algorithm of its key": lambda: signed(algorithm="RS512"),
     "cut": lambda: signed()[:-4],
+    "an ID token by its type": lambda: typed("id_token+jwt"),
+    "an ID token by its hash": lambda: signed(at_hash="x"),
+    "an ID token by its nonce": lambda: signed(nonce="n", scope=None),
+    "an ID token, as Cognito says": lambda: signed(token_use="id"),
+    "an ID token, as Keycloak says": lambda: signed(typ="ID"),
+    "a refresh token": lambda: signed(typ="Refresh"),
+    "a logout token": lambda: signed(events={"http://schemas.openid.net/event/backchannel-logout": {}}),
     "no token at all": lambda: "a.b.c",
     "nested deep": lambda: ".".join([signed().partition(".")[0], _b64("[" * 4000), "x"]),
 }
@@ -117,6 +128,8 @@ async def test_only_a_whole_token_for_this_resource_comes_in(served: Any, keys: 
             assert await status(server, signed()) == 200
             assert await status(server, signed(aud=["https://other.example.com", RESOURCE])) == 200
             assert await status(server, signed(scope=None, scp=["mcp"])) == 200
+            assert await status(server, signed(typ="Bearer", token_use="access", nonce="n")) == 200
+            assert await status(server, typed("at+JWT")) == 200
             assert await status(server, signed(scope="read")) == 403
             for what, make in REFUSED.items():
                 assert await status(server, make()) == 401, what
