@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.catalog import price
 from mcp_llm.errors import BudgetExceeded, ConfigError, Denied, Error, InvalidInput, StoreError
+from mcp_llm.types.result import dollars
 from mcp_llm.types.usage import Usage
 
 from . import parameters
@@ -78,8 +79,8 @@ class Purse:
             usd = self._unknown(target, ceiling) if usd is None else usd
             if usd > ceiling:
                 raise BudgetExceeded(
-                    f"this may cost ${usd:.4f} on {target.name}, the budget has ${_plain(ceiling)} left. Ask for less, "
-                    "raise the budget, or ask a cheaper model.",
+                    f"this may cost {dollars(usd)} on {target.name}, the budget has ${_plain(ceiling)} left. Ask for "
+                    "less, raise the budget, or ask a cheaper model.",
                     limit="usd",
                 )
         return await self._hold(scopes, usd, (worst.total or 0) if worst else 0, target, job)
@@ -151,7 +152,8 @@ class Purse:
         affordable = int((ceiling - base) / per_token) if per_token > 0 else 0
         if affordable < SMALLEST:
             raise BudgetExceeded(
-                f"this prompt alone may cost ${base:.4f} on {target.name}, the budget has ${_plain(ceiling)} left. "
+                f"this prompt and a few words of answer may cost {dollars(worst(SMALLEST) or base)} on {target.name}, "
+                f"the budget has ${_plain(ceiling)} left. "
                 "Shorten it, raise the budget, or ask a cheaper model.",
                 limit="usd",
             )

@@ -83,7 +83,7 @@ class Offer:
             return method
         known = [*self._known, *(one for one in self._objects())]
         hint = near(name, known, "method")
-        raise InvalidInput(f"{hint}; tools of servers are mcp/<server>.<tool>")
+        raise InvalidInput(f"{hint}{'' if hint.endswith('?') else '.'} Tools of servers are mcp/<server>.<tool>.")
 
     def _tool(self, name: str) -> Method:
         server, _, tool = name.removeprefix(SERVER).partition(".")

@@ -38,7 +38,7 @@ async def test_words_come_back_and_seconds_are_paid(asking: Asking) -> None:
             assert (made.response, made.language, made.duration) == ("Guten Tag.", "de", 1.0)
             assert made.usage.seconds == 1.0
             assert made.cost.usd == pytest.approx(0.001)
-            with pytest.raises(BudgetExceeded, match=r"may cost \$0\.0010"):
+            with pytest.raises(BudgetExceeded, match=r"may cost \$0\.001 "):
                 await transcribe(service, SECOND, model=model, budget_usd=0.0005)
         request = server.requests[0]
     assert request.target == "/audio/transcriptions"
