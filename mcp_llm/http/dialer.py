@@ -11,7 +11,7 @@ import httpcore2
 from mcp_llm.errors import ProviderError
 
 from .connection_errors import unreachable
-from .direct import PIECE, Direct, Outgoing, Response
+from .direct import PIECE, Direct, Outgoing, Response, joined
 from .sockets import connect
 
 if TYPE_CHECKING:
@@ -41,19 +41,12 @@ class Proxied:
                 yield body[start : start + PIECE]
             clock.sent()
 
-        fields = list(request.fields)
-        if body or request.method == "POST":
-            fields.append((b"content-length", b"%d" % len(body)))
         url = httpcore2.URL(scheme=self._scheme, host=self._host, port=self._port, target=request.target)
         response = await self._connection.handle_async_request(
-            httpcore2.Request(request.method, url, headers=fields, content=content())
+            httpcore2.Request(request.method, url, headers=request.headers, content=content())
         )
-        headers: dict[str, str] = {}
-        for key, value in response.headers:
-            name, text = key.decode("latin-1").lower(), value.decode("latin-1")
-            headers[name] = f"{headers[name]}, {text}" if name in headers else text
         stream = aiter(cast("AsyncIterable[bytes]", response.stream))
-        return Response(response.status, headers, stream, response.aclose)
+        return Response(response.status, joined(response.headers), stream, response.aclose)
 
     def is_idle(self) -> bool:
         """Whether the last exchange ended so that another one can follow."""

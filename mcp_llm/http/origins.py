@@ -65,15 +65,12 @@ class Origin:
         self._tls = tls
         self._proxy = proxy
         self._idle: list[Link] = []
-        self._known: tuple[dict[str, str], list[tuple[bytes, bytes]], bytes] = ({}, [], b"")
+        self._known: tuple[dict[str, str], list[tuple[bytes, bytes]]] = ({}, [])
 
-    def encoded(self, headers: dict[str, str]) -> tuple[list[tuple[bytes, bytes]], bytes]:
-        """`host` and these headers, checked, singly and as they are sent.
-
-        Those of the last call are kept, because the next ones are mostly the same.
-        """
-        known, fields, lines = self._known
-        if not lines or headers != known:
+    def encoded(self, headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+        """`host` and these headers, checked; those of the last call are kept: the next ones are mostly the same."""
+        known, fields = self._known
+        if not fields or headers != known:
             fields = [(b"host", self.authority)]
             for name, value in headers.items():
                 if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) or value != value.strip():
@@ -81,9 +78,8 @@ class Origin:
                 if name in _OURS:
                     raise InvalidInput(f"the header {name!r} is written by the connection itself: leave it out")
                 fields.append((name.encode(), value.encode("latin-1")))
-            lines = b"".join(b"%b: %b\r\n" % field for field in fields)
-            self._known = (headers, fields, lines)
-        return fields, lines
+            self._known = (headers, fields)
+        return fields
 
     def take(self, clock: Clock, *, fresh: bool) -> Link:
         """A connection of this exchange's own."""

@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 import anyio
 import anyio.lowlevel
+import h11
 import httpcore2
 
 from mcp_llm.errors import ConfigError, Disconnected, Error, Garbled, InvalidInput, ProviderError, TooLarge
@@ -24,7 +25,6 @@ from . import multipart
 from .connection_errors import Redirected, broken, unreachable
 from .deadlines import MIB, Caps, Clock, Deadlines
 from .direct import Outgoing
-from .incoming import Cut, Malformed
 from .inflate import Inflater
 from .json_bytes import encode
 from .origins import Link, Origin
@@ -90,7 +90,7 @@ class Transport:
         if body is None:
             kind = {}
         given = {**self._defaults, **kind, **_lower(headers), **_lower(request.headers)}
-        message = Outgoing(request.method, target.encode(), *origin.encoded(given), body or b"")
+        message = Outgoing(request.method, target.encode(), origin.encoded(given), body or b"")
         return Exchange(origin, message, deadlines or Deadlines(), self._caps, once=request.once)
 
     @property
@@ -350,7 +350,7 @@ class Exchange:
             await close()
 
 
-_CLOSED: Final = (Cut, httpcore2.ReadError, httpcore2.WriteError, httpcore2.RemoteProtocolError)
+_CLOSED: Final = (httpcore2.ReadError, httpcore2.WriteError, httpcore2.RemoteProtocolError, h11.RemoteProtocolError)
 
 
 class _Stale(Exception):
@@ -364,11 +364,9 @@ def _explain(exc: Exception, host: str, *, begun: bool) -> Error:
             return exc
         case httpcore2.ProxyError():
             return Disconnected(f"the proxy refused the connection to {host}: {str(exc)[:100]}")
-        case httpcore2.LocalProtocolError() | UnicodeError():
+        case httpcore2.LocalProtocolError() | h11.LocalProtocolError() | UnicodeError():
             return InvalidInput("the request cannot be written as HTTP: a header or the path is malformed")
-        case Cut():
-            return broken(exc, host, begun=begun)
-        case httpcore2.RemoteProtocolError() | Malformed():
+        case httpcore2.RemoteProtocolError() | h11.RemoteProtocolError():
             text = str(exc)
             if "disconnected" in text or "peer closed" in text:
                 return broken(exc, host, begun=begun)
