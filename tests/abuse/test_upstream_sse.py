@@ -178,7 +178,8 @@ def test_ups_004_only_data_moves_its_limit_and_nothing_the_others() -> None:
     clock.answered()
     now = clock.started
     clock.heard(now)
-    assert [clock.until(now + past) - now for past in (0, 100, 239, 241, 299)] == pytest.approx([60, 160, 299, 300, 300])
+    limits = [clock.until(now + past) - now for past in (0, 100, 239, 241, 299)]
+    assert limits == pytest.approx([60, 160, 299, 300, 300])
     assert [clock.over(now + past) for past in (299, 301)] == [False, True]
     clock.heard(now + 299)
     assert (clock.over(now + 301), clock.over(now + 600)) == (False, True)
