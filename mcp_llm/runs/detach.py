@@ -127,5 +127,7 @@ async def _settle(settle: Callable[[Outcome[T]], Awaitable[None]] | None, outcom
     try:
         if settle is not None:
             await settle(outcome)
-    except Exception:
+    except Error as exc:  # the disk, or another process: the journal writes the end when it can
+        logger.warning("the end of a detached run could not be written: %s", exc)
+    except Exception:  # a fault of ours, in a task group that everybody's work is in
         logger.exception("the end of a detached run could not be written")

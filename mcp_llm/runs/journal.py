@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -42,6 +43,13 @@ _LAST: Final = "SELECT max(seq) FROM run_events WHERE run = ?"
 
 def _noted(connection: sqlite3.Connection, rows: list[Any]) -> None:
     connection.executemany(_INSERT, rows)  # of a run that was lost meanwhile: inserts nothing
+
+
+def _end(connection: sqlite3.Connection, rows: list[Any]) -> None:
+    for row in rows:
+        journal, event, status, text = row
+        with suppress(Conflict):
+            journal.end(connection, event, status, text)
 
 
 @dataclass(slots=True)
@@ -148,7 +156,8 @@ class Journal:
     async def finish(self, event: Finish | ErrorEvent, *, status: str | None = None, result: Any = None) -> int:
         """The last event, the run's status (`finished`, `failed`, `cancelled`) and its result, and the lease is let go.
 
-        `result` is JSON as the tool gave it; without it, the event's own.
+        `result` is JSON as the tool gave it; without it, the event's own. Raises as `append` does; an end that the disk
+        does not take now is written as soon as it does, unless another process drives the run by then.
         """
         if status is None:
             status = "finished" if isinstance(event, Finish) else "cancelled" if event.kind == "cancelled" else "failed"
@@ -158,6 +167,11 @@ class Journal:
         self._closing = True  # from here on a lease that is gone was let go by us
         try:
             seq = await self._write((event,), lambda connection: _close(connection, self.run_id, status, text))
+        except StoreError:
+            self.ended = True
+            self._store.post(_end, (self, event, status, text))
+            self._ended(self.run_id)
+            raise
         except BaseException:
             self._closing = False
             raise
@@ -293,6 +307,14 @@ class Journal:
                 "resume the run, which reads it again"
             )
         connection.executemany(_INSERT, rows)
+
+    def end(self, connection: sqlite3.Connection, event: Event, status: str, result: str) -> None:
+        """Write an end that failed before, on the writer's thread, behind whatever is there. Raises Conflict."""
+        lease.check(connection, self.run_id, self.owner, self.fence)
+        last = connection.execute(_LAST, (self.run_id,)).fetchone()[0]
+        self.seq = -1 if last is None else last
+        connection.executemany(_INSERT, self._stamped([event])[0])
+        _close(connection, self.run_id, status, result)
 
     def _join(self) -> None:
         if not self._pieces:

@@ -148,7 +148,9 @@ async def test_a_disk_that_fills_up_stops_the_run_before_it_pays_again(home: Pat
         with pytest.raises(StoreError, match="full"):
             await do(app, "go", toolsets=[Functions([work])], run_id=ID)
         kept = await app.journals.events(ID)
+        info = await app.journals.get(ID, "local")
     assert len(model.requests) == 1
+    assert (info.status, "full" in info.result["error"]) == ("failed", True)  # written when there was room again
     assert [event.event for event in kept if event.event in {"tool_start", "tool_end"}] == ["tool_start"]
 
 

@@ -453,6 +453,43 @@ async def test_a_journal_whose_disk_failed_takes_nothing_more_and_a_new_claim_go
     assert await taken.append(ToolStart(tool="t", call_id="c")) == 1
 
 
+@pytest.mark.parametrize(
+    ("end", "status", "result"),
+    [
+        (Finish(result="done"), "finished", {"response": "done"}),
+        (ErrorEvent(error="no", kind="error"), "failed", {"error": "no", "kind": "error"}),
+    ],
+)
+async def test_an_end_that_the_disk_did_not_take_is_written_when_it_does(
+    runs: RunStore, store: Store, end: Any, status: str, result: dict[str, Any]
+) -> None:
+    journal = await runs.create("agent", {}, "me")
+    await journal.append(Start(prompt="go"))
+    await store.write(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchone())
+    with pytest.raises(StoreError, match="full"):
+        await journal.finish(end, result=result | {"long": "x" * 50_000})
+    assert (journal.ended, runs.driven(journal.run_id)) == (True, None)
+    # The limit was the old connection's: as if space had been freed.
+    info = await runs.get(journal.run_id, "me")
+    assert (info.status, info.result) == (status, result | {"long": "x" * 50_000})
+    assert [(event.seq, event.event) for event in await runs.events(journal.run_id)] == [(0, "start"), (1, end.event)]
+
+
+async def test_an_end_that_comes_too_late_is_not_written(path: Path) -> None:
+    mine, theirs = Store.open(path), Store.open(path)
+    journal = await RunStore(mine, ttl_s=0).create("agent", {}, "me")
+    taken = await RunStore(theirs).claim(journal.run_id)
+    with pytest.raises(Conflict):
+        await mine.write(lambda connection: journal.end(connection, Finish(), "finished", "{}"))
+    await taken.finish(Finish(result="theirs"))
+    with pytest.raises(Conflict):
+        await mine.write(lambda connection: journal.end(connection, Finish(), "finished", "{}"))
+    assert (await RunStore(theirs).get(journal.run_id, "me")).result["response"] == "theirs"
+    assert len(await RunStore(theirs).events(journal.run_id)) == 1
+    mine.close()
+    theirs.close()
+
+
 async def test_waiting_ends_as_soon_as_the_run_does_here_and_elsewhere(path: Path) -> None:
     mine, theirs = Store.open(path), Store.open(path)
     ours, others = RunStore(mine), RunStore(theirs)
