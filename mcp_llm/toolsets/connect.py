@@ -7,6 +7,7 @@ import logging
 import os
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +149,9 @@ def _unknown(name: str, servers: Mapping[str, Server]) -> str:
     return f"No server is configured as {name[:100]!r}.{hint} Servers are named in the config file under [servers]."
 
 
+@cache
 def _version() -> str:
+    """Of this package; reading it takes 2 ms, which every run with a server paid."""
     try:
         return version("mcp-llm")
     except PackageNotFoundError:
