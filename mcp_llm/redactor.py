@@ -16,13 +16,22 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["MASK", "SHORTEST", "Redactor"]
+__all__ = ["MASK", "SHORTEST", "Hidden", "Redactor"]
 
 MASK: Final = "***"
 SHORTEST: Final = 8
 """Values with fewer characters are words (`ollama`), not secrets."""
 _PLACE: Final = re.compile(r"(~|\.{1,2})?/[\w.@ -]*(/[\w.@ -]*)*|[A-Za-z]:[\\/].*|\w+://[^@]*")
 """A path or an address: `SSH_KEY_FILE` says where a secret is, and is none."""
+
+
+class Hidden(str):
+    """A text that `repr` does not show: crash reports write the values of all names in all frames."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"'{MASK}'"
 
 
 class Redactor:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_llm.catalog import address
 from mcp_llm.errors import AuthError, ConfigError, MissingKey
+from mcp_llm.redactor import Hidden
 
 if TYPE_CHECKING:
     from mcp_llm.catalog.find import Target
@@ -49,7 +50,8 @@ class Access:
             if key is not None:
                 secret = key[1].get_secret_value()
                 self.config.redactor.learn([secret])
-                found |= {name: value.replace("{key}", secret) for name, value in provider.auth.headers.items()}
+                given = provider.auth.headers
+                found |= {name: Hidden(value.replace("{key}", secret)) for name, value in given.items()}
             elif provider.auth.required and not provider.local:
                 why = self.config.left_open(variables)
                 raise MissingKey(provider_id, variables, key_url=provider.auth.url, why=why)
@@ -63,6 +65,7 @@ class Access:
     def told(self, error: ProviderError) -> ProviderError:
         """The error with what the provider said made short, and no key in any of it."""
         error.message = self.config.redactor.cut(error.message)[:MAX_MESSAGE]
+        error.args = (error.message,)  # what `repr` shows, and a crash report
         for name in ("code", "type", "param", "request_id", "partial"):
             if isinstance(value := getattr(error, name), str):
                 setattr(error, name, self.redacted(value))

@@ -65,8 +65,10 @@ async def sent(
         try:
             exchange = await stack.enter_async_context(transport.stream(base_url, http, headers, deadlines))
             if exchange.status >= 400:
-                body = await exchange.words()
-                raise failure(exchange.status, exchange.headers, body, codes=target.provider.error_codes)
+                # Its words are in no name of this frame: a key that is quoted there would be in crash reports.
+                raise failure(
+                    exchange.status, exchange.headers, await exchange.words(), codes=target.provider.error_codes
+                )
         except ProviderError as exc:
             access.blamed(_away(exc, target, base_url), target.provider_id, target.provider)
             raise
