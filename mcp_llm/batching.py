@@ -31,8 +31,8 @@ MOST: Final = 256
 class BatchRequest:
     """One call of a batch. Afterwards either `response` (the text; `result` is the whole) or `error` is there.
 
-    `duration` is in seconds, None until it has ended; `model_used` names the model that really answered. Anything may
-    be hung on `tag`.
+    `contents`, `model` and `arguments` are what is asked, as in `generate`. `duration` is in seconds, None until it has
+    ended; `model_used` names the model that really answered. Anything may be hung on `tag`.
     """
 
     contents: Any

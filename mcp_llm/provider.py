@@ -21,11 +21,13 @@ METHODS: Final = ("llm/chat", "llm/generate", "llm/vision", "llm/embed")
 
 @dataclass(frozen=True, slots=True)
 class ProviderHandle:
-    """A provider by id; every call goes through the same retries, ledger and budgets as any other."""
+    """A provider by its `provider_id`; every call goes through the same retries, ledger and budgets as any other.
+
+    `default` is the model or tier that is asked when none is named, `protocol_id` what `handle_request` speaks.
+    """
 
     provider_id: str
     default: str = "balanced"
-    """The model or tier that is asked when none is named."""
     protocol_id: str = "llm/v1"
 
     def generate(self, contents: Any, model: str | None = None, **arguments: Any) -> str:

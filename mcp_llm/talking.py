@@ -32,7 +32,7 @@ class realtime:  # noqa: N801 - it is used as a function is
 
         async with realtime("openai:gpt-realtime-2.1", instructions="Be brief.") as session:
             await session.say("What is the capital of France?")
-            answer = await session.turn()          # .text, .sound (samples), .rate, .heard
+            answer = await session.turn()  # .text, .sound (samples), .rate, .heard
 
     `speak` False answers in text; `listen` False leaves it to you to say when you are done (`session.over()`).
     `functions` are Python functions, `servers` names of configured MCP servers, whose tools the model may call; what

@@ -25,6 +25,7 @@ from mcp import Client
 
 from mcp_llm import config as configuration
 from mcp_llm import prompts
+from mcp_llm.catalog import load as catalog
 from mcp_llm.server.build import build
 from mcp_llm.types import events
 
@@ -192,6 +193,15 @@ def test_a_page_is_whole_and_its_links_and_commands_lead_somewhere(page: Page) -
         assert not anchor or anchor in anchors[target], f"{page.name}: {link}"
     for command in page.commands:
         checks.command_exists(command)
+
+
+def test_models_that_the_prose_names_are_in_the_catalog() -> None:
+    known, made_up = catalog.load(), {"model", "brand-new-model", "NAME", "default"}
+    named = {found for page in WRITTEN for found in re.findall(r"`([a-z]+:[A-Za-z0-9./-]+)`", page.prose)}
+    models = {one for one in named if one.partition(":")[0] in known.ids and one.partition(":")[2] not in made_up}
+    models -= {one for one in models if one.startswith("demo:")}
+    assert models
+    assert [one for one in models if (found := known.find(one)).provider.tiers and found.warnings] == []
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)

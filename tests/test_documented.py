@@ -17,9 +17,7 @@ from documented.machine import command_exists
 
 import mcp_llm
 from mcp_llm import settings
-from mcp_llm.provider import ProviderHandle
 from mcp_llm.server.tools import PACKS, tools
-from mcp_llm.streaming import Stream
 from mcp_llm.types import events
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ def explained(name: str, text: str) -> bool:
 def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
     for name in FUNCTIONS:
         yield name, getattr(mcp_llm, name)
-    for one in [*CLASSES, ProviderHandle, Stream]:
+    for one in [*CLASSES, *reference.handed()]:
         for name, value in reference.members(one):
             if inspect.isfunction(value):
                 yield f"{one.__name__}.{name}", value
@@ -73,10 +71,12 @@ def test_what_asks_somebody_says_which_errors_it_raises(name: str) -> None:
     assert re.search("Raises", words(getattr(mcp_llm, name))), name
 
 
-@pytest.mark.parametrize("one", [*CLASSES, ProviderHandle, Stream], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("one", [*CLASSES, *reference.handed()], ids=lambda one: one.__name__)
 def test_a_class_and_its_properties_say_what_they_are(one: type) -> None:
     assert one.__doc__
     silent = [name for name, value in reference.members(one) if not inspect.getdoc(getattr(value, "fget", value))]
+    text = inspect.getdoc(one) or ""
+    silent += [name for name, *_ in reference.attributes(one) if not explained(name.strip("`"), text)]
     assert silent == []
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class TokenCount(Value):
-    """Input tokens of a request to one model; `exact` is False for a guess of four characters a token."""
+    """Input `tokens` of a request to a `model` of a `provider`; `exact` is False for a guess, four characters each."""
 
     tokens: int
     exact: bool

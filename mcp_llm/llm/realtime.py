@@ -61,7 +61,8 @@ class Session:
     """An open conversation; use it with `async with`, in one task. Iterate it for events, or ask `turn` for answers.
 
     `transcript` is who said what so far, (`user` | `assistant`, words); `usage` and `usd` sum the turns, `usd` is None
-    once the price of one was not known. `call` calls a tool; without it wanted calls are only told.
+    once the price of one was not known. `call` calls a tool; without it wanted calls are only told. `warnings` is what
+    was noticed on the way; `service`, `plan`, `job` and `request` are what it was opened with.
     """
 
     service: Service
@@ -143,14 +144,17 @@ class Session:
             await self._stack.aclose()
 
     async def say(self, words: str) -> None:
-        """A turn of the user's in words; the model answers."""
+        """A turn of the user's in `words`; the model answers. Raises InvalidInput for none."""
         if not words.strip():
             raise InvalidInput("there is nothing to say: the words are empty")
         self.transcript.append(("user", words))
         await self._all(self._wire.text(words, self._quirks))
 
     async def hear(self, samples: bytes) -> None:
-        """Sound of the user's: 16 bits, one channel, `rate_in` hertz; in pieces of any length."""
+        """Sound of the user's: `samples` of 16 bits, one channel, `rate_in` hertz, in pieces of any length.
+
+        Raises InvalidInput for half a sample.
+        """
         if len(samples) % 2:
             raise InvalidInput("samples have 16 bits each: an odd number of bytes is none of them")
         first, self._sounding = not self._sounding, True

@@ -20,7 +20,11 @@ Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh",
 
 
 class ToolSpec(Value):
-    """A function the model may ask for. `parameters` is a JSON Schema whose root is an object; it is never changed."""
+    """A function the model may ask for. `parameters` is a JSON Schema whose root is an object; it is never changed.
+
+    `name` is what it is called by, `description` what it does and when, in words for the model; `strict` asks the
+    vendors that know it to hold arguments to the schema.
+    """
 
     name: str
     description: str = ""

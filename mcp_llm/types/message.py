@@ -41,7 +41,10 @@ def merge_echo(a: Echo | None, b: Echo | None) -> Echo | None:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words. In an assistant's message: the answer."""
+    """Words: `text`. In an assistant's message: the answer.
+
+    `echo` is the wire's own state, for the model that wrote it; `type` tells parts apart in JSON.
+    """
 
     text: str
     echo: Echo | None = None
@@ -67,7 +70,11 @@ class Thinking:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """An image, PDF, audio or video: base64 `data` without a `data:` prefix, or a `url` for the provider to fetch."""
+    """An image, PDF, audio or video: base64 `data` without a `data:` prefix, or a `url` for the provider to fetch.
+
+    `mime` says what it is (`image/png`), `name` what it is called. `echo` is the wire's own state, for the model that
+    wrote it; `type` tells parts apart in JSON.
+    """
 
     mime: str
     data: str | None = None
@@ -145,7 +152,10 @@ class Origin(Value):
 
 
 class Message(Value):
-    """One turn. There are two roles; the system's words live on the request, tool results in the user's message."""
+    """One turn: its `role` and its `parts`. The system's words live on the request, tool results in the user's message.
+
+    `origin` is the model that wrote it, so that opaque state goes back to no other.
+    """
 
     role: Literal["user", "assistant"]
     parts: tuple[Annotated[Part, Field(discriminator="type")], ...]

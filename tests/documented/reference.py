@@ -6,9 +6,11 @@ Words come from docstrings and descriptions, so a name without any is seen here 
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import re
 import sys
+import textwrap
 import types
 import typing
 from decimal import Decimal
@@ -67,7 +69,7 @@ def doc(thing: object) -> str:
     pieces = []
     for piece in (inspect.getdoc(thing) or "").split("\n\n"):
         if piece.startswith("    "):
-            pieces.append(f"```python\n{inspect.cleandoc(piece)}\n```")
+            pieces.append(f"```python\n{textwrap.dedent(piece).rstrip()}\n```")
         elif (section := re.match(r"(Args|Raises):\n", piece)) is not None:
             items = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", piece, re.MULTILINE)
             listed = [f"- `{name}`: {' '.join(words.split())}" for name, words in items]
@@ -375,20 +377,48 @@ def python_page() -> str:
         "those of [Errors](errors.md), the results those of [Results](results.md). A first tour: "
         "[Python](../guides/python-api.md)."
     )
-    parts = [part for name in mcp_llm.__all__ for part in _public(name)]
-    return page("Python", lead, *parts)
+    parts = [part for name in mcp_llm.__all__ for part in _public(name, getattr(mcp_llm, name))]
+    given = [part for one in handed() for part in _public(one.__name__, one)]
+    return page("Python", lead, *parts, "# What the functions hand you", *given)
 
 
-def _public(name: str) -> list[str]:
-    thing = getattr(mcp_llm, name)
+def handed() -> list[type]:
+    """Classes that nobody imports, because a function gives their objects."""
+    from mcp_llm.llm.counting import TokenCount
+    from mcp_llm.llm.realtime import Session
+    from mcp_llm.provider import ProviderHandle
+    from mcp_llm.streaming import Stream
+
+    return [ProviderHandle, Session, Stream, TokenCount]
+
+
+def attributes(thing: type) -> list[tuple[str, ...]]:
+    """(name, type, default) of what an object has; the words are in the class's docstring."""
+    if _value(thing):
+        return [] if thing in results() else [row[:3] for row in fields(thing)]
+    if not dataclasses.is_dataclass(thing):
+        return []
+    found: list[tuple[str, ...]] = []
+    for one in dataclasses.fields(thing):
+        made = one.default_factory is not dataclasses.MISSING
+        usual = "" if made else "needed" if one.default is dataclasses.MISSING else f"`{one.default!r}`"
+        if not one.name.startswith("_"):
+            found.append((f"`{one.name}`", f"`{one.type}`", usual))
+    return found
+
+
+def _public(name: str, thing: Any) -> list[str]:
     if not inspect.isclass(thing):
         return [f"## {name}", f"```python\n{_signature(name, thing)}\n```", doc(thing)]
-    parts = [f"## {name}", doc(thing)]
+    rows = attributes(thing)
+    parts = [f"## {name}", doc(thing), table(("field", "type", "default"), rows) if rows else ""]
+    if thing in results():
+        parts.append(f"Its fields: [Results](results.md#{name.lower()}).")
     for member, value in members(thing):
         if isinstance(value, property):
             parts.append(f"`.{member}`: {doc(value.fget)}")
         else:
-            parts.append(f"`.{_signature(member, value)}`: {doc(value)}")
+            parts.append(f"`{_signature(member, value)}`: {doc(value)}")
     return parts
 
 
