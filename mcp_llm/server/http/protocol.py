@@ -25,6 +25,34 @@ FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-a
 LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
+class Joined:
+    """A connection's transport that sends the head of an answer with its body, where the head says that there is one.
+
+    uvicorn writes them one after the other: two system calls, of which the other side wakes up twice.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        """Write now, unless it is such a head; what follows it comes in the same breath, be it empty."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in data and data.endswith(b"\r\n\r\n"):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Write what waits, then close."""
+        self.write(b"")
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 def protocol(
     *,
     most: int = MOST,
@@ -50,7 +78,7 @@ def protocol(
             self._stall: Any = None
 
         def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
+            super().connection_made(Joined(transport))
             if len(self.connections) > most:
                 self.connections.discard(self)
                 transport.write(FULL)
