@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+READERS = 4
+"""Connections kept for reading: each has two files and 2 MiB of cache, and 40 threads may have read at once."""
 ANSWER_SECONDS = 20.0
 """A write that is not committed by then is given up: longer than SQLite waits for another process's lock."""
 
@@ -176,7 +178,7 @@ class Store:
         except BaseException as error:
             connection.close()
             raise home.explain(error) from error
-        if self._closed:
+        if self._closed or len(self._readers) >= READERS:
             connection.close()
         else:
             self._readers.append((generation, connection))

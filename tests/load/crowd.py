@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import selectors
 import socket
 import subprocess
@@ -253,12 +254,22 @@ class Http:
         body = json.dumps({**message, "params": params}).encode()
         head = f"{JSON}mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: {params['name']}\r\n"
         first = f"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\ncontent-length: {len(body)}\r\n"
-        if not self._idle:
-            self.connect(1)
-        sock = self._idle.pop()
+        sock = self._connection()
         self._of[sock], self._begun[sock] = message["id"], b""
         self._selector.register(sock, selectors.EVENT_READ)
         sock.sendall(f"{first}{head}\r\n".encode() + body)
+
+    def _connection(self) -> socket.socket:
+        """One that is idle and that the server has not ended, which it does after a while; else a new one."""
+        while self._idle:
+            sock = self._idle.pop()
+            heard = select.poll()
+            heard.register(sock, select.POLLIN)
+            if not heard.poll(0):
+                return sock
+            sock.close()
+        self.connect(1)
+        return self._idle.pop()
 
     def take(self, seconds: float) -> list[tuple[int, Json | None, str, float | None]] | None:
         if not self._of:

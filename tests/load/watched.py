@@ -11,7 +11,10 @@ MIB = 1024
 
 @dataclass(frozen=True)
 class Held:
-    """What a process holds at a moment; `rss` and `peak` in MiB."""
+    """What a process holds at a moment; `rss` and `peak` in MiB.
+
+    `files` are all but connections to the database: the store keeps some for readers, as many as have read at once.
+    """
 
     rss: float
     peak: float
@@ -30,7 +33,7 @@ def held(pid: int) -> Held:
     return Held(
         rss=int(status["VmRSS"].split()[0]) / MIB,
         peak=int(status["VmHWM"].split()[0]) / MIB,
-        files=len(links),
+        files=sum("/state.db" not in link for link in links),
         sockets=sum(link.startswith("socket:") for link in links),
         threads=int(status["Threads"]),
         children=sum(map(len, kids)),

@@ -17,7 +17,7 @@ import pytest
 
 from mcp_llm.errors import Conflict, StoreError
 from mcp_llm.store.schema import MIGRATIONS
-from mcp_llm.store.sqlite import Store
+from mcp_llm.store.sqlite import READERS, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +65,21 @@ def learn(connection: sqlite3.Connection, rows: list[Any]) -> None:
 async def test_a_committed_write_is_seen_by_every_later_read(store: Store) -> None:
     assert await store.execute(LEARN, ("a", "m", "top_k", 1)) == 1
     assert await store.query(LEARNED) == [("a", 1)]
+
+
+async def test_of_many_that_read_at_once_few_connections_are_kept(store: Store) -> None:
+    together = threading.Barrier(12)
+
+    def read(connection: sqlite3.Connection) -> int:
+        together.wait(20)
+        count: int = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
+        return count
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(12):
+            tasks.start_soon(store.read, read)
+    assert len(store._readers) <= READERS
+    assert await store.query("SELECT count(*) FROM runs") == [(0,)]
 
 
 async def test_nothing_is_touched_before_the_first_use(path: Path) -> None:
