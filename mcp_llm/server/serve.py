@@ -33,7 +33,6 @@ def serve(config: Config | None = None) -> None:
     config = config or configuration.load()
     for problem in config.problems:
         print(f"mcp-llm: {problem}", file=sys.stderr)  # noqa: T201 - stderr is where a host shows it
-    from . import eras
     from .build import build
     from .untraced import spare
 
@@ -51,7 +50,8 @@ def serve(config: Config | None = None) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_until_signal, tasks.cancel_scope)
             async with stdio.streams(pipes, config.settings.max_calls) as (read, write):
-                await eras.serve(server._lowlevel_server, read, write)  # the one way to serve streams of one's own
+                low = server._lowlevel_server  # the one way to serve streams of one's own
+                await low.run(read, write, low.create_initialization_options())
             _leave_soon()
             tasks.cancel_scope.cancel()
 

@@ -80,13 +80,12 @@ class Incoming:
 
     def __init__(self, outgoing: _Outgoing, admission: Admission) -> None:
         from mcp.shared.message import SessionMessage
-        from mcp.types import JSONRPCRequest, jsonrpc_message_adapter
+        from mcp.types import jsonrpc_message_adapter
 
         self.lines = Lines(self._take, self._end)
         self._outgoing = outgoing
         self._admission = admission
         self._message = SessionMessage
-        self._request = JSONRPCRequest
         self._parse = jsonrpc_message_adapter.validate_json
         self._ahead: deque[Any] = deque()
         self._arrived = anyio.Event()
@@ -126,27 +125,14 @@ class Incoming:
         if len(self._ahead) < AHEAD and not self._outgoing.full:
             self.lines.resume()
 
-    async def opening(self) -> Any:
-        """The client's first request, which `receive` gives again, with what came before it; None if it goes first."""
-        while True:
-            for item in self._ahead:
-                if isinstance(item.message, self._request):
-                    return item.message
-            if self._ended:
-                return None
-            await self._more()
-
-    async def _more(self) -> None:
-        self._arrived = anyio.Event()
-        await self._arrived.wait()
-
     async def receive(self) -> Any:
         """The next message. Raises EndOfStream."""
         while True:
             while not self._ahead:
                 if self._ended:
                     raise anyio.EndOfStream
-                await self._more()
+                self._arrived = anyio.Event()
+                await self._arrived.wait()
             item = self._ahead.popleft()
             self.go_on()
             if (told := self._admission.stopped(item.message)) is None:

@@ -8,12 +8,13 @@ from typing import Any
 import anyio
 from sdk import build
 
-from mcp_llm.server import eras, stdio
+from mcp_llm.server import stdio
 
 
 async def main(server: Any) -> None:
     async with stdio.streams(pipes, 1000) as (read, write):
-        await eras.serve(server._lowlevel_server, read, write)
+        low = server._lowlevel_server
+        await low.run(read, write, low.create_initialization_options())
 
 
 if __name__ == "__main__":
