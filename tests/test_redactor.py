@@ -65,3 +65,12 @@ def test_a_log_holds_no_key_in_words_arguments_traceback_or_stack() -> None:
     assert f"ValueError: refused {MASK}\n" in said
     assert "Stack (most recent call last)" in said
     assert not holds(said.encode())
+
+
+def test_many_keys_in_a_long_text_are_taken_out_in_one_pass() -> None:
+    secrets = [f"secret-{number:04}-{'x' * number}" for number in range(1, 40)]
+    redacted = Redactor(secrets)
+    said = "".join(f"{secret.upper()}İ{secret} " for secret in secrets) + KEY
+    assert redacted(said) == "".join("***İ*** " for _ in secrets) + KEY
+    plain = said.replace("İ", "-") * 1_000
+    assert redacted(plain) == ("".join("***-*** " for _ in secrets) + KEY) * 1_000

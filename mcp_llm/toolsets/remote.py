@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from mcp_llm.errors import Error, ToolFailed
 from mcp_llm.redactor import Redactor
-from mcp_llm.types.message import Text, ToolResult
+from mcp_llm.types.message import Media, Text, ToolResult
 
 from . import pages, pins, text
 from .base import Tool, Tools, failed
@@ -238,11 +238,13 @@ class Remote:
             )
         size = sum(len(block.text) for block in result.content if isinstance(block, TextContent))
         large = size > _THREAD_FROM or result.structured_content is not None
-        found = await anyio.to_thread.run_sync(parts, result) if large else parts(result)
-        shown = tuple(
-            replace(part, text=self._redacted(part.text)) if isinstance(part, Text) else part for part in found
+        found = await anyio.to_thread.run_sync(self._parts, result) if large else self._parts(result)
+        return ToolResult(call_id, name, found or (Text("done"),), bool(result.is_error))
+
+    def _parts(self, result: CallToolResult) -> tuple[Text | Media, ...]:
+        return tuple(
+            replace(part, text=self._redacted(part.text)) if isinstance(part, Text) else part for part in parts(result)
         )
-        return ToolResult(call_id, name, shown or (Text("done"),), bool(result.is_error))
 
     async def _available(self) -> bool:
         """Whether there is a connection, after one try for one where that is still allowed."""
