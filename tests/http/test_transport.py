@@ -611,6 +611,15 @@ async def test_a_new_connection_that_fails_is_not_tried_again(transport: Transpo
         assert len(server.requests) == 1
 
 
+async def test_bytes_after_a_reply_are_never_taken_for_the_next_one(transport: Transport) -> None:
+    forged = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"
+    more = Reply(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n", body=b"1" + forged)
+    with FaultServer([more, Reply(body=b"2")]) as server:
+        assert await ask(transport, server.url) == b"1"
+        assert await ask(transport, server.url) == b"2"
+    assert (server.connections, len(server.requests)) == (2, 2)
+
+
 # T11: proxies
 
 
@@ -661,6 +670,13 @@ async def test_this_machine_is_never_reached_through_a_proxy() -> None:
 
 
 # Input that is no HTTP, and secrets
+
+
+@pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "connection"])
+async def test_a_header_that_frames_the_request_is_ours_to_write(transport: Transport, name: str) -> None:
+    with pytest.raises(InvalidInput, match="is written by the connection itself"):
+        async with transport.stream("http://127.0.0.1:9/v1", ASK, {name: "1"}):
+            pass
 
 
 @pytest.mark.parametrize("value", ["sk-1\r\nx-evil: 1", "sk-1\n", "sk\x00", " sk", "sk-\u2014dash"])
