@@ -76,6 +76,18 @@ def needs_strace() -> None:
         pytest.skip(MISSING)
 
 
+def tracing(fault: Fault, home: Path, trace: Path) -> list[str]:
+    """What stands before a command so that the fault strikes it."""
+    calls = CALLS[fault.call]
+    words = ["strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={calls}"]
+    words += [] if fault.how == "kill" else ["--seccomp-bpf"]  # quicker, but it gives no signals
+    words += ["-e", f"inject={calls}:{HOW[fault.how]}:when={fault.number}{'+' if fault.ever else ''}"]
+    if fault.call == "open":  # of Python's own imports nobody has to survive the loss
+        for name in ("", "/state.db", "/state.db-wal", "/state.db-shm"):
+            words += ["-P", f"{home}{name}"]
+    return words
+
+
 def run(
     fault: Fault | None,
     command: list[str],
@@ -95,14 +107,9 @@ def run(
         done = subprocess.run(limited, capture_output=True, text=True, env=env, timeout=seconds, check=False)
         return Done(done.returncode, done.stdout, done.stderr, struck="full" in done.stderr or "failed" in done.stderr)
     trace = home.parent / "trace"
-    calls = CALLS[fault.call]
-    tracing = ["strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={calls}"]
-    tracing += [] if fault.how == "kill" else ["--seccomp-bpf"]  # quicker, but it gives no signals
-    tracing += ["-e", f"inject={calls}:{HOW[fault.how]}:when={fault.number}{'+' if fault.ever else ''}"]
-    if fault.call == "open":  # of Python's own imports nobody has to survive the loss
-        for name in ("", "/state.db", "/state.db-wal", "/state.db-shm"):
-            tracing += ["-P", f"{home}{name}"]
-    done = subprocess.run([*tracing, *program], capture_output=True, text=True, env=env, timeout=seconds, check=False)
+    done = subprocess.run(
+        [*tracing(fault, home, trace), *program], capture_output=True, text=True, env=env, timeout=seconds, check=False
+    )
     traced = trace.read_text(errors="replace")
     struck = done.returncode == -signal.SIGKILL or "(INJECTED)" in traced
     mute = re.search(r"write\(2, .*\(INJECTED\)$", traced, re.MULTILINE) is not None

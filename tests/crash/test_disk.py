@@ -77,7 +77,7 @@ def test_whatever_is_left_of_a_disk_nothing_breaks_on_it(home: Path, disk: Disk,
     place = places.make(disk.folder / "place")
     wrong: dict[int, list[str]] = {}
     codes: set[int] = set()
-    for free in (0, 4096, 45_056, 90_112, 151_552):
+    for free in (0, 4096, 45_056, 151_552):
         disk.options(f"size={16 * MIB}")
         place.again(new=free > 50_000)
         disk.leave(free)
@@ -85,7 +85,7 @@ def test_whatever_is_left_of_a_disk_nothing_breaks_on_it(home: Path, disk: Disk,
         disk.options(f"size={16 * MIB}")
         codes.add(done.code)
         wrong[free] = list(places.complaints(place, name, Fault("write", "ENOSPC", 1), done))
-        assert place.run(["runs", "list"]).code == 0
+    assert place.run(["runs", "list"]).code == 0
     assert {free: words for free, words in wrong.items() if words} == {}
     # An answer is given without a disk. A workflow whose journal fails stops before its next call, which may cost.
     assert codes <= {"ask": {0}, "install": {0, 2}, "workflow": {0, 1}}[name]
