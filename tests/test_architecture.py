@@ -60,7 +60,7 @@ WORLDLY = {
 }  # fmt: skip
 HOMES = {
     "httpx2": r"http/transport\.py|toolsets/(http|signed)\.py",
-    "httpcore2": r"http/(transport|dialer|sockets)\.py",
+    "httpcore2": r"$^",
     "websockets": r"http/websocket\.py",
     "mcp": r"(server|toolsets)/.*",
     "opentelemetry": r"telemetry\.py",

@@ -1,102 +1,105 @@
-"""Opens the socket of one connection, straight or through a proxy, and says who speaks HTTP over it."""
+"""Opens the socket of one connection, straight or through a proxy, and says who speaks HTTP over it.
+
+Through a proxy what is secret goes by a tunnel that the proxy only carries (RFC 9110, 9.3.6); what is not is asked of
+the proxy itself, with the whole URL.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import anyio
-import httpcore2
+import h11
 
-from mcp_llm.errors import ProviderError
+from mcp_llm.errors import Disconnected, Garbled, ProviderError
 
 from .connection_errors import unreachable
-from .direct import PIECE, Direct, Outgoing, Response, joined
-from .sockets import connect
+from .direct import HEAD, READ, Direct
+from .sockets import Lost, connect
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+    from collections.abc import Callable
 
     from .deadlines import Clock
     from .sockets import Socket
 
 
-class Proxied:
-    """A connection of httpcore2's through a proxy, asked as a `Direct` one is. Raises our errors and httpcore2's."""
-
-    def __init__(self, pool: httpcore2.AsyncConnectionPool, scheme: bytes, host: bytes, port: int | None) -> None:
-        self._scheme = scheme
-        self._host = host
-        self._port = port
-        origin = httpcore2.Origin(scheme, host, port or (443 if scheme == b"https" else 80))
-        self._connection = pool.create_connection(origin)
-
-    async def ask(self, request: Outgoing, clock: Clock) -> Response:
-        """Send the request and wait for the head of the answer."""
-        body = request.body
-
-        async def content() -> AsyncGenerator[bytes]:
-            for start in range(0, len(body), PIECE):
-                yield body[start : start + PIECE]
-            clock.sent()
-
-        url = httpcore2.URL(scheme=self._scheme, host=self._host, port=self._port, target=request.target)
-        response = await self._connection.handle_async_request(
-            httpcore2.Request(request.method, url, headers=request.headers, content=content())
-        )
-        stream = aiter(cast("AsyncIterable[bytes]", response.stream))
-        return Response(response.status, joined(response.headers), stream, response.aclose)
-
-    def is_idle(self) -> bool:
-        """Whether the last exchange ended so that another one can follow."""
-        return self._connection.is_idle()
-
-
-Connection: TypeAlias = Proxied | Direct
-
-
-class Dialer(httpcore2.AsyncNetworkBackend):
+class Dialer:
     """Opens the socket of one connection and keeps it at hand."""
 
     def __init__(self, clock: Clock, proxy: str | None, tls: Callable[[], ssl.SSLContext]) -> None:
         self.clock = clock
         self.socket: Socket | None = None
-        self._proxy = proxy
+        self._proxy = urlsplit(proxy) if proxy is not None else None
         self._tls = tls
 
-    def connection(self, scheme: bytes, host: bytes, port: int | None) -> Connection:
+    def connection(self, scheme: str, host: str, port: int, authority: bytes) -> Direct:
         """A connection to this origin, through the proxy if there is one; it is opened by its first request."""
-        secure = scheme == b"https"
+        if scheme == "https":
+            return Direct(self._open if self._proxy is None else self._tunnel, host, port, self._tls)
         if self._proxy is None:
-            port = port or (443 if secure else 80)
-            return Direct(self.connect_tcp, host.decode(), port, self._tls if secure else None)
-        parts = urlsplit(self._proxy)
-        proxy = httpcore2.Proxy(
-            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
-            auth=(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
-            ssl_context=self._tls() if parts.scheme == "https" else None,
-        )
-        pool = httpcore2.AsyncConnectionPool(
-            ssl_context=self._tls() if secure else None, proxy=proxy, network_backend=self
-        )
-        return Proxied(pool, scheme, host, port)
+            return Direct(self._open, host, port, None)
+        return Direct(self._to_proxy, host, port, None, prefix=b"http://" + authority, fields=self._credentials())
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> Socket:
+    async def _open(self, host: str, port: int) -> Socket:
         try:
             with anyio.move_on_after(self.clock.connecting()):
                 self.socket = await connect(host, port, self.clock)
                 return self.socket
         except (OSError, UnicodeError) as exc:
             error = unreachable(exc, host, port=port)
-            if self._proxy and isinstance(error, ProviderError):
+            if self._proxy is not None and isinstance(error, ProviderError):
                 error.message = f"the way is through a proxy, and {error.message}"
             raise error from exc
         raise self.clock.late(connecting=True)
+
+    async def _to_proxy(self, host: str, port: int) -> Socket:
+        assert self._proxy is not None
+        secure, name = self._proxy.scheme == "https", self._proxy.hostname or ""
+        socket = await self._open(name, self._proxy.port or (443 if secure else 80))
+        return await socket.start_tls(self._tls(), name) if secure else socket
+
+    async def _tunnel(self, host: str, port: int) -> Socket:
+        """A way to that place that the proxy has made. Raises Disconnected, which names the proxy, where it has not."""
+        socket = await self._to_proxy(host, port)
+        place = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode()
+        http = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=HEAD)
+        asked = h11.Request(method="CONNECT", target=place, headers=[(b"host", place), *self._credentials()])
+        await socket.send((http.send(asked) or b"") + (http.send(h11.EndOfMessage()) or b""))
+        status = 0
+        try:
+            with anyio.move_on_after(self.clock.connecting()) as scope:
+                while status < 200:
+                    event: Any = http.next_event()
+                    if event is h11.NEED_DATA:
+                        if not (data := await socket.read(READ)):
+                            raise Lost
+                        http.receive_data(data)
+                    else:
+                        status = event.status_code
+        except Lost as exc:
+            why = f"the proxy closed the connection instead of making one to {host}"
+            raise Disconnected(why, code="connect") from exc
+        except h11.RemoteProtocolError as exc:
+            raise Garbled("the proxy did not answer in valid HTTP") from exc
+        if scope.cancelled_caught:
+            raise self.clock.late(connecting=True)
+        if status >= 300:
+            fix = ": its user and password belong into HTTPS_PROXY" if status == 407 else ""
+            why = f"the proxy refused the connection to {host} (HTTP {status}){fix}"
+            raise Disconnected(why, code="connect", retry=status >= 500)
+        if http.trailing_data[0]:
+            raise Garbled("the proxy sent more than the answer to what it was asked")
+        socket.begin(self.clock)
+        return socket
+
+    def _credentials(self) -> list[tuple[bytes, bytes]]:
+        """The header that tells the proxy who asks."""
+        proxy = self._proxy
+        if proxy is None or not proxy.username:
+            return []
+        words = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
+        return [(b"proxy-authorization", b"Basic " + b64encode(words))]

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import InvalidInput
 
-from .dialer import Connection, Dialer
+from .dialer import Dialer
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
     from .deadlines import Clock
+    from .direct import Direct
     from .sockets import Socket
 
 KEEP: Final = 20
@@ -36,7 +37,7 @@ class Link:
 
     __slots__ = ("connection", "dialer", "used")
 
-    def __init__(self, connection: Connection, dialer: Dialer) -> None:
+    def __init__(self, connection: Direct, dialer: Dialer) -> None:
         self.connection = connection
         self.dialer = dialer
         self.used = False
@@ -56,12 +57,12 @@ class Origin:
     """Connections, most recently used first. There is no upper limit: long streams never wait for each other."""
 
     def __init__(self, scheme: str, host: str, port: int, proxy: str | None, tls: Callable[[], ssl.SSLContext]) -> None:
-        self.scheme = scheme.encode()
         self.name = host
-        self.host = host.encode()
-        self.port = None if port == (443 if scheme == "https" else 80) else port
-        host = f"[{host}]" if ":" in host else host
-        self.authority = (host if self.port is None else f"{host}:{port}").encode()
+        usual = port == (443 if scheme == "https" else 80)
+        place = f"[{host}]" if ":" in host else host
+        self.authority = (place if usual else f"{place}:{port}").encode()
+        self._scheme = scheme
+        self._port = port
         self._tls = tls
         self._proxy = proxy
         self._idle: list[Link] = []
@@ -90,13 +91,13 @@ class Origin:
                 return link
             link.abort()
         dialer = Dialer(clock, self._proxy, self._tls)
-        return Link(dialer.connection(self.scheme, self.host, self.port), dialer)
+        return Link(dialer.connection(self._scheme, self.name, self._port, self.authority), dialer)
 
     def give(self, link: Link) -> None:
         """Take back a connection whose exchange ended cleanly."""
         if len(self._idle) >= KEEP:
             self._idle = [other for other in self._idle if other.socket is not None and other.socket.fresh]
-        if len(self._idle) < KEEP and link.connection.is_idle() and link.socket is not None and link.socket.fresh:
+        if len(self._idle) < KEEP and link.connection.renew() and link.socket is not None and link.socket.fresh:
             link.used = True
             link.socket.rest(KEEP_SECONDS)
             self._idle.append(link)

@@ -1,8 +1,8 @@
-"""TCP and TLS for httpcore2 straight on asyncio's transports: what the connection layer reads from and writes to.
+"""TCP and TLS straight on asyncio's transports: what HTTP is read from and written to, with the exchange's deadlines.
 
-httpcore2's own anyio backend takes a cancel scope and two epoll calls for every piece of a stream; here a wait costs
-one comparison, because the socket's single timer is moved only when it fires. With it, the transport reads a stream
-paced like a model's for 0.45 of the CPU of `httpx2.AsyncClient.stream`, and the four deadlines come for nothing.
+anyio's streams take a cancel scope and two epoll calls for every piece; here a wait costs one comparison, because the
+socket's single timer is moved only when it fires. With it, the transport reads a stream paced like a model's for 0.45
+of the CPU of `httpx2.AsyncClient.stream`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import socket
 import sys
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import anyio.abc
-import httpcore2
+import h11
 
 from .connection_errors import unreachable
 
@@ -32,7 +32,11 @@ HEAD_LIMIT = 32 * 1024
 """Bytes of headers, interim replies (1xx) included, after which a reply must have begun."""
 
 
-class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
+class Lost(Exception):
+    """The connection failed while it was used; the cause says how."""
+
+
+class Socket(asyncio.Protocol):
     """One connection. `clock` holds the deadlines of the exchange that uses it; None while it rests between two."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
@@ -85,7 +89,7 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._full = False
         self._wake()
 
-    # What the pool calls
+    # What the connections to an origin call
 
     @property
     def fresh(self) -> bool:
@@ -118,20 +122,21 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self._transport.abort()
         self._wake()
 
-    # What httpcore2 calls. Its own `timeout` is not used: the clock knows better.
+    # What speaks HTTP calls
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    async def read(self, max_bytes: int) -> bytes:
+        """The next bytes, b"" at the end. Raises Timeout, Lost, and h11's error for a head without end."""
         if self._held:
             self._flush()
         if self.clock is not None and self.clock.over(time.monotonic()):
             raise self.clock.late()
         if self.in_head:
             if self.received >= HEAD_LIMIT:
-                raise httpcore2.RemoteProtocolError("too many bytes of headers")
+                raise h11.RemoteProtocolError("too many bytes of headers")
             max_bytes = min(max_bytes, HEAD_LIMIT // 2)  # a thousand interim replies are parsed without a pause
         while not self._chunks:
             if self._error is not None:
-                raise httpcore2.ReadError(str(self._error)) from self._error
+                raise Lost(str(self._error)) from self._error
             if self._lost:
                 return b""
             if self._paused and self._transport is not None:
@@ -149,10 +154,6 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self.received += len(data)
         return data
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if not await self.send(buffer):
-            raise httpcore2.WriteError("the connection was closed") from self._error
-
     async def send(self, buffer: bytes) -> bool:
         """Hand over bytes; whether the connection is still open. Never waits beyond the first byte of an answer."""
         # Headers and body come in two calls; held until the first read, they leave in one packet.
@@ -164,14 +165,10 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
                     await self._wait()
         return not self._lost
 
-    async def aclose(self) -> None:
-        self.abort()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> Socket:
+    async def start_tls(self, context: ssl.SSLContext, host: str) -> Socket:
+        """Speak TLS from here on, with whoever proves to be that host. Raises Disconnected, Timeout, Lost."""
         if self._transport is None or self.clock is None:
-            raise httpcore2.ConnectError("the connection was closed")
+            raise Lost("the connection was closed")
         seconds = self.clock.connecting()
         try:
             with anyio.move_on_after(seconds) as scope:
@@ -180,14 +177,14 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
                     await self._loop.start_tls(
                         self._transport,
                         self,
-                        ssl_context,
-                        server_hostname=server_hostname,
+                        context,
+                        server_hostname=host,
                         ssl_handshake_timeout=seconds + 60,
                     ),
                 )
         except OSError as exc:
             self.abort()
-            raise unreachable(exc, server_hostname or "the host", tls=True) from exc
+            raise unreachable(exc, host, tls=True) from exc
         except BaseException:
             self.abort()
             raise
@@ -195,15 +192,6 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self.abort()
             raise self.clock.late(connecting=True, tls=True)
         return self
-
-    def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":
-            return not self.fresh
-        return (
-            None
-            if self._transport is None
-            else self._transport.get_extra_info(info.replace("ssl_object", "ssl_object"))
-        )
 
     def _flush(self) -> None:
         data = b"".join(self._held)
@@ -218,7 +206,7 @@ class Socket(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def _wait(self) -> None:
         """Until something changes; raises Timeout when the clock's deadline comes first."""
         if self.clock is None:
-            raise httpcore2.ReadError("the connection is at rest")
+            raise Lost("the connection is at rest")
         self._late = False
         self._arm(self.clock.until(time.monotonic()))
         self._waiter = self._loop.create_future()

@@ -17,9 +17,8 @@ from urllib.parse import urlencode, urlsplit
 import anyio
 import anyio.lowlevel
 import h11
-import httpcore2
 
-from mcp_llm.errors import ConfigError, Disconnected, Error, Garbled, InvalidInput, ProviderError, TooLarge
+from mcp_llm.errors import ConfigError, Error, Garbled, InvalidInput, ProviderError, TooLarge
 
 from . import multipart
 from .connection_errors import Redirected, broken, unreachable
@@ -29,6 +28,7 @@ from .inflate import Inflater
 from .json_bytes import encode
 from .origins import Link, Origin
 from .proxies import Proxies
+from .sockets import Lost
 
 if TYPE_CHECKING:
     import ssl
@@ -192,7 +192,6 @@ class Exchange:
             response = await self._send(fresh=self._once)
         except _Stale:
             response = await self._send(fresh=True)
-        self._response = response
         self.status = response.status
         self.headers = headers = response.headers
         if self.status >= 400 and "date" not in headers:
@@ -200,7 +199,7 @@ class Exchange:
         try:
             self._check()
         except Error:
-            await self._close()
+            self._close()
             raise
         self._raw = response.stream
         return self
@@ -208,7 +207,7 @@ class Exchange:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close()
+        self._close()
 
     def chunks(self, cap: int | None = None) -> AsyncIterator[bytes]:
         """The decoded body as it arrives. Raises Timeout, Disconnected, Garbled; TooLarge over the (stream's) cap."""
@@ -265,7 +264,7 @@ class Exchange:
                 data = await anext(self._raw)
             except StopAsyncIteration:
                 self._raw = None
-                await self._finish()
+                self._finish()
                 if self._inflater is None:
                     raise
                 self._pieces = self._inflater.close()
@@ -328,29 +327,21 @@ class Exchange:
         cap = f"{self._cap // MIB} MiB" if self._cap >= MIB else f"{self._cap} bytes"
         return TooLarge(f"{self._origin.name} sent a reply over the cap of {cap}; the request was stopped")
 
-    async def _finish(self) -> None:
+    def _finish(self) -> None:
         """The body was read to its end: the connection goes back."""
         link, self._link = self._link, None
-        if link is None:
-            return
-        try:
-            await self._response.close()
-        except BaseException:
-            link.abort()
-            raise
-        self._origin.give(link)
+        if link is not None:
+            self._origin.give(link)
 
-    async def _close(self) -> None:
+    def _close(self) -> None:
         """What was not read to its end is closed at once, before anything is awaited: the task may be cancelled."""
         link, self._link = self._link, None
         if link is not None:
             link.abort()
-        raw, self._raw = self._raw, None
-        if (close := getattr(raw, "aclose", None)) is not None:
-            await close()
+        self._raw = None
 
 
-_CLOSED: Final = (httpcore2.ReadError, httpcore2.WriteError, httpcore2.RemoteProtocolError, h11.RemoteProtocolError)
+_CLOSED: Final = (Lost, h11.RemoteProtocolError)
 
 
 class _Stale(Exception):
@@ -362,17 +353,15 @@ def _explain(exc: Exception, host: str, *, begun: bool) -> Error:
     match exc:
         case Error():
             return exc
-        case httpcore2.ProxyError():
-            return Disconnected(f"the proxy refused the connection to {host}: {str(exc)[:100]}")
-        case httpcore2.LocalProtocolError() | h11.LocalProtocolError() | UnicodeError():
+        case h11.LocalProtocolError() | UnicodeError():
             return InvalidInput("the request cannot be written as HTTP: a header or the path is malformed")
-        case httpcore2.RemoteProtocolError() | h11.RemoteProtocolError():
+        case h11.RemoteProtocolError():
             text = str(exc)
             if "disconnected" in text or "peer closed" in text:
                 return broken(exc, host, begun=begun)
             text = re.sub(r"bytearray\(b(.*)\)$", r"\1", text, flags=re.S)
             return Garbled(f"{host} did not answer in valid HTTP ({text[:100]})")
-        case httpcore2.ReadError() | httpcore2.WriteError():
+        case Lost():
             return broken(exc, host, begun=begun)
     return unreachable(exc, host)
 
