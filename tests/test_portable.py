@@ -226,10 +226,10 @@ async def test_a_provider_is_reached_by_the_loop_alone_as_on_windows() -> None:
     with FaultServer([ok("openai")]) as server, anyio.fail_after(20):
         made = await sockets.dial("127.0.0.1", server.port, Clock(Deadlines()))
         try:
-            await made.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+            await made.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
             assert (await made.read(65536)).startswith(b"HTTP/1.1 200")
         finally:
-            await made.aclose()
+            made.abort()
 
 
 def test_a_batch_file_gets_its_arguments_as_they_were_given() -> None:
