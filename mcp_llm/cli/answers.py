@@ -14,6 +14,7 @@ import anyio
 
 from mcp_llm.errors import ProviderError, SchemaMismatch
 from mcp_llm.types.chat import End
+from mcp_llm.types.events import VERSION
 from mcp_llm.types.message import Text, Thinking
 
 from . import terminal
@@ -174,7 +175,8 @@ class Events:
         self._emit("error", **described(error, "".join(self._text)))
 
     def _emit(self, event: str, **more: Any) -> None:
-        head = {"event": event, "ts": time.time_ns() // 1_000_000, "run_id": self._run_id, "seq": self._seq}
+        ts = time.time_ns() // 1_000_000
+        head = {"event": event, "v": VERSION, "ts": ts, "run_id": self._run_id, "seq": self._seq}
         self._seq += 1
         terminal.dump({**head, **more}, indent=None)
 

@@ -12,6 +12,8 @@ import pytest
 from faults.replies import ok, sse
 from faults.server import FaultServer, Reply
 
+from mcp_llm.types.events import decode
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
@@ -48,6 +50,7 @@ def test_json_is_the_whole_result_and_unknown_is_null(run: Run) -> None:
     lines = [json.loads(line) for line in run("ask", "--jsonl", "--effort", "low", "hi").stdout.splitlines()]
     assert [line["event"] for line in lines[:3]] == ["start", "thinking", "text"]
     assert [line["seq"] for line in lines] == list(range(len(lines)))
+    assert [decode(json.dumps(line)).event for line in lines] == [line["event"] for line in lines]
     assert "".join(line.get("text", "") for line in lines) == lines[-1]["result"]["response"]
     assert [line["event"] for line in lines if line["event"] in {"finish", "error"}] == ["finish"]
 
