@@ -94,12 +94,13 @@ def validate(value: Json, schema: Json, warnings: list[str] | None = None, what:
     """
     import referencing
 
+    made = _validator()  # imports the library the first time, which is not what the seconds are for
     run = _Run(time.monotonic() + VALIDATE_SECONDS, warnings if warnings is not None else [], what)
     errors: list[str] = []
     before = _RUN.set(run)
     try:
         # A registry without a `retrieve` function: a remote $ref is an error and not a request.
-        for error in _validator()(schema, registry=referencing.Registry()).iter_errors(value):
+        for error in made(schema, registry=referencing.Registry()).iter_errors(value):
             errors.append(f"{_path(error.absolute_path)}: {_short(error.message)}")
             if len(errors) == _MOST_ERRORS:
                 run.notes.append(f"Only the first {_MOST_ERRORS} errors are listed.")
