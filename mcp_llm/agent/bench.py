@@ -101,8 +101,8 @@ async def bench(
             context=prepared.context,
             tell=tell,
         )
-        off = [pins.told(name, sorted(names)) for name, names in group.changed.items()]
-        loop.warnings += [*plan.warnings, *group.errors.values(), *off, *([left_out] if left_out else [])]
+        noted = offer.noted(group.notes)
+        loop.warnings += [*plan.warnings, *group.errors.values(), *noted, *([left_out] if left_out else [])]
         if meter.unpriced is not None:
             loop.warnings.append(
                 f"the price of {plan.targets[0].name} is not known: instead of dollars the run is held to "

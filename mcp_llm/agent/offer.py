@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mcp_llm.runs.store import RunStore
     from mcp_llm.settings import Settings
 
+MOST_NOTES: Final = 5
+"""Sentences about one server's tools."""
 SHARE: Final = 4
 """Tool definitions may take one part in so many of the model's window."""
 PAGE: Final = 20_000
@@ -135,6 +137,18 @@ def fitting(tools: Sequence[Tool], context: int | None) -> tuple[list[Tool], str
         [tool for tool in tools if tool.name in names],
         f"{len(left_out)} tools were left out, they would fill the window: {told}. Name what is needed in `tools`.",
     )
+
+
+def noted(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """What was left out of servers' tools and why, for whoever reads the result: a few sentences of each server."""
+    found: list[str] = []
+    for server, sentences in notes.items():
+        shown = sentences[:MOST_NOTES] if len(sentences) > MOST_NOTES + 1 else sentences
+        found += [f"{server}: {sentence}" for sentence in shown]
+        if len(shown) < len(sentences):
+            more = len(sentences) - len(shown)
+            found.append(f"{server}: {more} more such notes; `mcp-llm servers check {server}` shows them")
+    return found
 
 
 def most_bytes(context: int | None) -> int:

@@ -12,6 +12,7 @@ import re
 import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.lowlevel
@@ -43,6 +44,11 @@ _QUEUE: Final = 256
 _MOST_HEADERS: Final = 200
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[!-~]([\t -~]*[!-~])?")
+_ASKS: Final = re.compile(rb'\{"jsonrpc":"2\.0","id":(\d{1,18}),')
+_CANCELS: Final = re.compile(
+    rb'\{"jsonrpc":"2\.0","method":"notifications/cancelled","params":\{"requestId":(\d{1,18})[,}]'
+)
+"""How the SDK writes its messages."""
 _INTERNAL: Final = -32603
 _REFUSED: Final = {
     401: "it refuses our credentials (HTTP 401): set or renew the token in its `headers`, or `mcp-llm servers login`",
@@ -161,6 +167,26 @@ class _Refused(httpx2.StreamError):
     """A body that passed a cap or broke off; of the kind that the SDK turns into the error of one request."""
 
 
+class _Wait:
+    """Waiting for an answer or its next piece, until somebody says that nobody wants it any more."""
+
+    def __init__(self) -> None:
+        self.left = False
+        self._scope = anyio.CancelScope()
+
+    def leave(self) -> None:
+        """End it, now or when it begins again."""
+        self.left = True
+        self._scope.cancel()
+
+    def patient(self) -> anyio.CancelScope:
+        """The scope in which to wait, a new one each time."""
+        self._scope = anyio.CancelScope()
+        if self.left:
+            self._scope.cancel()
+        return self._scope
+
+
 class _Capped(httpx2.AsyncBaseTransport):
     """Answers every failure with an HTTP answer that holds a JSON-RPC error, because an exception ends the session."""
 
@@ -169,6 +195,7 @@ class _Capped(httpx2.AsyncBaseTransport):
         self._passed = frozenset({401, 403}) if signed else frozenset[int]()
         self._streams_opened = 0
         self._resumed = 0
+        self._waits = WeakValueDictionary[bytes, _Wait]()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         request.headers["accept-encoding"] = "identity"
@@ -184,12 +211,30 @@ class _Capped(httpx2.AsyncBaseTransport):
                 await anyio.sleep(1)
         elif b'"method":"notifications/' in request.content[:200]:
             _limit(request, _NOTIFY_SECONDS)  # the SDK sends nothing else meanwhile
+        if cancels := _CANCELS.match(request.content):
+            try:
+                return await self._answer(request, _Wait())
+            finally:
+                # Before 2026 the notice is the sign, and the SDK reads on: for ever, where a server does not heed it.
+                if (wait := self._waits.pop(cancels[1], None)) is not None:
+                    wait.leave()
+        wait = _Wait()
+        asks = _ASKS.match(request.content)
+        if asks is not None:
+            self._waits[asks[1]] = wait
+        return await self._answer(request, wait)
+
+    async def _answer(self, request: httpx2.Request, wait: _Wait) -> httpx2.Response:
+        response: httpx2.Response | None = None
         try:
-            response = await self._inner.handle_async_request(request)
+            with wait.patient():
+                response = await self._inner.handle_async_request(request)
         except httpx2.TimeoutException as error:
             return told(request, _slow(error))
         except httpx2.TransportError as error:
             return told(request, f"it cannot be reached ({_reason(error)})")
+        if response is None:
+            return told(request, "the call was cancelled")
         if fault := _fault(response, self._passed):
             await response.aclose()
             return told(request, fault)
@@ -199,7 +244,7 @@ class _Capped(httpx2.AsyncBaseTransport):
         return httpx2.Response(
             response.status_code,
             headers=response.headers,
-            stream=_Bounded(response.stream, most, events),
+            stream=_Bounded(response.stream, most, events, wait),
             extensions=response.extensions,
         )
 
@@ -208,13 +253,21 @@ class _Capped(httpx2.AsyncBaseTransport):
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream, most: int | None, events: bool) -> None:
-        self._inner, self._most, self._events = inner, most, events
+    def __init__(self, inner: httpx2.AsyncByteStream, most: int | None, events: bool, wait: _Wait) -> None:
+        self._inner, self._most, self._events, self._wait = inner, most, events, wait
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size, values, breathed = 0, Values(), time.monotonic()
         try:
-            async for piece in self._inner:
+            pieces = aiter(self._inner)
+            while True:
+                piece: bytes | None = None
+                with self._wait.patient():
+                    piece = await anext(pieces, None)
+                if self._wait.left:
+                    raise _Refused("the call was cancelled")
+                if piece is None:
+                    return
                 size += len(piece)
                 if self._most is not None and size > self._most:
                     raise _Refused(f"the answer is bigger than {self._most // 1024 // 1024} MiB")

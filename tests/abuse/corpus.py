@@ -53,7 +53,8 @@ def expand(value: Any) -> Any:
         return value
     match value:
         case {"$repeat": [what, int(times)]}:
-            return expand(what) * times
+            repeated = expand(what)  # a list of what is no text
+            return (repeated if isinstance(repeated, str | list) else [repeated]) * times
         case {"$nest": [what, int(times)]}:
             nested: Any = {}
             for _ in range(times):

@@ -45,7 +45,7 @@ async def test_a_bad_answer_costs_one_call(
     assert told in first.text
     assert told in second.text
     assert cost.stall < 0.25
-    assert cost.growth < 64 * MIB
+    assert cost.growth < 48 * MIB
 
 
 async def test_pings_do_not_hold_a_call_beyond_its_deadline(
@@ -54,7 +54,11 @@ async def test_pings_do_not_hold_a_call_beyond_its_deadline(
     async with opened(web("pings", call_timeout_s=0.5)) as group:
         with anyio.fail_after(60):
             result = await group.call("s__work", {})
-    assert "did not answer within 0.5 s" in result.text
+            assert "did not answer within 0.5 s" in result.text
+            seen: list[str] = []
+            with anyio.fail_after(30):
+                while "closed" not in seen:
+                    seen = json.loads((await group.call("s__work", {})).text)
 
 
 async def test_a_list_of_two_mebibytes_in_one_event_is_read(

@@ -122,6 +122,13 @@ async def test_t4_what_one_principal_has_made_is_unknown_to_another_in_the_same_
                     assert foreign.is_error
                     said.append(foreign.content[0].text.replace(wanted, "ID"))
                 assert said[0] == said[1]
+            said = []
+            for wanted in (run_id, missing):
+                further: dict[str, Any] = {"prompt": "x", "model": "demo", "servers": [], "continue_from": wanted}
+                refused: Any = await host.call_tool("run_agent", further)
+                assert refused.is_error
+                said.append(refused.content[0].text.replace(wanted, "ID"))
+            assert said[0] == said[1]
             for uri in ("runs://{}", "runs://{}?offset=1"):
                 errors = []
                 for wanted in (run_id, missing):
