@@ -71,7 +71,7 @@ async def open_servers(
         redactor.learn(secrets(servers[name], resolve))
         try:
             signer = _signer(name, servers[name], resolve, signed_in, person)
-            dial = _dial(servers[name], resolve, ca_file, signer)
+            dial = _dial(servers[name], resolve, ca_file, signer, redactor)
         except ToolFailed as error:
             errors[name] = f"The server {name!r} is not available: {error}."
             continue
@@ -124,7 +124,11 @@ def signed_in_file(folder: Path, name: str, url: str) -> Path:
 
 
 def _dial(
-    server: Server, resolve: Callable[[str], str | None], ca_file: str | None, signer: Callable[[], Any] | None
+    server: Server,
+    resolve: Callable[[str], str | None],
+    ca_file: str | None,
+    signer: Callable[[], Any] | None,
+    redactor: Redactor,
 ) -> Callable[[], Any]:
     if server.command is not None:
         command = os.path.expanduser(fill(server.command, resolve))
@@ -138,7 +142,7 @@ def _dial(
     def link() -> Any:
         from .http import Link  # the HTTP stack is loaded where a server needs it
 
-        return Link(url, headers, ca_file=ca_file, signer=signer)
+        return Link(url, headers, ca_file=ca_file, signer=signer, redactor=redactor)
 
     return link
 

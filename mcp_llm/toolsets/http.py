@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from mcp_types import JSONRPCMessage
 
+    from mcp_llm.redactor import Redactor
+
 MOST_BODY: Final = 16 * 1024 * 1024
 MOST_STREAM: Final = 64 * 1024 * 1024
 """Bytes of all events that answer one request."""
@@ -76,11 +78,13 @@ class Link(Entered):
         *,
         ca_file: str | None = None,
         signer: Callable[[], Any] | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         self.guard = Guard()
         self.lost = anyio.Event()
         self.fault: str | None = None
         self._url, self._headers, self._ca_file, self._signer = url, dict(headers), ca_file, signer
+        self._redactor = redactor
 
     @asynccontextmanager
     async def _streams(self) -> AsyncIterator[tuple[Any, Any]]:
@@ -105,7 +109,7 @@ class Link(Entered):
             if self._signer is not None:
                 from .signed import Signed
 
-                capped = Signed(capped, self._signer(), told)
+                capped = Signed(capped, self._signer(), told, self._redactor)
             timeout = httpx2.Timeout(CONNECT_SECONDS, read=SILENT_SECONDS, write=60.0)
             async with (
                 httpx2.AsyncClient(

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from mcp_llm.catalog.address import is_public
 from mcp_llm.errors import ToolFailed
+from mcp_llm.redactor import Redactor
 
 from . import text
 
@@ -38,8 +39,10 @@ class Signed(httpx2.AsyncBaseTransport):
         inner: httpx2.AsyncBaseTransport,
         provider: OAuthClientProvider,
         told: Callable[[httpx2.Request, str], httpx2.Response],
+        redactor: Redactor | None = None,
     ) -> None:
         self._inner, self._provider, self._told = inner, provider, told
+        self._redactor = redactor or Redactor()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """The answer to the request; an answer of our own where signing in failed."""
@@ -65,6 +68,7 @@ class Signed(httpx2.AsyncBaseTransport):
         while True:
             if outgoing is not request:
                 await self._judge(outgoing, request)
+            self._redactor.learn([outgoing.headers.get("authorization", "").rpartition(" ")[2]])
             response = await self._inner.handle_async_request(outgoing)
             response.request = outgoing
             if outgoing is not request or response.status_code in {401, 403}:

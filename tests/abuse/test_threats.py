@@ -24,6 +24,9 @@ from server.test_stdio import Process, Silent, silent
 from test_architecture import NAMES, TREES
 
 from mcp_llm.errors import Error, ToolFailed
+from mcp_llm.redactor import Redactor
+from mcp_llm.settings import Server
+from mcp_llm.toolsets.connect import open_servers
 from mcp_llm.toolsets.loopback import shell
 
 if TYPE_CHECKING:
@@ -169,3 +172,15 @@ def test_t12_an_unforeseen_error_is_shown_without_keys_even_to_whoever_debugs(ho
         assert (done.returncode, b"RuntimeError: ***" in done.stderr) == (1, True), done.stderr
         assert (b"Traceback" in done.stderr) == bool(debug)
         assert not holds(done.stdout + done.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+async def test_t12_the_last_words_of_a_server_that_died_hold_no_secret_that_it_was_given() -> None:
+    server = Server(command="sh", args=("-c", 'echo "cannot use $TOKEN" >&2; exit 3'), env={"TOKEN": "${SOME_TOKEN}"})
+    known = {"PATH": os.environ["PATH"], "SOME_TOKEN": KEY}
+    redactor = Redactor()
+    async with open_servers(["s"], {"s": server}, known.get, redactor=redactor) as group:
+        told = group.errors["s"]
+    assert "cannot use ***" in told
+    assert not holds(told.encode())
+    assert redactor(f"and everywhere else: {KEY}") == "and everywhere else: ***"

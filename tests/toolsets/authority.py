@@ -105,7 +105,7 @@ class Authority:
                 "serverInfo": {"name": "guarded", "version": "1"},
             },
             "tools/list": {"tools": [{"name": "who", "inputSchema": {"type": "object"}}]},
-            "tools/call": {"content": [{"type": "text", "text": f"you have {token}"}]},
+            "tools/call": {"content": [{"type": "text", "text": f"you have {token[7:]}: {token}"}]},
         }
         if "id" not in message:
             return 202, {}, None

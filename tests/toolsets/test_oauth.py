@@ -70,7 +70,11 @@ async def test_a_person_signs_in_once_and_the_next_process_is_signed_in(authorit
     async with opened(authority.url, tmp_path / "oauth") as group:
         second = await asked(group)
     (file,) = (tmp_path / "oauth").iterdir()
-    assert (first, second, authority.asked) == ("you have access-1", "you have access-1", ["authorization_code"])
+    assert (first, second, authority.asked) == (
+        "you have 1: ***",
+        "you have 1: ***",
+        ["authorization_code"],
+    )
     assert file == signed_in_file(tmp_path / "oauth", "r", authority.url)
     assert [stat.S_IMODE(path.stat().st_mode) for path in (file, file.parent)] == [0o600, 0o700]
 
@@ -84,7 +88,7 @@ async def test_a_token_that_is_over_is_refreshed_where_it_came_from_and_kept(
     async with opened(authority.url, tmp_path) as group:
         refreshed = await asked(group)
     kept = json.loads(file.read_text())["tokens"]
-    assert (refreshed, authority.asked) == ("you have access-2", ["authorization_code", "refresh_token"])
+    assert (refreshed, authority.asked) == ("you have 2: ***", ["authorization_code", "refresh_token"])
     assert (kept["access_token"], kept["refresh_token"]) == ("access-2", "refresh-2")
 
 
@@ -103,7 +107,7 @@ async def test_a_refresh_that_another_process_has_made_already_is_taken_over(
     async with httpx2.AsyncClient(transport=Signed(inner, server, told), trust_env=False) as client:
         call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {}}
         answer = (await client.post(authority.url, json=call)).json()
-    assert answer["result"]["content"][0]["text"] == "you have access-2"
+    assert answer["result"]["content"][0]["text"] == "you have 2: access-2"  # below what takes it out
     assert authority.asked == ["authorization_code", "refresh_token", "refresh_token"]
 
 
