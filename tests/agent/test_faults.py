@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from agent.scripted import MODEL, Scripted, call, do, opened, orderly, results, write_agent
+from crash import failing
 from faults.asking import CANARY, Asking
 from faults.replies import ok
 from faults.server import FaultServer, Reply
@@ -157,6 +157,7 @@ async def test_a_disk_that_fills_up_stops_the_run_before_it_pays_again(home: Pat
 DRIVEN = """
 import sys, anyio
 from pathlib import Path
+from crash import failing
 from agent.scripted import Scripted, call, do, opened
 from mcp_llm.toolsets.functions import Functions
 
@@ -178,19 +179,17 @@ anyio.run(main)
 """
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here to make a sync fail")
 @pytest.mark.parametrize("when", [9, 16])
 async def test_a_sync_that_fails_is_not_taken_for_one_that_worked(home: Path, tmp_path: Path, when: int) -> None:
+    failing.needs_strace()
     tests = Path(__file__).parents[1]
-    inject = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject=fsync,fdatasync:error=EIO:when={when}"]
+    inject = failing.tracing(failing.Fault("sync", "EIO", when), home, Path("/dev/null"))
     done = await anyio.run_process(
         [*inject, sys.executable, "-c", DRIVEN, str(home), str(tmp_path / "notes")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])},
         stderr=subprocess.PIPE,
         check=False,
     )
-    if b"ptrace" in done.stderr:
-        pytest.skip("processes may not be traced here")
     last, asked = map(int, done.stdout.split())
     async with opened(home, {}) as app:
         found = await app.journals.list("local")
