@@ -132,6 +132,7 @@ class Writer:
                 self._connection.execute("PRAGMA busy_timeout = 1000")  # somebody is waiting in `stop`
             self._flush(jobs)
         self._flush([])  # what could not be written goes to a new connection once more: there is no later
+        self._armed = False  # a row that comes now has to hear that nobody will look
         self.lost += len(self.posted)
         self.posted.clear()
         self._disconnect()

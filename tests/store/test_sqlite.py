@@ -279,6 +279,7 @@ async def test_a_store_serves_several_event_loops_at_once(store: Store) -> None:
 
 async def test_closing_twice_is_fine_and_later_writes_say_so(store: Store) -> None:
     await store.start()
+    store.post(learn, ("a", "m", "p", 0))  # written while it closes
     await store.aclose()
     store.close()
     with pytest.raises(StoreError, match="closed"):
