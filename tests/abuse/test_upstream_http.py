@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import pytest
 from abuse.corpus import case
-from abuse.upstream import OK, Told, bomb, play, replies, script
+from abuse.upstream import OK, Told, play, replies, script
 from faults.asking import CANARY, failing, rows
 from faults.memory import needs_linux, peak_since
-from faults.replies import ok
+from faults.replies import bomb, ok
 from faults.server import FaultServer, Reply
 
 from mcp_llm.errors import (

@@ -6,13 +6,12 @@ Behind the scripted provider `acme` stands a sound one, `backup`, where the call
 from __future__ import annotations
 
 import json
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from abuse.corpus import case, expand
 from faults.asking import CANARY, ask, failing, rows
-from faults.replies import ok
+from faults.replies import MIB, bomb, ok
 from faults.server import FaultServer, Reply
 
 from mcp_llm.llm.progress import Progress
@@ -25,11 +24,10 @@ if TYPE_CHECKING:
     from mcp_llm.errors import Error
     from mcp_llm.types.result import Generated
 
-__all__ = ["OK", "TWO", "Played", "Told", "bomb", "play", "replies", "script"]
+__all__ = ["OK", "TWO", "Played", "Told", "play", "replies", "script"]
 
 OK = ok("openai", stream=True)
 TWO: dict[str, Any] = {"default": "acme:m", "fallbacks": ["backup:m"]}
-MIB = 1024 * 1024
 
 
 def script(name: str) -> list[Reply]:
@@ -63,12 +61,6 @@ def reply(step: dict[str, Any]) -> Reply:
             return Reply(step["status"], headers, body, framing="none", hang=len(body))
         return Reply(step["status"], headers, body, framing="none", close=True)
     return Reply(step["status"], headers, body)
-
-
-def bomb(mib: int, wbits: int = 31) -> bytes:
-    """So many MiB of blanks, packed; 31 is gzip, 15 deflate."""
-    packer = zlib.compressobj(9, wbits=wbits)
-    return b"".join([*(packer.compress(b" " * MIB) for _ in range(mib)), packer.flush()])
 
 
 @dataclass(slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any
 
 from faults.server import Reply
 
 SSE = {"content-type": "text/event-stream"}
+MIB = 1024 * 1024
 
 
 def ok(wire: str, *, text: str = "Hello there", stream: bool = False, model: str = "test-model") -> Reply:
@@ -41,6 +43,12 @@ def words(text: str) -> list[str]:
     """The text in pieces that join to it again."""
     parts = text.split(" ")
     return [*(f"{part} " for part in parts[:-1]), parts[-1]]
+
+
+def bomb(mib: int, wbits: int = 31) -> bytes:
+    """So many MiB of blanks, packed; 31 is gzip, 15 deflate."""
+    packer = zlib.compressobj(9, wbits=wbits)
+    return b"".join([*(packer.compress(b" " * MIB) for _ in range(mib)), packer.flush()])
 
 
 def _dump(value: Any) -> bytes:

@@ -19,7 +19,7 @@ import pytest
 from canary import KEY
 from faults.certificates import Certificates, Fault
 from faults.memory import needs_linux, peak_since
-from faults.replies import ok
+from faults.replies import MIB, bomb, ok
 from faults.server import FaultServer, Reply
 
 from mcp_llm.errors import (
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-MIB = 1024 * 1024
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 ASK = HttpRequest("POST", "/chat", {"prompt": "the secret prompt"}, query={"key": "in-the-url"})
 QUICK = Deadlines(connect=2, first_byte=2, idle=2, total=5)
@@ -349,11 +348,6 @@ async def test_a_host_that_answers_no_connection_attempt_ends_at_the_connect_dea
 
 
 # F7, T25: sizes and bombs
-
-
-def bomb(mib: int) -> bytes:
-    packer = zlib.compressobj(9, wbits=31)
-    return b"".join([*(packer.compress(bytes(MIB)) for _ in range(mib)), packer.flush()])
 
 
 ZIPPED = {"content-encoding": "gzip"}
