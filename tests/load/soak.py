@@ -125,7 +125,6 @@ def soak(folder: Path, seconds: float, *, kill_every: float, warm: float) -> Soa
         found.seconds = time.monotonic() - began
         with crowd("stdio", homes[0], **keys) as last:
             _go_on(last, found)
-            found.answers += last.answers
         found.answers += lasting.answers
         lasting.wire.process.send_signal(signal.SIGTERM)
         lasting.wire.process.wait(10)
@@ -184,13 +183,14 @@ def _kill(client: Crowd, found: Soaked) -> None:
 
 
 def _go_on(client: Crowd, found: Soaked) -> None:
-    """What was interrupted goes on, and comes to an end."""
+    """What was interrupted goes on, and comes to an end; it may have done so by itself in the meantime."""
     listed = client.ask("runs", {"action": "list", "status": "interrupted"}).result or {}
     for run in listed.get("structuredContent", {}).get("runs", []):
         client.ask("runs", {"action": "resume", "run_id": run["run_id"], "again": True, "wait_s": 60}, 90)
         found.resumed += 1
         read = client.ask("runs", {"action": "read", "run_id": run["run_id"]}).result or {}
         found.lost += read.get("structuredContent", {}).get("status") not in {"finished", "failed", "cancelled"}
+    client.answers.clear()  # the calls of the soak are counted, and these are none
 
 
 def _judge(folder: Path, homes: list[Path], found: Soaked) -> None:
