@@ -181,8 +181,10 @@ class _Outgoing:
         message = item.message
         line = message.__pydantic_serializer__.to_json(message, by_alias=True, exclude_unset=True) + b"\n"
         answer = isinstance(message, self._answers)
-        if answer and self._turn.locked():  # it may wait long, and the line has all of it
-            getattr(message, "result", {}).clear()
+        if answer and self._turn.locked():  # it may wait long, and the line has all of it: the words need not wait too
+            for part in getattr(message, "result", {}).values():
+                if isinstance(part, dict | list):
+                    part.clear()
         self._admission.unread += len(line)
         try:
             async with self._turn:

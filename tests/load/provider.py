@@ -1,7 +1,8 @@
 """Providers for a crowd: one that takes its time, two that fail now and then, and the settings that name them.
 
 `python provider.py slow 3` is the first as a process of its own, so that it takes no time of the client's; it prints
-its port and ends with its input; a further number says its words so often. `faulty 0.05 7` is the others, `/a`, `/b`.
+its port and ends with its input; a further number makes its answer one word of so many characters. `faulty 0.05 7` is
+the others, `/a`, `/b`.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def providing(*words: str) -> Iterator[str]:
 def main(kind: str, *words: str) -> None:
     many_files()
     if kind == "slow":
-        server = FaultServer([slow(float(words[0]), WORDS * int(words[1]) if words[1:] else WORDS)])
+        server = FaultServer([slow(float(words[0]), "x" * int(words[1]) if words[1:] else WORDS)])
     else:
         share, seed = float(words[0]), int(words[1])
         server = FaultServer(scripts={"a": faulty(share, seed), "b": faulty(share, seed + 1)})

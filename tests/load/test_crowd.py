@@ -76,13 +76,13 @@ def test_sts_007_a_client_that_does_not_read_costs_little_and_its_cancellations_
     assert corpus.case("STS-007").fault == {"stdout": "not read"}
     many_files()
     big = {"prompt": "hi", "model": "big:m", "wait_s": 600}
-    with providing("slow", "0", "2700") as url, FaultServer([Reply(hang="headers")]) as hanging:
+    with providing("slow", "0", "50000") as url, FaultServer([Reply(hang="headers")]) as hanging:
         provided(tmp_path, url, {"big": ""})
         (tmp_path / "providers" / "gate.toml").write_text(
             (tmp_path / "providers" / "big.toml").read_text().replace(url, hanging.url)
         )
         with crowd("stdio", tmp_path) as client:
-            assert len(client.ask("generate", big).text) > 48_000
+            assert len(client.ask("generate", big).text) > 50_000
             before = held(client.pid)
             wire = deaf(client)
             waiting = client.call("generate", ASKED)
@@ -101,7 +101,7 @@ def test_sts_007_a_client_that_does_not_read_costs_little_and_its_cancellations_
     told = [answer for answer in answers if answer.busy]
     assert len(told) > 500
     assert all(answer.served or answer.busy for answer in answers)
-    assert grown < 96
+    assert grown < 256  # a thousand answers of 100 KB and what made them; the five hundred that were told cost nothing
 
 
 def deaf(client: Crowd) -> Stdio:
