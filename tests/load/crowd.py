@@ -336,6 +336,11 @@ def crowd(transport: str, home: Path, **more: str) -> Iterator[Crowd]:
         wire = opens[transport](home, log, **more)
         try:
             yield Crowd(wire)
+        except Exception:
+            with open(log.name, encoding="utf-8", errors="replace") as said:
+                words = said.read()[-2000:]
+            print(f"the server (its exit code: {wire.process.poll()}) said last:\n{words}", file=sys.stderr)
+            raise
         finally:
             wire.process.kill()
             wire.process.wait()
