@@ -89,7 +89,7 @@ def test_a_run_names_the_command_that_turns_a_changed_tool_on(run: Any, said: Pa
     done = run("agent", "-m", "demo", "--server", "rug", "--json", "work")
     (warning,) = [words for words in json.loads(done.stdout)["warnings"] if "Changed" in words]
     assert warning == (
-        "Changed since they were agreed to, and off: work. `mcp-llm servers check rug` shows what changed, "
+        "rug: Changed since they were agreed to, and off: work. `mcp-llm servers check rug` shows what changed, "
         "`mcp-llm servers approve rug` agrees to it."
     )
 
