@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -90,9 +91,13 @@ def _one(value: Any, place: str) -> Expectation:
 
 
 def _finite(value: Any, place: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            number = float(value)
+    if not math.isfinite(number):
         raise InvalidInput(f"`{place}` has to be a number")
-    return float(value)
+    return number
 
 
 def check(wanted: Expectation, text: str, parsed: Any = None) -> Check:

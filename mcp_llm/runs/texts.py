@@ -58,7 +58,7 @@ def keep(connection: sqlite3.Connection, run_id: str, call_id: str, text: str) -
 
 def read(connection: sqlite3.Connection, handle: str, principal: str, offset: int, limit: int) -> Page | None:
     """A page, or None for a handle that is unknown or somebody else's."""
-    run_id, _, name = handle.partition(".")
+    run_id, _, name = unbroken(handle).partition(".")
     offset = max(0, offset)
     row = connection.execute(
         "SELECT substr(body, ?, ?), length(body) FROM run_texts JOIN runs ON runs.id = run "

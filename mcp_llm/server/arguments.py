@@ -9,4 +9,4 @@ from pydantic import ConfigDict
 class Arguments(ArgModelBase):
     """The base of a tool's arguments: unknown names are errors."""
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)

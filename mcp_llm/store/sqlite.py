@@ -15,6 +15,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from mcp_llm.errors import StoreError
+from mcp_llm.types.text import unbroken
 
 from . import home
 from .writer import Job, Writer
@@ -162,8 +163,9 @@ class Store:
         return await anyio.to_thread.run_sync(self._read, work)
 
     async def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of one SELECT."""
-        return await self.read(lambda connection: connection.execute(sql, values).fetchall())
+        """All rows of one SELECT. Its values may be of any caller: nothing is stored under half a surrogate pair."""
+        given = [unbroken(value) if isinstance(value, str) else value for value in values]
+        return await self.read(lambda connection: connection.execute(sql, given).fetchall())
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         assert self.path is not None
