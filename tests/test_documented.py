@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 import pytest
-from documented import reference
+from documented import reference, shown
 from documented.machine import command_exists
 
 import mcp_llm
@@ -89,11 +89,11 @@ def values() -> list[type[BaseModel]]:
 
 @pytest.mark.parametrize("one", values(), ids=lambda one: one.__name__)
 def test_every_field_of_a_value_says_what_it_is(one: type[BaseModel]) -> None:
-    text = "\n".join(reference.doc(base) for base in one.__mro__ if base.__module__.startswith("mcp_llm"))
+    text = "\n".join(shown.doc(base) for base in one.__mro__ if base.__module__.startswith("mcp_llm"))
     skipped = HEAD if issubclass(one, events.Head) and one is not events.Head else frozenset[str]()
     silent = [
         name
-        for (_, _, usual, said), name in zip(reference.fields(one), one.model_fields, strict=True)
+        for (_, _, usual, said), name in zip(shown.fields(one), one.model_fields, strict=True)
         if not said and usual and name not in skipped and not explained(name, text)  # a table in a table has its own
     ]
     assert silent == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from server.slowly import Slow
 
 from mcp_llm import config as configuration
 from mcp_llm.server.build import build
@@ -37,3 +38,8 @@ def server(config: Config, opened: list[Service]) -> Any:
 def mode(request: pytest.FixtureRequest) -> Any:
     """The two protocol eras."""
     return request.param
+
+
+@pytest.fixture
+async def slow(opened: list[Any]) -> Slow:
+    return Slow()

@@ -2,94 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import sqlite3
-import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import jsonschema
 import pytest
-from mcp import Client, StdioServerParameters
+from mcp import Client
 from mcp.types import Implementation
 
-from mcp_llm.app import App
 from mcp_llm.errors import Overloaded
 from mcp_llm.hosts.known import host
 from mcp_llm.server.tools.generate import OUTPUT
-from mcp_llm.types.chat import Delta, End
-from mcp_llm.types.message import Text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
-    from mcp_llm.types.chat import ChatRequest, Chunk
+from server.slowly import ASK, Slow, ready, runs, soon, text
 
 pytestmark = pytest.mark.anyio
-
-
-def text(result: Any) -> str:
-    return str(result.content[0].text)
-
-
-class Slow:
-    """A provider that says a word and goes on when it is let; counts how often it was asked and hung up on."""
-
-    def __init__(self) -> None:
-        self.said, self.go = anyio.Event(), anyio.Event()
-        self.asked = 0
-        self.cut = 0
-        self.error: Exception | None = None
-
-    async def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]:
-        self.asked += 1
-        yield Delta(0, Text("half "))
-        yield Delta(0, Text("an "))
-        self.said.set()
-        try:
-            await self.go.wait()
-        except anyio.get_cancelled_exc_class():
-            self.cut += 1
-            raise
-        if self.error is not None:
-            raise self.error
-        yield Delta(0, Text("answer"))
-        yield End(stop="stop", model=model)
-
-
-@pytest.fixture
-async def slow(opened: list[Any]) -> Slow:
-    return Slow()
-
-
-async def ready(client: Client, opened: list[Any], slow: Slow) -> App:
-    await client.call_tool("list_models", {})
-    opened[0].register("slow", slow)
-    assert isinstance(opened[0], App)
-    return opened[0]
-
-
-async def runs(client: Client, action: str, run_id: str | None = None, **more: Any) -> Any:
-    given = {"action": action, **more} | ({"run_id": run_id} if run_id else {})
-    result = await client.call_tool("runs", given)
-    assert not result.is_error, text(result)
-    return result
-
-
-async def soon(look: Callable[[], Awaitable[Any]]) -> Any:
-    """What it gives as soon as it is true."""
-    while True:
-        if found := await look():
-            return found
-        await anyio.sleep(0.002)
-
-
-ASK = {"prompt": "a question", "model": "slow:x"}
 
 
 async def test_a_call_past_its_time_hands_back_a_run_that_is_collected_later(
@@ -323,82 +253,3 @@ async def test_the_deadline_is_the_callers_else_the_settings_else_the_hosts(
             done = await client.call_tool("generate", {**ASK, "wait_s": 15})
     assert done.structured_content is not None
     assert done.structured_content["response"] == "half an answer"
-
-
-class Dripping(BaseHTTPRequestHandler):
-    """A compatible provider that says a word and waits for the server's `go`."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
-        self._say({"role": "assistant", "content": "half "}, None)
-        self.server.go.wait(20)  # type: ignore[attr-defined]  # set by the fixture
-        try:
-            self._say({"content": "answer"}, "stop")
-            self.wfile.write(b"data: [DONE]\n\n")
-        except OSError:
-            return
-
-    def _say(self, delta: dict[str, Any], reason: str | None) -> None:
-        chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
-        choices = [{"index": 0, "delta": delta, "finish_reason": reason}]
-        self.wfile.write(b"data: " + json.dumps({**chunk, "choices": choices}).encode() + b"\n\n")
-        self.wfile.flush()
-
-    def log_message(self, *_: Any) -> None:
-        return
-
-
-@pytest.fixture
-def dripping() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
-    server.daemon_threads = True
-    server.go = threading.Event()  # type: ignore[attr-defined]  # what the handler waits for
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield server
-    server.go.set()  # type: ignore[attr-defined]  # nobody may wait on
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
-async def test_over_stdio_a_run_is_collected_and_after_kill_9_it_is_interrupted_with_its_words(
-    home: Path, dripping: Any
-) -> None:
-    (home / "providers").mkdir()
-    (home / "providers" / "gate.toml").write_text(
-        f'name = "Gate"\nbase_url = "http://127.0.0.1:{dripping.server_port}"\nopen = true\n\n'
-        '[auth]\nrequired = false\nenv = "GATE_API_KEY"\nheaders = { Authorization = "Bearer {key}" }\n\n'
-        '[wires]\nchat = "openai"\n'
-    )
-    environment = {**os.environ, "MCP_LLM_DISCOVER": "0"}
-    command = f"echo $$ > {home / 'pid'}; exec {sys.executable} -m mcp_llm"
-    parameters = StdioServerParameters(command="sh", args=["-c", command], env=environment)
-    ask = {"prompt": "hi", "model": "gate:m", "wait_s": 1.5}
-    with anyio.fail_after(60):
-        async with Client(parameters) as client:
-            lost = (await client.call_tool("generate", ask)).structured_content
-            kept = (await client.call_tool("generate", ask)).structured_content
-            assert lost is not None
-            assert kept is not None
-            assert (kept["status"], kept["partial"]) == ("running", "half ")
-            dripping.go.set()
-            done = await runs(client, "wait", kept["run_id"])
-            await runs(client, "wait", lost["run_id"])
-            dripping.go.clear()
-            lost = (await client.call_tool("generate", ask)).structured_content
-            assert lost is not None
-            listed = (await runs(client, "list", status="running")).structured_content["runs"]
-            assert [row["run_id"] for row in listed] == [lost["run_id"]]
-            os.kill(int((home / "pid").read_text()), signal.SIGKILL)
-        state = sqlite3.connect(home / "state.db")
-        assert state.execute("SELECT status FROM runs WHERE id = ?", (lost["run_id"],)).fetchall() == [("running",)]
-        with state:  # the lease's ten seconds, gone by at once
-            state.execute("UPDATE runs SET expires = expires - 10000 WHERE id = ?", (lost["run_id"],))
-        state.close()
-        async with Client(parameters) as client:
-            found = (await runs(client, "wait", lost["run_id"], wait_s=15)).structured_content
-    assert done.structured_content["response"] == "half answer"
-    assert (found["status"], found["partial"]) == ("interrupted", "half ")

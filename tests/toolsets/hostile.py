@@ -1,6 +1,6 @@
 """Servers that misbehave, opened as the user's settings would have them, and what they cost us while they do.
 
-`faults/child.py` is the server; `modes` reads from it in how many ways it can be one.
+`faults/child.py` is the server; `modes` reads from its files in how many ways it can be one.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Way = Literal["stdio", "http"]
 CHILD = Path(__file__).resolve().parents[1] / "faults" / "child.py"
+SOURCES = [CHILD.with_name(name) for name in ("child_words.py", "child.py", "child_http.py")]
 MIB = 1024 * 1024
 NOWHERE = "http://127.0.0.1:9/x"
 
@@ -69,10 +70,9 @@ async def opened(server: Server, **options: Any) -> AsyncIterator[Group]:
 
 def modes(way: Way) -> list[str]:
     """Every mode that the child knows this way, in the order in which its source names them."""
-    tree = ast.parse(CHILD.read_text(encoding="utf-8"))
     ours = {"stdio": {"Stdio", "tools"}, "http": {"Http"}}[way]
     found: dict[str, None] = {}
-    for part in tree.body:
+    for part in (one for source in SOURCES for one in ast.parse(source.read_text(encoding="utf-8")).body):
         if not isinstance(part, ast.ClassDef | ast.FunctionDef) or part.name not in ours:
             continue
         for node in ast.walk(part):
