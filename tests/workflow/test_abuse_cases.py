@@ -23,9 +23,7 @@ from mcp_llm.errors import Cycle, Denied, InvalidInput, TooLarge, UnknownReferen
 from mcp_llm.settings import Python
 from mcp_llm.workflow import load
 from mcp_llm.workflow.boundaries import Boundaries
-from mcp_llm.workflow.bubblewrap import Bubblewrap
 from mcp_llm.workflow.methods import METHODS
-from mcp_llm.workflow.monty import Monty
 from mcp_llm.workflow.plan import plan
 from mcp_llm.workflow.template import Filling, scan
 
@@ -386,16 +384,6 @@ except OSError:
 result = [resource.getrlimit(resource.RLIMIT_CORE), libc.prctl(39, 0, 0, 0, 0), os.getuid()]
 """
     assert (await python(code)).result["result"] == [[0, 0], 1, 65534]
-
-
-async def test_monty_is_a_boundary_too_where_it_is_installed() -> None:
-    pytest.importorskip("pydantic_monty")
-    assert await Monty().probe() is None
-
-
-@needs_bwrap
-async def test_bubblewrap_is_tried_before_it_is_trusted() -> None:
-    assert await Bubblewrap().probe() is None
 
 
 def test_only_a_callers_fault_is_one() -> None:
