@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,15 @@ def _network() -> Iterator[None]:
     patch.setattr(socket, "getaddrinfo", resolve)
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _terminal() -> Iterator[None]:
+    """A suite that was started with `nohup` hands that on to the processes it starts, which then outlive a hangup."""
+    known = signal.signal(signal.SIGHUP, signal.SIG_DFL) if hasattr(signal, "SIGHUP") else None
+    yield
+    if known is not None:
+        signal.signal(signal.SIGHUP, known)
 
 
 @pytest.fixture
