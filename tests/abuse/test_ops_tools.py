@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,7 +116,7 @@ async def test_a_row_that_is_garbage_is_left_out_counted_and_reported(home: Path
         for _ in range(4):
             await caller.answered("generate", {"prompt": "hi"})
         assert len(await caller.ledger()) == 4
-        with sqlite3.connect(home / "state.db") as other:
+        with closing(sqlite3.connect(home / "state.db")) as other, other:
             other.execute("UPDATE ledger SET usd = 'garbage', input = x'ff00' WHERE id = 3")
         other.close()
         result = await caller.call("usage", {})

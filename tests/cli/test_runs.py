@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -106,7 +107,7 @@ def test_a_run_is_answered_and_cancelled(run: Any, stored: Any, home: Path) -> N
     run_id = stored(asking)
     answered = run("runs", "answer", run_id, "yes")
     assert (answered.returncode, "answered c" in answered.stderr) == (0, True)
-    with sqlite3.connect(home / "state.db") as connection:
+    with closing(sqlite3.connect(home / "state.db")) as connection, connection:
         assert connection.execute("SELECT answer FROM run_questions").fetchall() == [("true",)]
         connection.execute("UPDATE runs SET expires = 1")
     connection.close()

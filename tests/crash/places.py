@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -167,7 +168,7 @@ def complaints(place: Place, name: str, fault: Fault, done: Done) -> Iterator[st
 
 def _undone(place: Place, name: str, done: Done) -> Iterator[str]:
     """It said that all went well: then what it was to do is done."""
-    with sqlite3.connect(place.home / "state.db") as state:
+    with closing(sqlite3.connect(place.home / "state.db")) as state, state:
         if name in {"ask", "budget", "image", "agent"}:
             run_id = _receipt(done)
             if state.execute("SELECT count(*) FROM ledger WHERE run_id = ?", (run_id,)).fetchone() == (0,):
@@ -188,7 +189,7 @@ def _undone(place: Place, name: str, done: Done) -> Iterator[str]:
 def _lost(place: Place, name: str, done: Done) -> Iterator[str]:
     """What was acknowledged, whatever came after, is there; and of others' files nothing is broken."""
     if name in JOURNALLED and (run_id := _receipt(done)) and not done.mute and "in memory" not in done.stderr:
-        with sqlite3.connect(place.home / "state.db") as state:
+        with closing(sqlite3.connect(place.home / "state.db")) as state, state:
             found = state.execute("SELECT status FROM runs WHERE id = ?", (run_id,)).fetchone()
         state.close()
         if found != ("finished",) if done.code <= 0 else found is None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -107,7 +108,7 @@ def test_a_damaged_file_is_set_aside_whole_and_the_doctor_says_so_ever_after(
 
 def test_a_page_that_rots_is_told_of_and_nothing_is_taken_away(path: Path, run: Any) -> None:
     whole = path.read_bytes()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         sql = "SELECT pageno FROM dbstat WHERE name = 'run_events' AND pagetype = 'leaf' ORDER BY pageno LIMIT 1"
         try:
             page = connection.execute(sql).fetchone()[0]

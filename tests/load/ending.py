@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ def end(transport: str, how: str, calls: int, home: Path) -> Ended:
                 provider.wait_closed(5)
                 closed += 1
             untold = len(client.sent)
-    with sqlite3.connect(home / "state.db") as connection:
+    with closing(sqlite3.connect(home / "state.db")) as connection, connection:
         runs = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
         left = connection.execute(LEFT).fetchone()[0]
     return Ended(seconds, code, runs, left, calls - closed, untold)

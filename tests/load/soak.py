@@ -12,7 +12,7 @@ import signal
 import sqlite3
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,7 +195,7 @@ def _go_on(client: Crowd, found: Soaked) -> None:
 
 def _judge(folder: Path, homes: list[Path], found: Soaked) -> None:
     """What is on the disk, and what still runs."""
-    with sqlite3.connect(homes[0] / "state.db") as connection:
+    with closing(sqlite3.connect(homes[0] / "state.db")) as connection, connection:
         ended = connection.execute(
             "SELECT run FROM run_events JOIN runs ON id = run WHERE run_events.kind = 'finish' AND status = 'finished'"
         )

@@ -7,6 +7,7 @@ import sqlite3
 import time
 import zlib
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -117,7 +118,7 @@ async def judged(store: Store, path: Path, run_id: str, drivers: Drivers, takeov
 
 def rows(path: Path, run_id: str) -> list[tuple[int, int]]:
     """(seq, fence) of a run's events."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         found = connection.execute("SELECT seq, fence FROM run_events WHERE run = ? ORDER BY seq", (run_id,)).fetchall()
     connection.close()
     return found
@@ -125,7 +126,7 @@ def rows(path: Path, run_id: str) -> list[tuple[int, int]]:
 
 def torn(path: Path, run_id: str) -> int:
     """Events whose text is not what its checksum says."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         found = connection.execute("SELECT data, crc FROM run_events WHERE run = ?", (run_id,)).fetchall()
     connection.close()
     return sum(zlib.crc32(data.encode()) != crc for data, crc in found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -291,11 +292,11 @@ async def test_a_journal_whose_disk_failed_takes_nothing_more_and_a_new_claim_go
 ) -> None:
     journal = await runs.create("agent", {}, "me")
     await journal.append(Start(prompt="x"))
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TRIGGER full BEFORE INSERT ON run_events BEGIN SELECT RAISE(ROLLBACK, 'full'); END")
     with pytest.raises((StoreError, Conflict)):
         await journal.append(ToolStart(tool="t", call_id="c"))
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DROP TRIGGER full")
     connection.close()
     with pytest.raises((StoreError, Conflict)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +154,7 @@ async def test_a_trace_of_another_server_only_shrinks(home: Path) -> None:
         model = Scripted(call("figures__add", {"a": 1, "b": 1}))
         given = await house.call(client, model, {"servers": ["figures"]}, meta={"mcp-llm/trace": trace})
     assert (given["turns"], given["stop_reason"]) == (1, "budget")
-    with sqlite3.connect(home / "state.db") as state:
+    with closing(sqlite3.connect(home / "state.db")) as state, state:
         # Its own root, at depth 0, and charged to whoever called.
         assert state.execute("SELECT id, principal, parent FROM runs").fetchall() == [(given["run_id"], "local", None)]
         paid = state.execute("SELECT DISTINCT run_id, principal FROM ledger").fetchall()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -132,7 +133,7 @@ class Process:
 def ledger(home: Path) -> list[tuple[str, str]]:
     import sqlite3
 
-    with sqlite3.connect(home / "state.db") as connection:
+    with closing(sqlite3.connect(home / "state.db")) as connection, connection:
         return connection.execute("SELECT provider, outcome FROM ledger ORDER BY ts").fetchall()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -73,7 +74,7 @@ async def test_a_file_deleted_under_the_store_is_made_anew(store: Store, path: P
 
 async def test_a_newer_database_is_refused_and_left_alone(path: Path) -> None:
     path.parent.mkdir(mode=0o700)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     connection.close()
     store = Store.open(path)

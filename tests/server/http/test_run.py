@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +104,8 @@ async def test_hts_018_f20_a_signal_ends_all_that_is_under_way_in_good_order(
     for answer in answers:
         text = answer["content"][0]["text"] if isinstance(answer, dict) else answer.content[0].text
         assert "the server is ending" in text
-    rows = sqlite3.connect(home / "state.db").execute("SELECT status, result FROM runs").fetchall()
+    with closing(sqlite3.connect(home / "state.db")) as state:
+        rows = state.execute("SELECT status, result FROM runs").fetchall()
     assert [status for status, _ in rows] == ["cancelled"] * 10
     assert all("half an answer" in result for _, result in rows)
 
@@ -164,7 +165,8 @@ servers = ["slow"]
         child.terminate()
     assert await anyio.to_thread.run_sync(lambda: child.wait(10)) == 0
     await until(lambda: not Path(f"/proc/{note.read_text()}").exists())
-    rows = sqlite3.connect(home / "state.db").execute("SELECT status FROM runs").fetchall()
+    with closing(sqlite3.connect(home / "state.db")) as state:
+        rows = state.execute("SELECT status FROM runs").fetchall()
     assert rows == [("cancelled",)]
 
 

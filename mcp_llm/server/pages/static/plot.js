@@ -58,7 +58,7 @@ function scatter({ points, x, y, title }) {
   return svg;
 }
 
-/** One bar a day: `{key, usd, unpriced, calls}`; calls of unknown price are a dashed box on top, never nothing. */
+/** One bar a day: `{key, usd, unpriced_calls, calls}`; calls of unknown price are a dashed box on top, never nothing. */
 function days(rows, limit) {
   const W = 1080, H = 190, left = 52, top = 14, bottom = 24;
   const most = Math.max(0, ...rows.map((row) => row.usd ?? 0), limit && limit < 4 * Math.max(...rows.map((row) => row.usd ?? 0)) ? limit : 0);
@@ -76,10 +76,10 @@ function days(rows, limit) {
   rows.forEach((row, index) => {
     const x = left + index * each, width = Math.max(1, Math.min(28, each * 0.7)), at = x + (each - width) / 2;
     const known = row.usd ?? 0, height = py(0) - py(known);
-    const words = `${row.key}: ${sum(row.usd, row.unpriced)}, ${plural(row.calls, "call")}`;
+    const words = `${row.key}: ${sum(row.usd, row.unpriced_calls)}, ${plural(row.calls, "call")}`;
     const bar = s("g", null, s("title", null, words));
     if (known > 0) bar.append(s("rect", { class: "fill", x: at, width, y: py(0) - Math.max(1.5, height), height: Math.max(1.5, height), rx: Math.min(2, width / 3) }));
-    if (row.unpriced) bar.append(s("rect", { class: "open", x: at + 0.75, width: Math.max(1, width - 1.5), y: py(known) - 14, height: 12, rx: 2 }));
+    if (row.unpriced_calls) bar.append(s("rect", { class: "open", x: at + 0.75, width: Math.max(1, width - 1.5), y: py(known) - 14, height: 12, rx: 2 }));
     svg.append(bar);
     if ((rows.length - 1 - index) % every === 0) {
       svg.append(s("text", { x: at + width / 2, y: H - 6, "text-anchor": "middle" },
