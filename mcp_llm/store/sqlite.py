@@ -142,7 +142,7 @@ class Store:
 
     async def flush(self) -> None:
         """Wait until the rows posted so far are on disk; raises StoreError when they cannot be written."""
-        if self._writer.posted:
+        if self._writer.behind:
             await self.write(lambda _: None)
 
     def repeat(self, seconds: float, work: Callable[[sqlite3.Connection], Any]) -> None:
@@ -157,7 +157,7 @@ class Store:
             await self.start()
         if not self.durable:
             return await self.write(work)
-        if self._writer.posted:
+        if self._writer.behind:
             with contextlib.suppress(StoreError):  # a full disk can still be read
                 await self.flush()
         return await anyio.to_thread.run_sync(self._read, work)

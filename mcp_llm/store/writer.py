@@ -62,6 +62,8 @@ class Writer:
         self.notes: list[str] = []
         self.posted: deque[tuple[Apply, Any]] = deque()
         self._queue: SimpleQueue[Job | bool] = SimpleQueue()  # True: rows were posted; False: stop
+        self._carrying = False
+        """Rows have been taken out of `posted` and are not committed yet."""
         self._armed = False
         """The writer will look for posted rows by itself, within 50 ms."""
         self._closed = False
@@ -71,6 +73,11 @@ class Writer:
         self._file: tuple[int, int] | None = None
         self._repeats: list[list[Any]] = []
         self._retry = 0.0
+
+    @property
+    def behind(self) -> bool:
+        """True while a posted row is not on disk; a job that is submitted then is done after it."""
+        return bool(self.posted) or self._carrying  # in this order: rows are carried before they leave `posted`
 
     def submit(self, job: Job) -> None:
         """Queue a job; raises StoreError after `stop`."""
@@ -170,7 +177,9 @@ class Writer:
 
     def _flush(self, jobs: list[Job]) -> None:
         self._armed = False  # before the rows are taken: a later row arms it again
-        rows = [self.posted.popleft() for _ in range(len(self.posted))]
+        count = len(self.posted)
+        self._carrying = count > 0
+        rows = [self.posted.popleft() for _ in range(count)]
         now = time.monotonic()
         repeats = [repeat for repeat in self._repeats if repeat[1] <= now]
         for repeat in repeats:
@@ -191,6 +200,7 @@ class Writer:
                 self._transact(todo, rows)
         except Exception as error:
             self._fail(_cause(error), todo, rows)
+        self._carrying = False
         for job in todo:
             job.finished = True
             job.done(job)

@@ -141,6 +141,30 @@ async def test_posted_rows_arrive_without_being_waited_for(store: Store) -> None
     assert len(await store.query(LEARNED)) == 100
 
 
+async def test_a_read_waits_for_posted_rows_that_are_being_committed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, go_on, submit = threading.Event(), threading.Event(), store._writer.submit
+
+    def slow(connection: sqlite3.Connection, rows: list[Any]) -> None:
+        taken.set()
+        assert go_on.wait(20)
+        learn(connection, rows)
+
+    def submitted(job: Any) -> None:
+        go_on.set()
+        submit(job)
+
+    await store.start()
+    monkeypatch.setattr(store._writer, "submit", submitted)
+    store.post(slow, ("a", "m", "p", 1))
+    assert await anyio.to_thread.run_sync(taken.wait, 20)
+    try:
+        assert await store.query(LEARNED) == [("a", 1)]
+    finally:
+        go_on.set()
+
+
 async def test_posted_rows_are_written_when_the_store_closes(path: Path) -> None:
     store = Store.open(path)
     store.post(learn, ("a", "m", "p", 1))
