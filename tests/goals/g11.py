@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from goals.figure import Figure
 from load.crowd import TRANSPORTS
-from load.measured import at_once, in_a_row
+from load.measured import ALL_CLOSED, at_once, in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ def measure(full: bool) -> Iterator[Figure]:
         yield Figure(f"{transport}: one more of a full house told after", max(crowded.told), "ms", 100)
     for transport in TRANSPORTS if full else TRANSPORTS[:1]:
         calls = 10_000 if full else 600
-        row = in_a_row(transport, calls)
+        row = in_a_row(transport, calls, rest=ALL_CLOSED if full else 2)
         unserved = [answer for answer in row.answers if not answer.served]
         note = f"the first: {unserved[0].text[:200]}" if unserved else ""
         share = 100 * (1 - len(unserved) / calls)

@@ -12,6 +12,8 @@ from load.crowd import Http, crowd
 from load.provider import many_files, provided, providing
 from load.watched import Held, held
 
+from mcp_llm.http.origins import KEEP_SECONDS
+
 if TYPE_CHECKING:
     from load.crowd import Answer
 
@@ -23,6 +25,8 @@ first_byte = 2
 idle = 2
 total = 60
 """
+ALL_CLOSED = KEEP_SECONDS + 5
+"""Seconds after which no connection to a provider rests any more."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,12 @@ def at_once(transport: str, calls: int, *, room: int = 1000, surplus: int = 0) -
     return Crowded(served, told, calls + surplus - served - sum(answer.busy for answer in answers), peak)
 
 
-def in_a_row(transport: str, calls: int, *, share: float = 0.05, at_a_time: int = 50) -> Rowed:
-    """So many calls over two providers, that share of whose replies fail: seven ways in turn, before the first word."""
+def in_a_row(transport: str, calls: int, *, share: float = 0.05, at_a_time: int = 50, rest: float = 2) -> Rowed:
+    """So many calls over two providers, that share of whose replies fail: seven ways in turn, before the first word.
+
+    `rest` seconds pass before what the server holds is looked at. Connections to a provider are kept for a while, some
+    more or some less: after `ALL_CLOSED` there are none, and one more than before is one that was forgotten.
+    """
     many_files()
     with providing("faulty", str(share), "7") as url, tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -77,12 +85,12 @@ def in_a_row(transport: str, calls: int, *, share: float = 0.05, at_a_time: int 
         with crowd(transport, home) as client:
             first = calls // 10
             client.through([asked] * first, at_a_time, 300)
-            before = _at_rest(client.pid)
+            before = _at_rest(client.pid, rest)
             client.through([asked] * (calls - first), at_a_time, 3600)
-            after = _at_rest(client.pid)
+            after = _at_rest(client.pid, rest)
     return Rowed(client.answers, before, after)
 
 
-def _at_rest(pid: int) -> Held:
-    time.sleep(2)
+def _at_rest(pid: int, seconds: float) -> Held:
+    time.sleep(seconds)
     return held(pid)
