@@ -10,7 +10,6 @@ import binascii
 from typing import TYPE_CHECKING, TypeVar
 
 from mcp_llm.errors import Garbled
-from mcp_llm.types.usage import COUNTS, Usage
 
 from . import failures
 from .base import Field
@@ -29,7 +28,7 @@ T = TypeVar("T")
 
 
 def decoded(decode: Callable[[], T]) -> T:
-    """What a decoder written straight gives; what it stumbles over is Garbled. Counts below nothing are unknown."""
+    """What a decoder written straight gives; what it stumbles over is Garbled."""
     try:
         given = decode()
         for name in ("model", "id"):
@@ -37,9 +36,6 @@ def decoded(decode: Callable[[], T]) -> T:
                 raise TypeError(f"{name} is no text")
     except (*STUMBLES, StopIteration) as exc:
         raise Garbled(f"the reply has a shape the wire does not have ({type(exc).__name__}: {str(exc)[:100]})") from exc
-    usage = getattr(given, "usage", None)
-    if isinstance(usage, Usage) and (below := {name: None for name in COUNTS if (getattr(usage, name) or 0) < 0}):
-        given.usage = usage.model_copy(update=below)  # type: ignore[attr-defined]  # it has one
     return given
 
 

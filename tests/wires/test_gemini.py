@@ -272,7 +272,6 @@ def test_a_json_array_is_the_same_as_the_stream_of_its_items() -> None:
         b'{"candidates":[{"content":{"parts":[{"functionCall":{"args":{}}}]},"finishReason":"STOP"}]}',
         b'{"candidates":[{"content":{"parts":[{"inlineData":{}}]},"finishReason":"STOP"}]}',
         b'{"candidates":{"a":1}}',
-        b'{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":"many"}}',
     ],
 )
 def test_a_reply_of_another_shape_is_garbled(body: bytes) -> None:

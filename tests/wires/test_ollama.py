@@ -126,7 +126,6 @@ def test_a_stream_without_its_last_line_was_cut() -> None:
         {"message": {"content": 5}, "done": True},
         {"message": {"tool_calls": [{}]}, "done": True},
         {"message": {"tool_calls": [{"function": {"name": None}}]}, "done": True},
-        {"done": True, "eval_count": "many"},
     ],
 )
 def test_a_line_of_another_shape_is_garbled(item: Any) -> None:

@@ -16,6 +16,7 @@ from mcp_llm.types.message import Media, Text, Thinking, ToolCall, ToolResult
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base, failures
 from mcp_llm.wires.body import merge
+from mcp_llm.wires.counts import first
 from mcp_llm.wires.effort import nearest
 from mcp_llm.wires.schema import inline_refs, instruction
 
@@ -257,7 +258,7 @@ class Decoder:
             raise Disconnected("the stream ended before the model had finished; ask again")
         raw = _name(self._last.get("done_reason"))
         stop: Stop = _STOPS.get(raw or "stop", "other")
-        read, written = self._last.get("prompt_eval_count"), self._last.get("eval_count")
+        read, written = first(self._last.get("prompt_eval_count")), first(self._last.get("eval_count"))
         return [
             End(
                 stop="tool_calls" if self._calls and stop == "stop" else stop,

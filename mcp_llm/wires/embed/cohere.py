@@ -8,6 +8,7 @@ from mcp_llm.types.embed import numbers
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
+from mcp_llm.wires.counts import first, table
 from mcp_llm.wires.whole import body
 
 from . import quirks as common
@@ -53,7 +54,6 @@ def decode(reply: base.HttpReply, request: EmbedRequest, quirks: Quirks) -> Vect
     data = body(reply)
     found = data["embeddings"]
     found = found if isinstance(found, list) else next(iter(found[kind] for kind in ("float", *found) if kind in found))
-    tokens = ((data.get("meta") or {}).get("billed_units") or {}).get("input_tokens")
-    tokens = None if tokens is None else int(tokens)
+    tokens = first(table(table(data, "meta"), "billed_units").get("input_tokens"))
     usage = Usage(input=tokens, output=None if tokens is None else 0)
     return common.ordered([(at, numbers(one)) for at, one in enumerate(found)], request, usage, None, data.get("id"))

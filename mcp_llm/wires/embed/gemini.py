@@ -9,6 +9,7 @@ from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
 from mcp_llm.wires.chat.gemini import Place, request_path
+from mcp_llm.wires.counts import first, table
 from mcp_llm.wires.whole import body, untaken
 
 from . import quirks as common
@@ -52,6 +53,6 @@ def decode(reply: base.HttpReply, request: EmbedRequest, quirks: Quirks) -> Vect
     """Vectors in the order of the requests. Older models do not say what they counted."""
     data = body(reply)
     values = data["embeddings"] if "embeddings" in data else [data["embedding"]]
-    tokens = (data.get("usageMetadata") or {}).get("promptTokenCount")
+    tokens = first(table(data, "usageMetadata").get("promptTokenCount"))
     usage = Usage(input=tokens, output=None if tokens is None else 0)
     return common.ordered([(at, numbers(one["values"])) for at, one in enumerate(values)], request, usage, None)

@@ -8,6 +8,7 @@ from mcp_llm.types.embed import numbers
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
+from mcp_llm.wires.counts import first
 from mcp_llm.wires.whole import body, untaken
 
 from . import quirks as common
@@ -39,6 +40,6 @@ def decode(reply: base.HttpReply, request: EmbedRequest, quirks: Quirks) -> Vect
     """Vectors in the order of the texts."""
     data = body(reply)
     found = data["embeddings"] if "embeddings" in data else [data["embedding"]]
-    tokens = data.get("prompt_eval_count")
+    tokens = first(data.get("prompt_eval_count"))
     usage = Usage(input=tokens, output=None if tokens is None else 0)
     return common.ordered([(at, numbers(one)) for at, one in enumerate(found)], request, usage, data.get("model"))

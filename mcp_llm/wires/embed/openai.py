@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mcp_llm.types.embed import numbers
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
+from mcp_llm.wires.counts import dollars, first, table
 from mcp_llm.wires.whole import body, raw, untaken
 
 from . import quirks as common
@@ -64,7 +64,7 @@ def decode(reply: base.HttpReply, request: EmbedRequest, quirks: Quirks) -> Vect
     """Vectors by `index`; where a server leaves it out, in the order they came."""
     data = body(reply)
     found = [(item.get("index", place), _vector(item["embedding"], quirks)) for place, item in enumerate(data["data"])]
-    return common.ordered(found, request, _usage(data.get("usage") or {}), data.get("model"), data.get("id"))
+    return common.ordered(found, request, _usage(table(data, "usage")), data.get("model"), data.get("id"))
 
 
 def _vector(value: Json, quirks: Quirks) -> Vector:
@@ -77,8 +77,5 @@ def _vector(value: Json, quirks: Quirks) -> Vector:
 
 
 def _usage(told: dict[str, Any]) -> Usage:
-    tokens = told.get("prompt_tokens")
-    tokens = told.get("total_tokens") if tokens is None else tokens
-    cost = told.get("cost")
-    cost = cost.get("total_cost") if isinstance(cost, dict) else cost
-    return Usage(input=tokens, output=None if tokens is None else 0, usd=None if cost is None else Decimal(str(cost)))
+    tokens = first(told.get("prompt_tokens"), told.get("total_tokens"))
+    return Usage(input=tokens, output=None if tokens is None else 0, usd=dollars(told))

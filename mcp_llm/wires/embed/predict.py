@@ -9,6 +9,7 @@ from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
 from mcp_llm.wires.chat.gemini import Place, request_path
+from mcp_llm.wires.counts import first, table, total
 from mcp_llm.wires.whole import body
 
 from . import quirks as common
@@ -45,7 +46,7 @@ def encode(request: EmbedRequest, model: str, quirks: Quirks) -> base.HttpReques
 def decode(reply: base.HttpReply, request: EmbedRequest, quirks: Quirks) -> Vectors:
     """Vectors in the order of the instances; the tokens are told for each."""
     found = [one["embeddings"] for one in body(reply)["predictions"]]
-    counts = [(one.get("statistics") or {}).get("token_count") for one in found]
-    tokens = None if None in counts else sum(int(count) for count in counts if count)
+    counts = [first(table(one, "statistics").get("token_count")) for one in found]
+    tokens = None if None in counts else total(*counts)
     usage = Usage(input=tokens, output=None if tokens is None else 0)
     return common.ordered([(at, numbers(one["values"])) for at, one in enumerate(found)], request, usage, None)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import Garbled, Refused, Unsupported
 from mcp_llm.types.image import MIMES, Picture, Pictures
+from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
 from mcp_llm.wires.chat.gemini import Place, request_path
@@ -74,4 +75,5 @@ def decode(reply: base.HttpReply, request: ImageRequest, quirks: Quirks) -> Pict
         if words or text:
             raise Refused(f"no picture was made: {': '.join(said for said in (words, text[:500]) if said)}")
         raise Garbled("the reply holds no picture")
-    return Pictures(pictures, usage(data), data.get("modelVersion"), data.get("responseId"), text)
+    counted = usage(data.get("usageMetadata")) or Usage()
+    return Pictures(pictures, counted, data.get("modelVersion"), data.get("responseId"), text)

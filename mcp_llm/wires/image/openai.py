@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mcp_llm.errors import Garbled, Unsupported
@@ -11,6 +10,7 @@ from mcp_llm.types.image import Picture, Pictures
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
+from mcp_llm.wires.counts import dollars, first, table
 from mcp_llm.wires.whole import body, events, field, is_stream, link, raw, untaken
 
 from . import sizes
@@ -27,8 +27,6 @@ SPELLINGS: Final[dict[str, str]] = {
     "background": "background",
 }
 SQUARES: Final = ("1024x1024", "1536x1024", "1024x1536")
-TICKS: Final = Decimal(10) ** 10
-"""Of xAI's money in a dollar."""
 
 
 class Quirks(base.Quirks):
@@ -149,11 +147,11 @@ def _picture(item: dict[str, Any]) -> Picture:
 
 
 def _usage(told: dict[str, Any]) -> Usage:
-    ticks = told.get("cost_in_usd_ticks")
-    details = told.get("input_tokens_details") or {}
+    into, out = table(told, "input_tokens_details"), table(told, "output_tokens_details")
     return Usage(
-        input=told.get("input_tokens"),
-        output=told.get("output_tokens"),
-        input_image=details.get("image_tokens"),
-        usd=None if ticks is None else Decimal(ticks) / TICKS,
+        input=first(told.get("input_tokens")),
+        output=first(told.get("output_tokens")),
+        input_image=first(into.get("image_tokens")),
+        output_image=first(out.get("image_tokens")),
+        usd=dollars(told),
     )

@@ -15,6 +15,7 @@ from mcp_llm.types.realtime import Dropped, Interrupted, Leaving, Ready, SoundOu
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import failures
 from mcp_llm.wires.body import merge
+from mcp_llm.wires.gemini_usage import usage
 
 from . import contract
 
@@ -115,7 +116,7 @@ class Decoder:
         if frame.get("error"):
             raise failures.from_data(frame, headers={})
         if (told := frame.get("usageMetadata")) is not None:
-            yield Used(_usage(told))
+            yield Used(usage(told) or Usage())
         if "setupComplete" in frame:
             yield Ready()
         if (content := frame.get("serverContent")) is not None:
@@ -148,21 +149,3 @@ class Decoder:
             yield Interrupted()
         if content.get("turnComplete"):
             yield TurnEnd("cancelled" if content.get("interrupted") else "stop")
-
-
-def _usage(told: Json) -> Usage:
-    thoughts = told.get("thoughtsTokenCount")
-    answered = told.get("responseTokenCount")
-    output = None if answered is None else answered + (thoughts or 0)
-
-    def sound(name: str) -> int | None:
-        return next((one["tokenCount"] for one in told.get(name) or () if one.get("modality") == "AUDIO"), None)
-
-    return Usage(
-        input=told.get("promptTokenCount"),
-        output=output,
-        reasoning=thoughts,
-        cached=told.get("cachedContentTokenCount"),
-        input_audio=sound("promptTokensDetails"),
-        output_audio=sound("responseTokensDetails"),
-    )

@@ -15,6 +15,7 @@ from mcp_llm.types.realtime import Interrupted, Ready, SoundOut, TurnEnd, Wanted
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import failures
 from mcp_llm.wires.body import merge
+from mcp_llm.wires.counts import first, table
 
 from . import contract
 
@@ -150,13 +151,14 @@ class Decoder:
 
 
 def _usage(told: Json) -> Usage | None:
-    if not told:
+    if not isinstance(told, dict) or not told:
         return None
-    into, out = told.get("input_token_details") or {}, told.get("output_token_details") or {}
+    into, out = table(told, "input_token_details"), table(told, "output_token_details")
     return Usage(
-        input=told.get("input_tokens"),
-        output=told.get("output_tokens"),
-        cached=into.get("cached_tokens"),
-        input_audio=into.get("audio_tokens"),
-        output_audio=out.get("audio_tokens"),
+        input=first(told.get("input_tokens")),
+        output=first(told.get("output_tokens")),
+        cached=first(into.get("cached_tokens")),
+        input_audio=first(into.get("audio_tokens")),
+        input_image=first(into.get("image_tokens")),
+        output_audio=first(out.get("audio_tokens")),
     )

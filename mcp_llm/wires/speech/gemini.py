@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import Garbled, Refused, Unsupported
 from mcp_llm.types.speech import Spoken
+from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
 from mcp_llm.wires.chat.gemini import Place, request_path
@@ -72,7 +73,7 @@ def decode(reply: base.HttpReply, request: SpeechRequest, quirks: Quirks) -> Spo
     mime = str(sounds[0]["mimeType"])
     rate = re.search(r"rate=(\d{4,6})", mime)
     bare = mime.lower().startswith(("audio/l16", "audio/pcm"))
-    counted = usage(data).model_copy(update={"characters": len(request.text)})
+    counted = (usage(data.get("usageMetadata")) or Usage()).model_copy(update={"characters": len(request.text)})
     return Spoken(
         b"".join(raw(one["data"]) for one in sounds),
         mime.partition(";")[0].lower(),

@@ -9,6 +9,7 @@ from mcp_llm.types.speech import MIMES, Sound, Spoken
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
+from mcp_llm.wires.counts import first, table
 from mcp_llm.wires.excerpts import beginning
 from mcp_llm.wires.whole import body, events, is_stream, raw, untaken
 
@@ -66,14 +67,14 @@ def decode(reply: base.HttpReply, request: SpeechRequest, quirks: Quirks) -> Spo
         done = next((one for one in found if str(one.get("type", "")).endswith(".done")), None)
         if done is None:
             raise Garbled("the stream ended before the speech did")
-        told = done.get("usage") or {}
-        usage += Usage(input=told.get("input_tokens"), output=told.get("output_tokens"))
+        told = table(done, "usage")
+        usage += Usage(input=first(told.get("input_tokens")), output=first(told.get("output_tokens")))
         data: bytes = b"".join(pieces)
     elif kind == "application/json":
         packed = body(reply)
         data, kind = raw(packed["audio_data"]), ""
-        told = packed.get("usage") or {}
-        usage += Usage(input=told.get("prompt_tokens"), output=told.get("completion_tokens"))
+        told = table(packed, "usage")
+        usage += Usage(input=first(told.get("prompt_tokens")), output=first(told.get("completion_tokens")))
     elif kind.startswith("text/") or reply.body.lstrip()[:1] in {b"<", b"{"}:
         raise Garbled(f"the reply is no sound; it {beginning(reply.body)}")
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import Garbled, Refused
 from mcp_llm.types.transcribe import Segment, Transcript
+from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
 from mcp_llm.wires.chat.gemini import Place, request_path
@@ -109,9 +110,8 @@ def decode(reply: base.HttpReply, request: TranscribeRequest, quirks: Quirks) ->
         for word in one.get("words") or ()
     ]
     language = next((one["languageCode"] for one in heard if one.get("languageCode")), None)
-    return Transcript(
-        text, segments, words, language, None, usage(data), data.get("modelVersion"), data.get("responseId")
-    )
+    counted = usage(data.get("usageMetadata")) or Usage()
+    return Transcript(text, segments, words, language, None, counted, data.get("modelVersion"), data.get("responseId"))
 
 
 def _seconds(offset: Json) -> float | None:

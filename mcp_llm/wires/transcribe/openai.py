@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mcp_llm.errors import Garbled, Unsupported
 from mcp_llm.types.transcribe import Segment, Transcript
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
+from mcp_llm.wires.counts import amount, dollars, first, table
 from mcp_llm.wires.whole import body, events, field, is_stream, untaken
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def decode(reply: base.HttpReply, request: TranscribeRequest, quirks: Quirks) ->
         words=[_segment(one) for one in data.get("words") or ()],
         language=data.get("language") or next((one.get("code") for one in data.get("languages") or ()), None),
         duration=data.get("duration"),
-        usage=_usage(data.get("usage") or {}, data.get("duration")),
+        usage=_usage(table(data, "usage"), data.get("duration")),
         model=data.get("model"),
         id=data.get("id") or (data.get("x_groq") or {}).get("id"),
     )
@@ -114,7 +114,7 @@ def _stream(found: list[dict[str, Any]]) -> Transcript:
     segments = [_segment(one) for one in found if str(one.get("type", "")).endswith(".segment")]
     said = done.get("text")
     text = said if isinstance(said, str) else "".join(words for one in found if (words := piece(one)))
-    return Transcript(text, segments, language=done.get("language"), usage=_usage(done.get("usage") or {}, None))
+    return Transcript(text, segments, language=done.get("language"), usage=_usage(table(done, "usage"), None))
 
 
 def _segment(one: dict[str, Any]) -> Segment:
@@ -127,17 +127,16 @@ def _segment(one: dict[str, Any]) -> Segment:
     )
 
 
-def _usage(told: dict[str, Any], duration: float | None) -> Usage:
-    details = told.get("input_token_details") or told.get("prompt_tokens_details") or {}
-    output = told.get("output_tokens", told.get("completion_tokens"))
-    total = told.get("total_tokens")
-    tokens = told.get("input_tokens", told.get("prompt_tokens") if total is None else total - (output or 0))
-    seconds = told.get("seconds", told.get("prompt_audio_seconds"))
-    cost = told.get("cost")
+def _usage(told: dict[str, Any], duration: Json) -> Usage:
+    details = table(told, "input_token_details") or table(told, "prompt_tokens_details")
+    output, total = first(told.get("output_tokens"), told.get("completion_tokens")), first(told.get("total_tokens"))
+    # Some vendors' prompt_tokens leave the sound out, which their total has in it.
+    heard = None if total is None else total - (output or 0)
+    seconds = amount(told.get("seconds", told.get("prompt_audio_seconds")))
     return Usage(
-        input=tokens,
+        input=first(told.get("input_tokens"), heard, told.get("prompt_tokens")),
         output=output,
-        input_audio=details.get("audio_tokens"),
-        seconds=duration if seconds is None else seconds,
-        usd=None if cost is None else Decimal(str(cost)),
+        input_audio=first(details.get("audio_tokens")),
+        seconds=amount(duration) if seconds is None else seconds,
+        usd=dollars(told),
     )

@@ -9,6 +9,7 @@ from mcp_llm.types.usage import Usage
 from mcp_llm.types.video import Job
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
+from mcp_llm.wires.counts import first, table, total
 from mcp_llm.wires.whole import body, parsed, raw
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def state(reply: base.HttpReply) -> Job:
         100,
         data=None if packed is None else raw(packed),
         url=film.get("uri"),
-        usage=_usage(data.get("usage") or {}),
+        usage=_usage(table(data, "usage")),
         model=data.get("model"),
     )
 
@@ -103,16 +104,18 @@ def _contents(step: Json) -> list[dict[str, Any]]:
 
 
 def _usage(told: dict[str, Any]) -> Usage:
-    thought, written = told.get("total_thought_tokens"), told.get("total_output_tokens")
+    thought, written = first(told.get("total_thought_tokens")), first(told.get("total_output_tokens"))
     film = sum(
-        one.get("tokens") or 0
+        first(one.get("tokens")) or 0
         for one in told.get("output_tokens_by_modality") or ()
         if str(one.get("modality", "")).lower() == "video"
     )
+    asked = first(told.get("total_input_tokens"))
     return Usage(
-        input=told.get("total_input_tokens"),
-        output=None if written is None and thought is None else (written or 0) + (thought or 0),
-        cached=told.get("total_cached_tokens"),
+        # What its own tools found is read as well, and counted beside the prompt.
+        input=None if asked is None else asked + (first(told.get("total_tool_use_tokens")) or 0),
+        output=total(written, thought),
+        cached=first(told.get("total_cached_tokens")),
         reasoning=thought,
         output_video=film or None,
     )

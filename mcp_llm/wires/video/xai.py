@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mcp_llm.types.usage import Usage
 from mcp_llm.types.video import Job
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
+from mcp_llm.wires.counts import amount, dollars
 from mcp_llm.wires.whole import body, checked, link, parsed
 
 if TYPE_CHECKING:
     from mcp_llm.types.video import VideoRequest
-
-TICKS: Final = Decimal(10) ** 10
-"""Of the vendor's money in a dollar."""
 
 
 class Quirks(base.Quirks):
@@ -69,8 +66,7 @@ def state(reply: base.HttpReply) -> Job:
     if status == "done" or (status is None and film.get("url")):
         if film.get("respect_moderation") is False:
             return Job("failed", message="a content filter stopped the film")
-        ticks = (data.get("usage") or {}).get("cost_in_usd_ticks")
-        usage = Usage(seconds=film.get("duration"), usd=None if ticks is None else Decimal(ticks) / TICKS)
+        usage = Usage(seconds=amount(film.get("duration")), usd=dollars(data.get("usage")))
         return Job("ended", 100, url=film["url"], usage=usage, model=data.get("model"))
     checked(data, reply)
     return Job("running", data.get("progress"))

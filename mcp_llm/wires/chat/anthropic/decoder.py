@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pydantic_core import from_json
@@ -18,6 +17,7 @@ from mcp_llm.types.chat import Chunk, Delta, End, Stop
 from mcp_llm.types.message import Opaque, Text, Thinking, ToolCall
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import failures
+from mcp_llm.wires.counts import dollars, first, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,7 +104,7 @@ class Decoder:
             return self._message(data["message"])
         if kind == "message_delta":
             self._about(data.get("delta") or {})
-            self._count(data.get("usage"))
+            self._count(table(data, "usage"))
         elif kind == "message_stop":
             self.done = True
         elif data.get("error"):
@@ -211,7 +211,7 @@ class Decoder:
         self._id = self._id or message.get("id")
         self._model = self._model or message.get("model")
         self._about(message)
-        self._count(message.get("usage"))
+        self._count(table(message, "usage"))
         for block in message.get("content") or ():
             slot = self._top = self._top + 1
             chunks.extend(_told(slot, self._part(block)))
@@ -226,9 +226,9 @@ class Decoder:
             if (value := facts.get(key)) is not None:
                 self._extras[key] = value
 
-    def _count(self, usage: dict[str, Any] | None) -> None:
+    def _count(self, usage: dict[str, Any]) -> None:
         # Cumulative: the last number of each key counts, and null says nothing.
-        for key, value in (usage or {}).items():
+        for key, value in usage.items():
             old = self._usage.get(key)
             if isinstance(old, dict) and isinstance(value, dict):
                 self._usage[key] = {**old, **{name: number for name, number in value.items() if number is not None}}
@@ -292,15 +292,14 @@ def _usage(raw: dict[str, Any]) -> Usage | None:
     if not raw:
         return None
     plain, cached, written = (
-        raw.get(key) for key in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+        first(raw.get(key)) for key in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     )
-    cost = raw.get("cost")
     return Usage(
         input=None if plain is None else plain + (cached or 0) + (written or 0),
-        output=raw.get("output_tokens"),
+        output=first(raw.get("output_tokens")),
         cached=cached,
         cache_write=written,
-        cache_write_1h=(raw.get("cache_creation") or {}).get("ephemeral_1h_input_tokens"),
-        reasoning=(raw.get("output_tokens_details") or {}).get("thinking_tokens"),
-        usd=Decimal(str(cost)) if type(cost) in (int, float) else None,
+        cache_write_1h=first(table(raw, "cache_creation").get("ephemeral_1h_input_tokens")),
+        reasoning=first(table(raw, "output_tokens_details").get("thinking_tokens")),
+        usd=dollars(raw),
     )

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_llm.errors import Disconnected, Garbled
 from mcp_llm.types.chat import Chunk, Delta, End, Stop
 from mcp_llm.types.message import Media, Opaque, Text, Thinking, ToolCall
-from mcp_llm.types.usage import Usage
-from mcp_llm.wires import failures
+from mcp_llm.wires import counts, failures
+from mcp_llm.wires.gemini_usage import usage
 
 from .arguments import PartialArgs
 
@@ -104,7 +104,7 @@ class Decoder:
             End(
                 stop=stop,
                 stop_raw=raw,
-                usage=_usage(self._usage),
+                usage=usage(self._usage),
                 model=_name(self._model),
                 id=_name(self._id),
                 note=_name(note),
@@ -116,11 +116,11 @@ class Decoder:
     def _fragment(self, data: dict[str, Any]) -> list[Chunk]:
         if data.get("error") is not None:
             raise failures.from_data(data)
-        if (usage := data.get("usageMetadata")) is not None:
+        if told := counts.table(data, "usageMetadata"):
             # Cumulative: the last number of each key counts, and a count with its total stands for itself alone.
-            if usage.get("totalTokenCount") == sum(usage.get(key) or 0 for key in _COUNTS):
+            if told.get("totalTokenCount") == sum(counts.first(told.get(key)) or 0 for key in _COUNTS):
                 self._usage = {}
-            self._usage.update({key: value for key, value in usage.items() if value is not None})
+            self._usage.update({key: value for key, value in told.items() if value is not None})
         if model := data.get("modelVersion"):
             self._model = model
         if name := data.get("responseId"):
@@ -230,16 +230,3 @@ def _joined(old: Json, new: Json, *, append: bool) -> Json:
     if isinstance(old, dict) and isinstance(new, dict):
         return {**old, **{key: _joined(old.get(key), value, append=append) for key, value in new.items()}}
     return [*old, *new] if append and isinstance(old, list) and isinstance(new, list) else new
-
-
-def _usage(raw: dict[str, Any]) -> Usage | None:
-    prompt, used = raw.get("promptTokenCount"), raw.get("toolUsePromptTokenCount")
-    candidates, thoughts = raw.get("candidatesTokenCount"), raw.get("thoughtsTokenCount")
-    if prompt is None and candidates is None and thoughts is None:
-        return None
-    return Usage(
-        input=None if prompt is None else prompt + (used or 0),
-        output=None if candidates is None and thoughts is None else (candidates or 0) + (thoughts or 0),
-        cached=raw.get("cachedContentTokenCount"),
-        reasoning=thoughts,
-    )

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from decimal import Decimal
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import Disconnected, Garbled
@@ -20,6 +18,7 @@ from mcp_llm.types.chat import Chunk, Delta, End, Stop
 from mcp_llm.types.message import Media, Opaque, Text, Thinking, ToolCall
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import failures
+from mcp_llm.wires.counts import dollars, first, table
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -275,30 +274,12 @@ def usage(data: Json) -> Usage | None:
     """`usage` of a response; Chat Completions' names, which some servers use here, count as well."""
     if not isinstance(data, dict):
         return None
-    into, out = data.get("input_tokens_details"), data.get("output_tokens_details")
+    into, out = table(data, "input_tokens_details"), table(data, "output_tokens_details")
     return Usage(
-        input=_count(data, "input_tokens", "prompt_tokens"),
-        output=_count(data, "output_tokens", "completion_tokens"),
-        cached=_count(into, "cached_tokens"),
-        cache_write=_count(into, "cache_write_tokens"),
-        reasoning=_count(out, "reasoning_tokens"),
-        usd=_usd(data),
+        input=first(data.get("input_tokens"), data.get("prompt_tokens")),
+        output=first(data.get("output_tokens"), data.get("completion_tokens")),
+        cached=first(into.get("cached_tokens")),
+        cache_write=first(into.get("cache_write_tokens")),
+        reasoning=first(out.get("reasoning_tokens")),
+        usd=dollars(data),
     )
-
-
-def _count(data: Json, *names: str) -> int | None:
-    if not isinstance(data, dict):
-        return None
-    return next((data[name] for name in names if type(data.get(name)) is int), None)
-
-
-def _usd(data: dict[str, Any]) -> Decimal | None:
-    """Money that the vendor reports: ticks of 10^-10 dollars (xAI), or dollars, bare or under `total_cost`."""
-    ticks, cost = data.get("cost_in_usd_ticks"), data.get("cost")
-    if type(ticks) is int:
-        return Decimal(ticks).scaleb(-10)
-    if isinstance(cost, dict):
-        cost = cost.get("total_cost")
-    if isinstance(cost, bool) or not isinstance(cost, int | float) or not isfinite(cost):
-        return None
-    return Decimal(str(cost))
