@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_EVENT = 8 * 1024 * 1024
 MAX_BODY = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+_DATA = frozenset({b"data:", b"data"})
 _FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")
 
 
@@ -119,10 +120,10 @@ class Frames:
         if self._framing == "lines":
             return [(None, line) for line in lines if line.strip()]
         for line in lines:
-            if line.startswith(b"data:"):
+            if line[:5] in _DATA:
                 value = line[6:] if line[5:6] == b" " else line[5:]
-                self._event_size += len(value)
-                if self._event_size > self._max_event:
+                self._event_size += len(value) + 1  # with the line feed that joins it to the one before
+                if self._event_size > self._max_event + 1:
                     raise TooLarge(f"the provider sent an event over {self._max_event} bytes; the request was stopped")
                 self._data.append(value)
             elif not line:
@@ -133,6 +134,4 @@ class Frames:
                 self._event = None
             elif line.startswith(b"event:"):
                 self._event = line[6:].strip().decode("utf-8", "replace")
-            elif line == b"data":
-                self._data.append(b"")
         return found

@@ -10,6 +10,7 @@ import re
 from collections import deque
 from dataclasses import replace
 from hashlib import sha256
+from operator import is_
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.types.message import Media, Message, Opaque, Text, Thinking, ToolCall, ToolResult
@@ -67,6 +68,12 @@ def tool_name(name: str) -> str:
 
 def _with(message: Message, parts: Sequence[Part]) -> Message:
     return Message(role=message.role, parts=tuple(parts), origin=message.origin)
+
+
+def _same_or_with(message: Message, parts: Sequence[Part]) -> Message:
+    """The message itself where these are its parts: what wires remember of it is known by identity."""
+    same = len(parts) == len(message.parts) and all(map(is_, parts, message.parts))
+    return message if same else _with(message, parts)
 
 
 def _same(one: Origin, other: Origin) -> bool:
@@ -137,7 +144,8 @@ def _answered(turn: Sequence[Message], calls: Sequence[tuple[str, ToolCall]]) ->
                 parts.append(_bare(part))
             elif queue := waiting.get(part.id):
                 call = queue.popleft()
-                result = replace(part, id=call.id, name=call.name)
+                same = part.id == call.id and part.name == call.name
+                result = part if same else replace(part, id=call.id, name=call.name)
                 (late if fitted else parts).append(result)
             else:
                 parts += _quoted(part)
@@ -148,7 +156,7 @@ def _answered(turn: Sequence[Message], calls: Sequence[tuple[str, ToolCall]]) ->
         ToolResult(call.id, call.name, (Text(NO_RESULT),), is_error=True) for _, call in calls if id(call) in unanswered
     ]
     if not late:
-        return [_with(message, parts) for message, parts in fitted]
+        return [_same_or_with(message, parts) for message, parts in fitted]
     if not fitted:
         return [Message(role="user", parts=tuple(late))]
     first = fitted[0][1]

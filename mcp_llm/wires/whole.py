@@ -9,6 +9,8 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, TypeVar
 
+from pydantic_core import from_json
+
 from mcp_llm.errors import Garbled
 
 from . import failures
@@ -47,15 +49,18 @@ def body(reply: HttpReply) -> Json:
 def parsed(reply: HttpReply) -> Json:
     """The JSON of a reply, whatever it says. Raises Garbled for what is none."""
     try:
-        return _mended(parse(reply.body), reply.body)
+        return _read(reply.body)
     except (ValueError, RecursionError) as exc:
         head = beginning(reply.body)
         raise Garbled(f"the reply is no JSON; it {head}" if head else "the reply is empty") from exc
 
 
-def _mended(data: Json, raw: bytes) -> Json:
-    """The same, with halves of surrogate pairs, which no other wire can carry, replaced; only escapes make them."""
-    return mended(data) if b"\\u" in raw else data
+def _read(data: bytes) -> Json:
+    """JSON in which halves of surrogate pairs, which nobody can write down, are replaced."""
+    try:
+        return from_json(data)
+    except ValueError:  # which lets no such half through
+        return mended(parse(data))
 
 
 def checked(data: Json, reply: HttpReply) -> Json:
@@ -70,9 +75,18 @@ def untaken(request: object, names: Iterable[str], model: str) -> list[str]:
     return [f"`{name}` was not sent: {model} does not take it" for name in names if getattr(request, name) is not None]
 
 
-def field(name: str, value: object) -> Field:
-    """A field of a form: words as they are, true and false as JSON spells them."""
-    return Field(name, ("true" if value else "false") if isinstance(value, bool) else str(value))
+def fields(name: str, value: Json) -> list[Field]:
+    """A value as the fields of a form, which has words only: true and false as JSON spells them, null is left out.
+
+    Lists and objects are spelled as the vendor's own clients do: `name[]` for each item, `name[key]` for each member.
+    """
+    if value is None:
+        return []
+    if isinstance(value, list | tuple):
+        return [one for item in value for one in fields(name if name.endswith("[]") else f"{name}[]", item)]
+    if isinstance(value, dict):
+        return [one for key, item in value.items() for one in fields(f"{name}[{key}]", item)]
+    return [Field(name, ("true" if value else "false") if isinstance(value, bool) else str(value))]
 
 
 def link(media: Media) -> str:
@@ -92,7 +106,7 @@ def events(reply: HttpReply) -> list[Json]:
     found = [*frames.feed(reply.body), *frames.close()]
     try:
         payloads = [data for _, data in found if data.strip() not in {b"", b"[DONE]"}]
-        return [checked(_mended(parse(data), data), reply) for data in payloads]
+        return [checked(_read(data), reply) for data in payloads]
     except (ValueError, RecursionError) as exc:
         raise Garbled(f"the reply holds an event that is no JSON; it {beginning(reply.body)}") from exc
 

@@ -217,6 +217,33 @@ _NAMES: Final = {
     ),
     "ollama": (b'"message"', b'"done"', b'"thinking"', b'"tool_calls"', b'"error"', b'"response"'),
 }
+_LONG: Final = {
+    "openai": tuple(
+        b'data: {"model":"m","choices":[{"delta":' + delta + b"}]}\n\n"
+        for delta in (
+            b'{"tool_calls":[{"function":{"name":"f","arguments":"{"}}]}',
+            b'{"tool_calls":[{"index":0,"id":"c%d","function":{"name":"f","arguments":"{"}}]}',
+            b'{"tool_calls":[{"index":%d,"function":{"name":"f","arguments":"{}"}}]}',
+            b'{"tool_calls":[{"id":"c%d","function":{"name":"f","arguments":"{}"}}]}',
+            b'{"refusal":"I cannot help with that. "}',
+            b'{"reasoning_details":[{"type":"reasoning.text","text":"so"}]}',
+        )
+    ),
+    "responses": (
+        b'data: {"type":"response.refusal.delta","output_index":0,"delta":"I cannot help with that. "}\n\n',
+        b'data: {"type":"response.function_call_arguments.delta","output_index":0,"delta":"{"}\n\n',
+        b'data: {"type":"response.output_item.done","item":{"id":"i%d","type":"web_search_call"}}\n\n',
+    ),
+    "anthropic": (
+        b'data: {"type":"content_block_delta","index":0,"delta":{"type":"citations_delta","citation":{"a":1}}}\n\n',
+        b'data: {"type":"content_block_start","index":%d,"content_block":{"type":"x","text":"a"}}\n\n',
+    ),
+    "gemini": (
+        b'data: {"candidates":[{"citationMetadata":{"citations":[{"uri":"a"}]}}]}\n\n',
+        b'data: {"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{}}}]}}]}\n\n',
+    ),
+}
+"""What a long answer repeats."""
 _FAILURES: Final = (
     b'{"error":{"message":"slow down","type":"rate_limit_error","code":429}}',
     b'[{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[{"retryDelay":"3s"}]}}]',
@@ -264,7 +291,12 @@ TARGETS: Final = (
             lambda data, name=name: chatted(name, data),  # type: ignore[misc]
             tuple(b"\3" + one for one in samples),
             (*_JSON, *_SSE[:4], *_NAMES[name]),
-            (*tuple((b"\x07", sample, b"") for sample in samples[:1]), (b"\x07" + samples[0], b'{"a":', b"")),
+            (
+                *tuple((b"\x07", sample, b"") for sample in samples[:1]),
+                (b"\x07" + samples[0], b'{"a":', b""),
+                *((b"\x07", repeated, b"") for repeated in _LONG.get(name, ())),
+            ),
+            large=1_000_000,
         )
         for name, samples in _WIRES.items()
     ),

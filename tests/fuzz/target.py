@@ -33,6 +33,8 @@ class Target:
     grows: tuple[tuple[bytes, bytes, bytes], ...] = ()
     bare: Callable[[bytes], object] | None = None
     """What of `run` is the product's own work, for those whose speed is a goal."""
+    large: int = 100_000
+    """Bytes of what has to take its time in proportion; more where a repeat is long."""
     quick: bool = True
     """False where an input goes through a file."""
 

@@ -23,7 +23,6 @@ CASES = sorted(path for path in FOUND.glob("*/*"))
 GROWING = [
     pytest.param(target, at, id=f"{target.name}-{at}") for target in TARGETS.values() for at in range(len(target.grows))
 ]
-SMALL, LARGE = 10_000, 100_000
 QUICK = 0.02
 
 
@@ -61,9 +60,9 @@ def test_time_grows_with_the_input_and_not_with_its_square(target: Target, at: i
     """Ten times the bytes may take some forty times the CPU time on a busy machine; a square would take a hundred."""
     target.run(target.grown(at, 100))  # what is imported and compiled at first
     # What is quick at that size is nobody's square.
-    if (large := cost(target, at, LARGE)) > QUICK:
-        small = cost(target, at, SMALL)
-        assert large < 40 * small, f"{SMALL} bytes: {small:.4f} s of CPU, {LARGE}: {large:.4f} s"
+    if (large := cost(target, at, target.large)) > QUICK:
+        small = cost(target, at, target.large // 10)
+        assert large < 40 * small, f"{target.large} bytes: {large:.4f} s of CPU, a tenth of them: {small:.4f} s"
 
 
 def cost(target: Target, at: int, size: int) -> float:
@@ -75,7 +74,7 @@ def cost(target: Target, at: int, size: int) -> float:
             began = time.process_time()
             target.run(data)
             best = min(best, time.process_time() - began)
-            if best < QUICK and size == LARGE:
+            if best < QUICK and size == target.large:
                 break
     finally:
         gc.enable()

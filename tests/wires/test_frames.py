@@ -131,11 +131,21 @@ def test_a_body_without_payload_gives_none(data: bytes) -> None:
         b"data: xxxxxxxxx\n" * 6,
         b"{" + b" " * 60,
         b": " + b"x" * 50,
+        b"data\n" * 50,
+        b"data:\n" * 50,
+        b"data: \n" * 50,
     ],
 )
 def test_a_cap_stops_a_line_an_event_and_a_body(data: bytes) -> None:
     with pytest.raises(TooLarge, match="over"):
         read([data[at : at + 8] for at in range(0, len(data), 8)], max_event=40, max_body=50)
+
+
+def test_an_event_may_be_as_long_as_the_cap() -> None:
+    assert read([b"data: " + b"x" * 20 + b"\n\n"], max_event=20) == [(None, b"x" * 20)]
+    assert read([b"data: x\n" * 20 + b"\n"], max_event=39) == [(None, b"\n".join([b"x"] * 20))]
+    with pytest.raises(TooLarge, match="over"):
+        read([b"data: x\n" * 20 + b"\n"], max_event=38)
 
 
 def test_many_small_events_are_under_no_cap() -> None:

@@ -42,6 +42,17 @@ def test_what_the_target_itself_wrote_stays_to_the_letter() -> None:
     assert fit(history, HERE, ids=NINE) == history
 
 
+def test_messages_that_need_no_change_are_the_very_same() -> None:
+    history = (
+        user("look", Media("image/png", "AA")),
+        said(HERE, ToolCall("c", "f", "{}")),
+        user(ToolResult("c", "f", (Text("r"),)), "and then?"),
+        said(HERE, Text("so")),
+    )
+    # Wires remember how a message is spelled, and know it by identity.
+    assert [id(message) for message in fit(history, HERE)] == [id(message) for message in history]
+
+
 def test_what_another_wrote_loses_thinking_and_opaque_state() -> None:
     history = [
         user(Text("hi", {"e": 1})),

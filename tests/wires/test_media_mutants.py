@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_llm.errors import ProviderError
+from mcp_llm.errors import Garbled, ProviderError
 from mcp_llm.types.embed import EmbedRequest
 from mcp_llm.types.image import ImageRequest
 from mcp_llm.types.speech import SpeechRequest
@@ -176,3 +176,21 @@ def test_a_job_with_one_odd_value_is_read_or_is_an_error_of_ours(name: str) -> N
             assert decoded(lambda: module.submitted(reply))  # noqa: B023 - called at once
         except ProviderError:
             continue
+
+
+def test_packed_numbers_that_end_in_the_middle_of_one_are_garbled() -> None:
+    body = json.dumps({"data": [{"embedding": "AACAPwA="}]}).encode()
+    wire = embed.wire("openai")
+    with pytest.raises(Garbled, match="middle of one"):
+        decoded(lambda: wire.decode(HttpReply(200, {}, body), EmbedRequest(texts=("a",)), wire.Quirks()))
+
+
+@pytest.mark.parametrize("half", [b"\\ud800", b"\xed\xa0\x80"], ids=["escaped", "raw"])
+def test_half_a_surrogate_pair_is_replaced_however_it_comes(half: bytes) -> None:
+    wire = transcribe.wire("openai")
+    whole = HttpReply(200, {}, b'{"text": "a' + half + b'b"}')
+    event = b'data: {"type": "transcript.text.done", "text": "a' + half + b'b"}\n\n'
+    stream = HttpReply(200, {"content-type": "text/event-stream"}, event)
+    for reply in (whole, stream):
+        heard = decoded(lambda reply=reply: wire.decode(reply, TRANSCRIBE, wire.Quirks()))  # type: ignore[misc]
+        assert heard.text == "a\ufffdb"

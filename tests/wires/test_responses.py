@@ -261,6 +261,20 @@ def test_the_status_says_why_it_stopped(fields: Item, stop: tuple[str, str | Non
     assert (answer.stop, answer.stop_raw) == stop
 
 
+@pytest.mark.parametrize(
+    ("ended", "fields", "stop"),
+    [
+        ("completed", {}, ("stop", "completed")),
+        ("incomplete", {"incomplete_details": {"reason": "max_output_tokens"}}, ("length", "max_output_tokens")),
+        ("incomplete", {"status": None}, ("other", "incomplete")),
+        ("cancelled", {}, ("cancelled", "cancelled")),
+    ],
+)
+def test_the_last_event_says_it_where_the_response_does_not(ended: str, fields: Item, stop: tuple[str, str]) -> None:
+    answer = read(sse(delta("output_text", "Hi"), {"type": f"response.{ended}", "response": {"id": "r", **fields}}))
+    assert (answer.text, answer.stop, answer.stop_raw) == ("Hi", *stop)
+
+
 def test_a_call_that_was_cut_off_keeps_its_text_and_ends_with_length() -> None:
     cut = function_call(arguments='{"at": "se', status="incomplete")
     details = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
@@ -328,6 +342,8 @@ def test_an_error_inside_a_good_status_is_raised(body: bytes) -> None:
 def test_a_failure_without_a_reason_still_says_something() -> None:
     with pytest.raises(Overloaded, match="without a reason"):
         read(whole(status="failed"))
+    with pytest.raises(Overloaded, match="without a reason"):
+        read(sse(delta("output_text", "Hi"), {"type": "response.failed", "response": {"id": "r"}}))
 
 
 def test_a_stream_without_its_end_was_cut_off() -> None:

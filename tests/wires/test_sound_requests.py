@@ -67,6 +67,34 @@ def test_forms_for_recordings_are_of_openais_types(name: str, sdk: Any) -> None:
     )
 
 
+def test_options_that_are_no_words_are_fields_as_the_vendors_client_spells_them() -> None:
+    from openai._qs import Querystring
+
+    options = {
+        "timestamp_granularities": ["word", "segment"],
+        "languages[]": ["de", "fr"],
+        "chunking_strategy": {"type": "server_vad", "threshold": 0.5, "phrases": ["a"]},
+        "prompt": None,
+        "stream": False,
+    }
+    request = TranscribeRequest(**SOUND, options=options)
+    fields = transcribe.wire("openai").encode(request, "m", transcribe.wire("openai").Quirks()).form
+    assert fields is not None
+    ours = [(one.name, one.value) for one in fields[1:-1]]
+    assert ours == [
+        ("timestamp_granularities[]", "word"),
+        ("timestamp_granularities[]", "segment"),
+        ("languages[]", "de"),
+        ("languages[]", "fr"),
+        ("chunking_strategy[type]", "server_vad"),
+        ("chunking_strategy[threshold]", "0.5"),
+        ("chunking_strategy[phrases][]", "a"),
+        ("stream", "false"),
+    ]
+    theirs = Querystring(array_format="brackets").stringify_items({**options, "languages": options.pop("languages[]")})
+    assert sorted(ours) == sorted((name, value) for name, value in theirs if name not in {"prompt", "languages[][]"})
+
+
 def test_imitations_are_asked_for_times_and_speakers_in_their_own_words() -> None:
     assert form(heard("mistral", "speakers").form[:-1]) == {
         "model": "voxtral-mini-transcribe-3",

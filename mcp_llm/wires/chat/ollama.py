@@ -15,6 +15,7 @@ from mcp_llm.types.chat import Chunk, Delta, Effort, End, Stop
 from mcp_llm.types.message import Media, Text, Thinking, ToolCall, ToolResult
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base, failures
+from mcp_llm.wires.arguments import as_object
 from mcp_llm.wires.body import merge
 from mcp_llm.wires.counts import first
 from mcp_llm.wires.effort import nearest
@@ -128,20 +129,11 @@ def _model(message: Message, warnings: list[str]) -> Iterable[dict[str, Any]]:
         turn["thinking"] = thinking
     if message.tool_calls:
         turn["tool_calls"] = [
-            {"function": {"name": call.name, "arguments": _arguments(call.arguments)}} for call in message.tool_calls
+            {"function": {"name": call.name, "arguments": as_object(call.arguments)}} for call in message.tool_calls
         ]
     if any(isinstance(part, Media) for part in message.parts):
         warnings.append("Media that a model has made cannot be shown to this one; they were left out.")
     return [turn] if len(turn) > 2 or turn["content"] else []
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    try:
-        arguments = json.loads(text or "{}")
-    except ValueError:
-        arguments = text
-    # Cut-off arguments go back as what they are: words, in the object that the field has to be.
-    return arguments if isinstance(arguments, dict) else {"arguments": arguments}
 
 
 def _user(message: Message, quirks: Quirks) -> Iterable[dict[str, Any]]:

@@ -73,6 +73,8 @@ def _vector(value: Json, quirks: Quirks) -> Vector:
     packed = raw(value)
     if quirks.packed == "b":
         return numbers(packed, "b")
+    if len(packed) % 4:
+        raise ValueError("packed numbers that end in the middle of one")
     return numbers(struct.unpack(f"<{len(packed) // 4}f", packed), "f")
 
 

@@ -11,7 +11,7 @@ from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
 from mcp_llm.wires.counts import dollars, first, table
-from mcp_llm.wires.whole import body, events, field, is_stream, link, raw, untaken
+from mcp_llm.wires.whole import body, events, fields, is_stream, link, raw, untaken
 
 from . import sizes
 
@@ -61,11 +61,11 @@ def encode(request: ImageRequest, model: str, quirks: Quirks) -> base.HttpReques
         data["n"] = request.n
     if request.size is not None:
         data |= _size(request.size, quirks, warnings)
-    fields = {"quality": "quality", "background": "background", "format": "output_format", "partial": "partial_images"}
-    warnings += untaken(request, fields.keys() - set(quirks.takes), model)
+    words = {"quality": "quality", "background": "background", "format": "output_format", "partial": "partial_images"}
+    warnings += untaken(request, words.keys() - set(quirks.takes), model)
     for name in quirks.takes:
         if (value := getattr(request, name)) is not None:
-            data[fields[name]] = value
+            data[words[name]] = value
     if "partial_images" in data:
         data["stream"] = True
     if quirks.response_format is not None:
@@ -104,10 +104,10 @@ def _size(size: str, quirks: Quirks, warnings: list[str]) -> dict[str, Any]:
 
 
 def _form(data: dict[str, Any], request: ImageRequest) -> list[base.Field]:
-    fields = [field(name, value) for name, value in data.items()]
+    form = [one for name, value in data.items() for one in fields(name, value)]
     name = "image[]" if len(request.images) > 1 else "image"
-    fields += [_file(name, one, number) for number, one in enumerate(request.images)]
-    return fields if request.mask is None else [*fields, _file("mask", request.mask, 0)]
+    form += [_file(name, one, number) for number, one in enumerate(request.images)]
+    return form if request.mask is None else [*form, _file("mask", request.mask, 0)]
 
 
 def _file(name: str, media: Media, number: int) -> base.Field:

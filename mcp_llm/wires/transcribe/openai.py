@@ -9,7 +9,7 @@ from mcp_llm.types.transcribe import Segment, Transcript
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
 from mcp_llm.wires.counts import amount, dollars, first, table
-from mcp_llm.wires.whole import body, events, field, is_stream, untaken
+from mcp_llm.wires.whole import body, events, fields, is_stream, untaken
 
 if TYPE_CHECKING:
     from mcp_llm.types.message import Json
@@ -54,25 +54,25 @@ def encode(request: TranscribeRequest, model: str, quirks: Quirks) -> base.HttpR
         if quirks.translate_path is None:
             raise Unsupported(f"{model} does not translate: leave `translate` out, and ask a chat model afterwards")
         path = quirks.translate_path
-    fields: dict[str, Any] = {"model": model}
+    wants: dict[str, Any] = {"model": model}
     warnings = untaken(request, {"language", "prompt", "timestamps", "diarize"} - set(quirks.takes), model)
     wanted = {name: value for name in quirks.takes if (value := getattr(request, name)) not in (None, False)}
     for name in ("language", "prompt"):
         if name in wanted:
-            fields[name] = wanted[name]
+            wants[name] = wanted[name]
     if "diarize" in wanted and quirks.diarize == "diarized_json":
-        fields |= {"response_format": "diarized_json", "chunking_strategy": "auto"}
+        wants |= {"response_format": "diarized_json", "chunking_strategy": "auto"}
         if wanted.pop("timestamps", None) == "word":
             warnings.append("`timestamps` of words were not asked for: with speakers there are segments only")
     elif "diarize" in wanted:
-        fields["diarize"] = True
+        wants["diarize"] = True
     if "timestamps" in wanted:
         if quirks.timestamps == "verbose_json":
-            fields["response_format"] = "verbose_json"
-        fields[quirks.granularities] = wanted["timestamps"]
+            wants["response_format"] = "verbose_json"
+        wants[quirks.granularities] = wanted["timestamps"]
     if "stream" in wanted:
-        fields["stream"] = True
-    form = [field(name, value) for name, value in {**fields, **request.options}.items()]
+        wants["stream"] = True
+    form = [one for name, value in {**wants, **request.options}.items() for one in fields(name, value)]
     form.append(base.Field("file", request.data, request.name, request.mime))
     return base.HttpRequest(method="POST", path=path, form=form, stream="stream" in wanted, warnings=warnings)
 

@@ -1,4 +1,4 @@
-"""Anthropic"s Messages dialect."""
+"""Anthropic's Messages dialect."""
 
 from __future__ import annotations
 

@@ -6,10 +6,9 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic_core import from_json
-
 from mcp_llm.errors import InvalidInput, Unsupported
 from mcp_llm.types.message import Media, Opaque, Text, Thinking, ToolCall, ToolResult
+from mcp_llm.wires.arguments import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,22 +76,13 @@ def _assistant(message: Message, quirks: Quirks, warnings: list[str]) -> tuple[l
             else:
                 _once(warnings, "Reasoning without its signature cannot be sent back; it was left out.")
         elif isinstance(part, ToolCall):
-            call = {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part.arguments)}
+            call = {"type": "tool_use", "id": part.id, "name": part.name, "input": as_object(part.arguments)}
             blocks.append({**call, **(part.echo or {})})
         elif isinstance(part, Opaque):
             blocks.append(part.echo)
         elif isinstance(part, Media):
             drawn += [{"type": "text", "text": "(From the turn before:)"}, _media(part, quirks)]
     return blocks, drawn
-
-
-def _input(text: str) -> dict[str, Any]:
-    try:
-        value = from_json(text or "{}", allow_inf_nan=False)
-    except ValueError:
-        value = text
-    # Cut-off arguments go back as what they are: words, in the object that the field has to be.
-    return value if isinstance(value, dict) else {"arguments": value}
 
 
 def _user(message: Message, quirks: Quirks, results: list[Block], words: list[Block]) -> None:

@@ -226,7 +226,12 @@ def _rest(part: dict[str, Any], *data: str) -> dict[str, Any] | None:
 
 
 def _joined(old: Json, new: Json, *, append: bool) -> Json:
-    """Metadata of a candidate over several fragments: objects join, lists of citations and tokens grow."""
+    """Metadata of a candidate over several fragments: objects join, lists of citations and tokens grow, in place."""
     if isinstance(old, dict) and isinstance(new, dict):
-        return {**old, **{key: _joined(old.get(key), value, append=append) for key, value in new.items()}}
-    return [*old, *new] if append and isinstance(old, list) and isinstance(new, list) else new
+        for key, value in new.items():
+            old[key] = _joined(old.get(key), value, append=append)
+        return old
+    if append and isinstance(old, list) and isinstance(new, list):
+        old += new
+        return old
+    return new

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import InvalidInput, Unsupported
 from mcp_llm.types.message import Media, Opaque, Text, Thinking, ToolCall, ToolResult
+from mcp_llm.wires.arguments import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,7 @@ def _model(message: Message, quirks: Quirks, calls: dict[str, tuple[str, str | N
             call: dict[str, Any] = {"id": own} if own else {}
             call["name"] = part.name
             if part.arguments:
-                call["args"] = _args(part.arguments)
+                call["args"] = as_object(part.arguments)
             # Of parallel calls only the first is signed.
             if unsigned and part.echo is None:
                 rest["thoughtSignature"] = DUMMY_SIGNATURE
@@ -65,15 +65,6 @@ def _model(message: Message, quirks: Quirks, calls: dict[str, tuple[str, str | N
         elif isinstance(part, Opaque):
             parts.append(part.echo)
     return parts
-
-
-def _args(text: str) -> dict[str, Any]:
-    try:
-        args = json.loads(text)
-    except ValueError:
-        args = text
-    # Cut-off arguments go back as what they are: words, in the object that the field has to be.
-    return args if isinstance(args, dict) else {"arguments": args}
 
 
 def _user(message: Message, quirks: Quirks, calls: dict[str, tuple[str, str | None]]) -> list[dict[str, Any]]:

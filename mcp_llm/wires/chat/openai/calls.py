@@ -7,8 +7,9 @@ once, however often they come; only arguments grow.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.types.chat import Delta
 from mcp_llm.types.message import ToolCall
@@ -18,25 +19,38 @@ if TYPE_CHECKING:
 
     from mcp_llm.types.message import Echo, Json
 
+_MARK: Final = re.compile(r'\\.?|["{}\[\]]', re.S)
+"""What opens or closes something in JSON, and what only looks like it behind a backslash."""
+
 
 @dataclass(slots=True)
 class _Call:
     slot: int
     id: str = ""
     name: str = ""
-    pieces: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    """Pieces of the arguments that `open` does not know yet."""
+    open: int = 0
+    quoted: bool = False
+    escaped: bool = False
 
     def is_other(self, call_id: str, name: str) -> bool:
         """Whether this id or name belongs to another call."""
         return bool((call_id and self.id and call_id != self.id) or (self.name and name != self.name))
 
     def is_complete(self) -> bool:
-        """Whether the arguments are whole by now; none count as whole."""
-        try:
-            json.loads("".join(self.pieces) or "{}")
-        except ValueError:
-            return False
-        return True
+        """Whether nothing in the arguments is open by now; none count as whole. Every piece is read once."""
+        for piece in self.unread:
+            begin, self.escaped = int(self.escaped), False
+            for mark in _MARK.findall(piece, begin):
+                if mark[0] == "\\":
+                    self.escaped = len(mark) == 1
+                elif mark == '"':
+                    self.quoted = not self.quoted
+                elif not self.quoted:
+                    self.open += 1 if mark in "{[" else -1
+        self.unread.clear()
+        return self.open <= 0 and not self.quoted
 
 
 class Calls:
@@ -45,6 +59,8 @@ class Calls:
     def __init__(self) -> None:
         self._calls: list[_Call] = []
         self._by_index: dict[Hashable, _Call] = {}
+        self._by_id: dict[str, _Call] = {}
+        self._number = 0
 
     @property
     def any(self) -> bool:
@@ -64,12 +80,11 @@ class Calls:
         call = self._find(data.get("index"), call_id, name)
         new_id, new_name = "", ""
         if call_id and not call.id:
-            taken = any(other.id == call_id for other in self._calls)
-            new_id = call.id = self._invented() if taken else call_id
+            new_id = self._named(call, call_id)
         if name and not call.name:
             new_name = call.name = name
         if arguments:
-            call.pieces.append(arguments)
+            call.unread.append(arguments)
         echo: Echo = {"extra_content": data["extra_content"]} if data.get("extra_content") else {}
         if custom:
             echo["custom"] = True
@@ -79,8 +94,7 @@ class Calls:
         """At the end: ids for the calls that came without."""
         for call in self._calls:
             if not call.id:
-                call.id = self._invented()
-                yield Delta(call.slot, ToolCall(call.id, ""))
+                yield Delta(call.slot, ToolCall(self._named(call, ""), ""))
 
     def _find(self, index: Hashable, call_id: str, name: str) -> _Call:
         """The call that a delta goes on with, or a new one."""
@@ -90,7 +104,7 @@ class Calls:
             if found is not None and name and found.is_other(call_id, name) and found.is_complete():
                 found = None  # every call under one index, as some compatible front ends have it
         elif call_id:
-            found = next((call for call in self._calls if call.id == call_id), None)
+            found = self._by_id.get(call_id)
         elif not name or (last is not None and last.name == name and not last.is_complete()):
             found = last
         else:
@@ -102,9 +116,14 @@ class Calls:
             self._by_index[index] = found
         return found
 
-    def _invented(self) -> str:
-        taken = {call.id for call in self._calls}
-        return next(name for number in range(len(taken) + 1) if (name := f"call_{number}") not in taken)
+    def _named(self, call: _Call, call_id: str) -> str:
+        """Gives a call its id, one of ours where that is none or another's."""
+        while not call_id or call_id in self._by_id:
+            call_id = f"call_{self._number}"
+            self._number += 1
+        call.id = call_id
+        self._by_id[call_id] = call
+        return call_id
 
 
 def word(value: Json) -> str | None:

@@ -65,7 +65,7 @@ class Decoder:
         self._calls = Calls()
         self._details: list[dict[str, Any]] = []
         self._speech = Speech()
-        self._refusal = ""
+        self._refusal: list[str] = []
         self._finish: str | None = None
         self._usage: Json = None
         self._model: str | None = None
@@ -131,7 +131,7 @@ class Decoder:
             usage=usage(self._usage),
             model=self._model,
             id=self._id,
-            note=self._refusal or None,
+            note="".join(self._refusal) or None,
             extras=self._extras or None,
         )
 
@@ -203,7 +203,7 @@ class Decoder:
 
     def _more(self, message: dict[str, Any], chunks: list[Chunk]) -> None:
         """Calls, media and what is told about the answer."""
-        self._refusal += message.get("refusal") or ""
+        self._refuse(message.get("refusal"))
         chunks.extend(self._calls.delta(call) for call in message.get("tool_calls") or ())
         if legacy := message.get("function_call"):
             chunks.append(self._calls.delta({"index": "function_call", "function": legacy}))
@@ -241,7 +241,7 @@ class Decoder:
         elif kind in ("image_url", "image"):
             chunks.append(Delta(self._slot(), picture(piece)))
         elif kind == "refusal":
-            self._refusal += piece["refusal"]
+            self._refuse(piece["refusal"])
 
     # Words
 
@@ -257,6 +257,10 @@ class Decoder:
         if text:
             chunks.append(Delta(_TEXT, Text(text)))
         return chunks
+
+    def _refuse(self, words: str | None) -> None:
+        if words:
+            self._refusal.append(words)
 
     def _slot(self) -> int:
         self._slots += 1

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
-
-from pydantic_core import from_json
 
 from mcp_llm.errors import Unsupported
 from mcp_llm.types.message import Media, Text, Thinking, ToolCall, ToolResult
 from mcp_llm.types.remembered import remembered
+from mcp_llm.wires.arguments import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,15 +189,5 @@ def _call(call: ToolCall) -> dict[str, Any]:
     more = {"extra_content": echo["extra_content"]} if "extra_content" in echo else {}
     if echo.get("custom"):
         return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}, **more}
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call)}, **more}
-
-
-def _arguments(call: ToolCall) -> str:
-    """As they are where they are an object; what was cut off is quoted, because vendors parse the history."""
-    if not call.arguments.strip():
-        return "{}"
-    try:
-        whole = isinstance(from_json(call.arguments), dict)
-    except ValueError:
-        whole = False
-    return call.arguments if whole else json.dumps({"arguments": call.arguments}, ensure_ascii=False)
+    function = {"name": call.name, "arguments": as_text(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function, **more}

@@ -56,7 +56,7 @@ class Decoder:
         self._items: set[Hashable] = set()
         self._ids: set[Hashable] = set()  # of items without an index
         self._calls = 0
-        self._refusals: dict[tuple[Hashable, int], str] = {}
+        self._refusals: dict[tuple[Hashable, int], list[str]] = {}
         self._citations: list[Json] = []
         self._results: list[Json] = []
         self._response: dict[str, Any] = {}
@@ -79,15 +79,15 @@ class Decoder:
             return self._added(self._key(data, data["item"]), data["item"])
         if kind == "response.refusal.delta":
             key = (self._key(data), data.get("content_index", 0))
-            self._refusals[key] = self._refusals.get(key, "") + data["delta"]
+            self._refusals.setdefault(key, []).append(data["delta"])
         elif kind == "response.image_generation_call.partial_image":
             return self._picture(self._key(data), data["partial_image_b64"], data.get("output_format"), None)
         elif kind in _TERMINAL:
-            return self._finish(data["response"], whole=False)
+            return self._finish(data["response"], kind.removeprefix("response."))
         elif kind in ("error", "response.error") or (data.get("error") and not kind.startswith("response.")):
             raise failures.from_data(data)
         elif frame.whole and not kind.startswith("response."):
-            return self._finish(data, whole=True)
+            return self._finish(data, None)
         return ()
 
     def close(self) -> Iterable[Chunk]:
@@ -96,7 +96,7 @@ class Decoder:
             raise Disconnected("the reply was cut off before its end (no terminal event came)")
         response = self._response
         stop, raw = self._stop(response)
-        note = "".join(self._refusals.values()) or None
+        note = "".join(piece for pieces in self._refusals.values() for piece in pieces) or None
         yield End(
             stop=stop,
             stop_raw=raw,
@@ -195,7 +195,7 @@ class Decoder:
                 yield from self._rest(key, index, piece.get("text") or "", Text, echo)
                 continue
             if piece.get("type") == "refusal":
-                self._refusals[key, index] = piece.get("refusal") or ""
+                self._refusals[key, index] = [piece.get("refusal") or ""]
             yield Delta(self._slot(key, ("other", index)).number, Opaque(echo))
 
     def _rest(
@@ -225,15 +225,18 @@ class Decoder:
 
     # The end
 
-    def _finish(self, response: dict[str, Any], *, whole: bool) -> Iterable[Chunk]:
+    def _finish(self, response: dict[str, Any], ended: str | None) -> Iterable[Chunk]:
+        """The end: of a stream as the event says how it `ended`, or the whole reply."""
         error = response.get("error")
         if error or response.get("object") == "error" or "detail" in response:
             raise failures.from_data(response)
+        if ended is not None and not response.get("status"):
+            response = {**response, "status": ended}
         if response.get("status") == "failed":
             words = "the provider says that the response failed, without a reason"
             raise failures.from_data({"error": {"code": "server_error", "message": words}})
         output = response.get("output")
-        if not isinstance(output, list) and whole:
+        if not isinstance(output, list) and ended is None:
             raise Garbled("the reply is no answer of the Responses API (it has no `output`): check the provider's wire")
         self._response = response
         self.done = True

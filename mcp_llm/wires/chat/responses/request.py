@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_llm.errors import Unsupported
 from mcp_llm.types.message import Media, Opaque, Text, ToolCall, ToolResult
 from mcp_llm.wires import base
+from mcp_llm.wires.arguments import as_text
 from mcp_llm.wires.body import merge
 from mcp_llm.wires.schema import inline_refs, instruction, to_strict
 
@@ -247,5 +248,5 @@ def _call(call: ToolCall, echo: Echo, custom: set[str]) -> dict[str, Any]:
     if item["type"] == "custom_tool_call":
         custom.add(call.id)
         return {**item, "call_id": call.id, "name": call.name, "input": call.arguments}
-    arguments = call.arguments if echo else call.arguments or "{}"
+    arguments = call.arguments if echo else as_text(call.arguments)
     return {**item, "call_id": call.id, "name": call.name, "arguments": arguments}
