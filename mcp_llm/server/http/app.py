@@ -178,10 +178,10 @@ class Application:
             if method == "POST":
                 await self._post(caller, scope, receive, send)
             else:
-                await self._carry(_exchange(method, caller, dict(scope["headers"])), caller, scope, receive, send)
+                await self._carry(_exchange(method, caller, _first(scope)), caller, scope, receive, send)
 
     async def _post(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
+        headers = _first(scope)
         try:
             body = await self.bodies.read(headers, receive)
         except Unread as exc:
@@ -280,6 +280,11 @@ def build(
 def _say(scope: Scope, **words: str) -> None:
     """For the access log, if there is one."""
     scope.get("mcp_llm.said", {}).update(words)
+
+
+def _first(scope: Scope) -> dict[bytes, bytes]:
+    """The headers; of one that comes twice the first, as the SDK has it: it may not see another call than we count."""
+    return dict(reversed(scope["headers"]))
 
 
 def _exchange(method: str, caller: Caller, headers: Mapping[bytes, bytes]) -> Exchange:

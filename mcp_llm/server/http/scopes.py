@@ -17,12 +17,23 @@ from mcp_llm.server.principal import current
 from mcp_llm.server.resources.address import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
-SHOWS: Final = {"runs": "runs", "usage": "usage", "models": "list_models", "agents": "run_agent"}
+SHOWS: Final = {"runs": "runs", "view": "runs", "usage": "usage", "models": "list_models", "agents": "run_agent"}
 """Scheme of a resource -> the tool that shows the same. Artifacts are known by their hash, to whoever was told it."""
+COMPLETES: Final = {
+    "model": "list_models",
+    "models": "list_models",
+    "judge": "list_models",
+    "run": "runs",
+    "run_id": "runs",
+    "agent": "run_agent",
+    "server": "run_agent",
+    "servers": "run_agent",
+}
+"""A prompt's argument -> the tool that goes with what it is completed from."""
 MAKES: Final = {"agent": "run_agent", "workflow": "run_workflow", "video": "generate_video"}
 """Kind of a run -> the tool that makes it, where that has another name."""
 READS: Final = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
@@ -40,8 +51,11 @@ async def narrow(globs: Sequence[str], ctx: ServerRequestContext[Any, Any], call
         await _check(globs, ctx, str(params.get("uri", "")))
     elif ctx.method.startswith("tasks/"):
         await _check(globs, ctx, f"runs://{params.get('taskId', '')}")
-    elif ctx.method == "completion/complete" and isinstance(ref := params.get("ref"), dict):
-        await _check(globs, ctx, str(ref.get("uri", "")))
+    elif ctx.method == "subscriptions/listen":
+        for uri in _listened(params):
+            await _check(globs, ctx, uri)
+    elif ctx.method == "completion/complete":
+        _completes(globs, params)
     result = await call_next(ctx)
     if ctx.method not in {"tools/list", "resources/list"} or not isinstance(result, dict):
         return result
@@ -54,16 +68,48 @@ async def narrow(globs: Sequence[str], ctx: ServerRequestContext[Any, Any], call
 async def _check(globs: Sequence[str], ctx: ServerRequestContext[Any, Any], uri: str) -> None:
     if _shown(globs, uri):
         return
-    address = parse(uri)
-    if address is not None and address.scheme == "runs" and address.path:
+    if run_id := _run(uri):
         try:
-            run = await ctx.lifespan_context.service.journals.get(address.path.partition("/")[0], current())
+            run = await ctx.lifespan_context.service.journals.get(run_id, current())
         except InvalidInput:  # it will be told so, in the words for everybody
             return
         if _may(globs, MAKES.get(run.kind, run.kind)):
             return
+    raise _unreadable(globs, uri)
+
+
+def _unreadable(globs: Sequence[str], uri: str) -> MCPError:
     words = f"this token may not read {uri[:120]!r}: it may call {', '.join(globs)} only"
-    raise MCPError(code=INVALID_PARAMS, message=words, data={"uri": uri})
+    return MCPError(code=INVALID_PARAMS, message=words, data={"uri": uri})
+
+
+def _completes(globs: Sequence[str], params: Mapping[str, Any]) -> None:
+    ref, argument = params.get("ref"), params.get("argument")
+    if isinstance(ref, dict) and "uri" in ref:
+        if not _shown(globs, uri := str(ref["uri"])):
+            raise _unreadable(globs, uri)
+        return
+    name = str(argument.get("name", "")) if isinstance(argument, dict) else ""
+    if (tool := COMPLETES.get(name)) is not None and not _may(globs, tool):
+        words = f"this token may not complete {name!r}: it may call {', '.join(globs)} only"
+        raise MCPError(code=INVALID_PARAMS, message=words)
+
+
+def _listened(params: Mapping[str, Any]) -> list[str]:
+    """The resources that a listening call names."""
+    wanted = params.get("notifications")
+    uris = wanted.get("resourceSubscriptions") if isinstance(wanted, dict) else None
+    return [str(uri) for uri in uris] if isinstance(uris, list) else []
+
+
+def _run(uri: str) -> str:
+    """The id of the run that a resource is of, also where it is one long text of it; empty for all others."""
+    address = parse(uri)
+    if address is None or address.scheme not in {"runs", "view"}:
+        return ""
+    room, _, rest = address.path.partition("/")
+    name = room if address.scheme == "runs" else rest if room == "run" else ""
+    return name.partition("/")[0].partition(".")[0]
 
 
 def _shown(globs: Sequence[str], uri: str) -> bool:

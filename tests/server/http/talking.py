@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 
 from mcp_llm.server.http.run import listen, server_of
 
@@ -136,6 +139,29 @@ async def drain(stream: Any) -> bytes:
             data += await stream.receive()
     except (anyio.EndOfStream, anyio.BrokenResourceError):
         return data
+
+
+def bearer(token: str) -> str:
+    """The header of a raw request."""
+    return f"authorization: Bearer {token}\r\n"
+
+
+@asynccontextmanager
+async def client(server: Any, token: str, mode: Any = "auto") -> AsyncIterator[Client]:
+    """An official client with this token."""
+    headers = {"authorization": f"Bearer {token}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=20) as http,
+        Client(streamable_http_client(server.url, http_client=http), mode=mode) as host,
+    ):
+        yield host
+
+
+async def known(server: Any, token: str) -> None:
+    """Return once the server has looked at the table of tokens again."""
+    with anyio.fail_after(20):
+        while (await server.post(call("list_models", {}), bearer(token))).status == 401:
+            pass
 
 
 async def until(found: Callable[[], Any]) -> None:

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
-import httpx2
 import pytest
 from faults.replies import ok
 from faults.server import FaultServer
-from mcp import Client, MCPError
-from mcp.client.streamable_http import streamable_http_client
-from server.http.talking import ABOUT, JSON, call, drain, until, upstream
+from mcp import MCPError
+from server.http.talking import ABOUT, JSON, bearer, call, client, drain, known, until, upstream
 
 from mcp_llm.server.http.tokens import Tokens
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.anyio
 
 ASKED = {"prompt": "one two", "model": "demo"}
-
-
-@asynccontextmanager
-async def client(server: Any, token: str, mode: Any = "auto") -> AsyncIterator[Client]:
-    headers = {"authorization": f"Bearer {token}"}
-    async with (
-        httpx2.AsyncClient(headers=headers, timeout=20) as http,
-        Client(streamable_http_client(server.url, http_client=http), mode=mode) as host,
-    ):
-        yield host
 
 
 @pytest.fixture
@@ -47,10 +31,6 @@ def note(home: Path) -> Path:
 def kept(home: Path) -> bytes:
     """Everything on disk."""
     return b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
-
-
-def bearer(token: str) -> str:
-    return f"authorization: Bearer {token}\r\n"
 
 
 async def test_without_a_good_token_nobody_comes_in_and_the_words_say_what_to_do(served: Any) -> None:
@@ -184,13 +164,6 @@ async def test_a_token_is_held_to_its_tools_in_lists_and_calls(served: Any, mode
                 refused: Any = await host.call_tool(name, {"action": "list"})
                 assert refused.is_error
                 assert "may not call" in refused.content[0].text
-
-
-async def known(server: Any, token: str) -> None:
-    """Return once the server has looked at the table of tokens again."""
-    with anyio.fail_after(20):
-        while (await server.post(call("list_models", {}), bearer(token))).status == 401:
-            pass
 
 
 async def test_what_a_tool_shows_is_read_with_that_tool_only_but_for_what_ones_own_tools_made(
