@@ -5,9 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.from_thread
@@ -72,11 +71,14 @@ class Background:
 
 
 class Services:
-    """One Service for each event loop: connections belong to the loop that made them."""
+    """One Service for each event loop: connections belong to the loop that made them.
+
+    Code that is not async itself may run a loop for every call of ours, so those of loops that have ended are closed.
+    """
 
     def __init__(self) -> None:
         self._registered: dict[str, object] = {}
-        self._open: WeakKeyDictionary[Any, tuple[AsyncExitStack, Service]] = WeakKeyDictionary()
+        self._open: dict[Any, tuple[AsyncExitStack, Service]] = {}
         self._parents: list[object] = []
 
     async def get(self) -> Service:
@@ -89,7 +91,16 @@ class Services:
             for name, provider in self._registered.items():
                 service.register(name, provider)
             found = self._open[loop] = (stack, service)
+            await self._sweep()
         return found[1]
+
+    async def _sweep(self) -> None:
+        """Close what is left of loops that have ended, each once: other threads may come by."""
+        for loop in [loop for loop in list(self._open) if _has_ended(loop)]:
+            stack, _ = self._open.pop(loop, (None, None))
+            if stack is not None:
+                with suppress(Exception):  # its sockets cannot say goodbye any more
+                    await stack.aclose()
 
     async def close(self) -> None:
         """Close the Service of the running loop; the next call opens another."""
@@ -100,7 +111,7 @@ class Services:
     def forget(self) -> None:
         """In a forked child: what is open belongs to the parent's loops, and closing its database would disturb it."""
         self._parents.append(list(self._open.items()))
-        self._open = WeakKeyDictionary()
+        self._open = {}
 
     def register(self, name: str, provider: object) -> None:
         """A provider in code, for every Service, those that are open and those to come."""
@@ -108,6 +119,11 @@ class Services:
         self._registered[name] = provider
         for _, service in list(self._open.values()):
             service.register(name, provider)
+
+
+def _has_ended(loop: Any) -> bool:
+    is_closed = getattr(loop, "is_closed", None)
+    return is_closed is not None and bool(is_closed())
 
 
 opened = Services()

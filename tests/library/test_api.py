@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 from library.speakers import NOTICE, PNG, Endless, Failing, Recording
 
 import mcp_llm
+from mcp_llm.background import opened
 from mcp_llm.errors import (
     Denied,
     InvalidInput,
@@ -58,6 +60,32 @@ def test_sync_functions_work_in_many_threads_at_once() -> None:
     for thread in threads:
         thread.join(20)
     assert answers == [f"{NOTICE} It was given 1 word: hi"] * 8
+
+
+def test_a_loop_for_every_call_leaves_nothing_of_those_that_have_ended() -> None:
+    """As code does that is not async itself, with a loop of its own or with the whole ceremony of `asyncio.run`."""
+
+    def bare() -> None:
+        loop = asyncio.new_event_loop()
+        try:
+            assert loop.run_until_complete(mcp_llm.agenerate("hello", model="demo"))
+        finally:
+            loop.close()
+
+    async def last() -> None:
+        await mcp_llm.agenerate("hello", model="demo")
+        await opened.close()
+
+    bare()
+    before = threading.active_count()  # the store of the loop that has just ended: the next call closes it
+    for _ in range(4):
+        bare()
+    assert threading.active_count() <= before
+    for _ in range(4):
+        asyncio.run(mcp_llm.agenerate("hello", model="demo"))
+    assert len(opened._open) == 1
+    asyncio.run(last())
+    assert len(opened._open) == 0
 
 
 def test_a_result_carries_its_receipt() -> None:
