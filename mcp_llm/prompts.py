@@ -154,7 +154,7 @@ def read(path: Path) -> Prompt:
     try:
         data: dict[str, Any] = tomllib.loads(text[4 : end + 1])
         front = Front.model_validate(data)
-    except tomllib.TOMLDecodeError as exc:
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
         raise InvalidInput(f"front matter is not valid TOML: {exc}") from exc
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]

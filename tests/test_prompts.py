@@ -41,6 +41,7 @@ def test_windows_line_ends_and_a_byte_order_mark_are_understood(tmp_path: Path) 
         ("no front matter", "has to begin with TOML front matter"),
         ("+++\ntitle = 'x'\n", "has to begin with TOML front matter"),
         ("+++\ntitle = \n+++\n", "not valid TOML"),
+        ("+++\ntitle = " + "[" * 5000 + "\n+++\n", "not valid TOML"),
         ("+++\ndescription = 'x'\n+++\n", "title"),
         ("+++\ntitle = 'x'\ntool = 'rm'\n+++\n", "tool"),
         ("+++\ntitle = 'x'\ntier = 'best'\n+++\n", "tier"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import logging
@@ -11,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from canary import KEY, holds
 
-from mcp_llm.redactor import MASK, Redactor
+from mcp_llm.redactor import MASK, MOST_TOKENS, Redactor
 
 ODD = 'p"w\\d/+?é-0123456789'
 
@@ -30,6 +31,70 @@ def test_a_secret_is_taken_out_in_every_form_in_which_it_travels(secret: str, ar
     for coded in (b64encode(said.encode()).decode(), urlsafe_b64encode(said.encode()).decode()):
         assert MASK in redacted(f"Basic {coded}")
         assert not holds(redacted(f"Basic {coded}").encode())
+
+
+SLASHED = "wJalrXUtnFEMI/K7MDENG+bPx~RfiCY=="
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        quote(SLASHED),
+        quote(SLASHED, safe=""),
+        quote(SLASHED, safe="/+"),
+        quote(quote(SLASHED)),
+        quote(SLASHED, safe="").replace("%2F", "%2f"),
+        SLASHED.replace("/", "\\/"),
+        json.dumps(SLASHED.replace("/", "\\/")),
+        SLASHED.replace("+", "\\u002b").replace("=", "\\u003D"),
+        SLASHED.replace("+", "\\x2b"),
+        SLASHED.replace("/", "&#x2F;").replace("+", "&#43;"),
+        html.escape(html.escape(f'"{ODD}"')),
+        json.dumps(json.dumps({"k": ODD})),
+        SLASHED.encode().hex(),
+        repr(SLASHED.encode()),
+    ],
+)
+def test_it_does_not_matter_which_characters_were_escaped_or_how_often(written: str) -> None:
+    redacted = Redactor([SLASHED, ODD])
+    told = redacted(f"see {written} there")
+    assert MASK in told
+    assert not any(piece in told for piece in ("K7MDENG", b"K7MDENG".hex(), "0123456789"))
+    assert told.startswith("see ")
+    assert told.endswith(" there")
+    assert redacted(written.replace("M", "N").replace("9", "8").replace("4d", "4e")).count(MASK) == 0
+
+
+def test_escapes_beside_a_secret_stay_and_json_stays_json() -> None:
+    redacted = Redactor([SLASHED])
+    said = {"path": f"C:\\{SLASHED}\n", "url": f"https://x/?k={quote(SLASHED)}&a=%20"}
+    told = json.loads(redacted(json.dumps(said)))
+    assert told == {"path": f"C:\\{MASK}\n", "url": f"https://x/?k={MASK}&a=%20"}
+
+
+def test_of_tokens_that_pass_the_newest_are_known_and_keys_stay_known() -> None:
+    redacted = Redactor([KEY])
+    tokens = [f"token-{number:04}-{'x' * 20}" for number in range(MOST_TOKENS + 5)]
+    for token in tokens:
+        redacted.learn_token(token)
+        redacted.learn_token(token)
+    assert redacted(f"{KEY} {tokens[4]}") == f"{MASK} {tokens[4]}"
+    assert redacted(f"{tokens[5]} {tokens[-1]}") == f"{MASK} {MASK}"
+    assert redacted.value([tokens[-1]]) == [MASK]
+
+
+def test_a_token_cannot_be_a_word() -> None:
+    redacted = Redactor()
+    for word in ("response", "additionalProperties", "short"):
+        redacted.learn_token(word)
+    assert redacted('{"response": "hi"}') == '{"response": "hi"}'
+
+
+@pytest.mark.parametrize("size", range(8, len(KEY)))
+def test_a_quotation_that_was_cut_in_a_key_keeps_nothing_of_it(size: int) -> None:
+    redacted = Redactor([KEY, "another-secret-0001", KEY[:6] + "-and-more"])
+    assert redacted.cut(f"it says '{KEY[:size]}'") == f"it says '{MASK}'"
+    assert redacted.cut(f"it says {KEY.upper()[:size]}") == f"it says {MASK}"
 
 
 def test_the_longer_of_two_secrets_goes_as_a_whole() -> None:

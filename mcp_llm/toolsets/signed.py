@@ -68,7 +68,7 @@ class Signed(httpx2.AsyncBaseTransport):
         while True:
             if outgoing is not request:
                 await self._judge(outgoing, request)
-            self._redactor.learn([outgoing.headers.get("authorization", "").rpartition(" ")[2]])
+            self._redactor.learn_token(outgoing.headers.get("authorization", "").rpartition(" ")[2])
             response = await self._inner.handle_async_request(outgoing)
             response.request = outgoing
             if outgoing is not request or response.status_code in {401, 403}:
