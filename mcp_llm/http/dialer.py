@@ -7,16 +7,16 @@ the proxy itself, with the whole URL.
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import anyio
-import h11
 
 from mcp_llm.errors import Disconnected, Garbled, ProviderError
 
 from .connection_errors import unreachable
-from .direct import HEAD, READ, Direct
+from .direct import READ, Direct
+from .incoming import Cut, Incoming, Malformed
 from .sockets import Lost, connect
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Dialer:
             return Direct(self._open if self._proxy is None else self._tunnel, host, port, self._tls)
         if self._proxy is None:
             return Direct(self._open, host, port, None)
-        return Direct(self._to_proxy, host, port, None, prefix=b"http://" + authority, fields=self._credentials())
+        return Direct(self._to_proxy, host, port, None, prefix=b"http://" + authority, lines=self._credentials())
 
     async def _open(self, host: str, port: int) -> Socket:
         try:
@@ -66,40 +66,34 @@ class Dialer:
         """A way to that place that the proxy has made. Raises Disconnected, which names the proxy, where it has not."""
         socket = await self._to_proxy(host, port)
         place = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode()
-        http = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=HEAD)
-        asked = h11.Request(method="CONNECT", target=place, headers=[(b"host", place), *self._credentials()])
-        await socket.send((http.send(asked) or b"") + (http.send(h11.EndOfMessage()) or b""))
-        status = 0
+        await socket.send(b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (place, place, self._credentials()))
+        answer = Incoming()
         try:
             with anyio.move_on_after(self.clock.connecting()) as scope:
-                while status < 200:
-                    event: Any = http.next_event()
-                    if event is h11.NEED_DATA:
-                        if not (data := await socket.read(READ)):
-                            raise Lost
-                        http.receive_data(data)
-                    else:
-                        status = event.status_code
-        except Lost as exc:
+                while not answer.head:
+                    if not (data := await socket.read(READ)):
+                        raise Cut
+                    answer.feed(data)
+        except (Cut, Lost) as exc:
             why = f"the proxy closed the connection instead of making one to {host}"
             raise Disconnected(why, code="connect") from exc
-        except h11.RemoteProtocolError as exc:
+        except Malformed as exc:
             raise Garbled("the proxy did not answer in valid HTTP") from exc
         if scope.cancelled_caught:
             raise self.clock.late(connecting=True)
-        if status >= 300:
+        if not 200 <= (status := answer.status) < 300:
             fix = ": its user and password belong into HTTPS_PROXY" if status == 407 else ""
             why = f"the proxy refused the connection to {host} (HTTP {status}){fix}"
             raise Disconnected(why, code="connect", retry=status >= 500)
-        if http.trailing_data[0]:
+        if answer.body():
             raise Garbled("the proxy sent more than the answer to what it was asked")
         socket.begin(self.clock)
         return socket
 
-    def _credentials(self) -> list[tuple[bytes, bytes]]:
+    def _credentials(self) -> bytes:
         """The header that tells the proxy who asks."""
         proxy = self._proxy
         if proxy is None or not proxy.username:
-            return []
+            return b""
         words = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
-        return [(b"proxy-authorization", b"Basic " + b64encode(words))]
+        return b"proxy-authorization: Basic %b\r\n" % b64encode(words)

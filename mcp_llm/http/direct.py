@@ -1,4 +1,4 @@
-"""HTTP/1.1 over one of our sockets, spoken by h11: for one task and one exchange at a time.
+"""HTTP/1.1 over one of our sockets: sends a request and hands out its reply, for one task and one exchange at a time.
 
 httpcore2's connection guards with locks, traces and generators against uses that an `Exchange` does not have, which
 costs a third of the CPU of a whole exchange (0.49 against 0.36 ms).
@@ -7,13 +7,13 @@ costs a third of the CPU of a whole exchange (0.49 against 0.36 ms).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import h11
+from .incoming import Incoming
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from .deadlines import Clock
     from .sockets import Socket
@@ -21,27 +21,16 @@ if TYPE_CHECKING:
 READ: Final = 64 * 1024
 PIECE: Final = 256 * 1024
 """Bytes that are read, and written, at once."""
-HEAD: Final = 100 * 1024
-"""Bytes that one unfinished line or header may have."""
-INTERIM: Final = 16
-"""Replies 1xx that may come before the one asked for; they mean nothing to us."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One request; its `fields` are headers with lower-case names, checked, without the length of the body."""
+    """One request; `lines` are its headers as they are sent, checked, without the length of the body."""
 
     method: str
     target: bytes
-    fields: Sequence[tuple[bytes, bytes]]
+    lines: bytes
     body: bytes
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """All of them, as they are sent."""
-        if self.body or self.method == "POST":
-            return [*self.fields, (b"content-length", b"%d" % len(self.body))]
-        return [*self.fields]
 
 
 @dataclass(slots=True)
@@ -53,19 +42,10 @@ class Response:
     stream: AsyncIterator[bytes]
 
 
-def joined(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by lower-case name, several values joined by commas."""
-    headers: dict[str, str] = {}
-    for key, value in fields:
-        name, text = key.decode("latin-1").lower(), value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {text}" if name in headers else text
-    return headers
-
-
 class Direct:
-    """One connection, opened by its first request. Raises our errors, h11's and Lost.
+    """One connection, opened by its first request. Raises our errors, Malformed, Cut and Lost.
 
-    `prefix` is put before every target, `fields` are added to every request's own.
+    `prefix` is put before every target, `lines` are headers that are added to every request's own.
     """
 
     def __init__(
@@ -76,7 +56,7 @@ class Direct:
         tls: Callable[[], ssl.SSLContext] | None,
         *,
         prefix: bytes = b"",
-        fields: Sequence[tuple[bytes, bytes]] = (),
+        lines: bytes = b"",
     ) -> None:
         self._open = connect
         self._socket: Socket | None = None
@@ -84,42 +64,36 @@ class Direct:
         self._port = port
         self._tls = tls
         self._prefix = prefix
-        self._fields = fields
-        self._http = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=HEAD)
-        self._interim = 0
+        self._lines = lines
+        self._incoming = Incoming()
 
     async def ask(self, request: Outgoing, clock: Clock) -> Response:
         """Send the request and wait for the head of the answer."""
-        self._interim = 0
+        incoming = self._incoming
+        incoming.begin()
         socket = self._socket or await self._connect()
-        head = await self._send(socket, request)
+        await self._send(socket, request)
         clock.sent()
-        while head is None:
+        while not incoming.head:
             await self._read(socket)
-            head = self._head()
-        return Response(head.status_code, joined(list(head.headers)), self)
+        return Response(incoming.status, incoming.headers, self)
 
     def renew(self) -> bool:
-        """Make ready for another request; whether the last exchange ended so that one can follow."""
-        http = self._http
-        # Bytes after the end of a reply would be taken for the next one's.
-        whole = http.our_state is h11.DONE and http.their_state is h11.DONE and not http.trailing_data[0]
-        if whole:
-            http.start_next_cycle()
-        return whole
+        """Whether the last exchange ended so that another one can follow."""
+        return self._incoming.done and self._incoming.lasting
 
     def __aiter__(self) -> Direct:
         return self
 
     async def __anext__(self) -> bytes:
         """The next bytes of the body."""
-        socket, http = self._socket, self._http
+        socket, incoming = self._socket, self._incoming
         assert socket is not None
-        while (event := http.next_event()) is h11.NEED_DATA:
-            http.receive_data(await socket.read(READ))
-        if type(event) is h11.Data:
-            return bytes(event.data)
-        raise StopAsyncIteration
+        while not (data := incoming.body()):
+            if incoming.done:
+                raise StopAsyncIteration
+            await self._read(socket)
+        return data
 
     async def _connect(self) -> Socket:
         context = self._tls() if self._tls is not None else None
@@ -129,34 +103,24 @@ class Direct:
             await socket.start_tls(context, self._host)
         return socket
 
-    async def _send(self, socket: Socket, request: Outgoing) -> Any:
-        """The head of an answer that comes before the server had all of the request: then no more of it is sent."""
+    async def _send(self, socket: Socket, request: Outgoing) -> None:
+        """All of it, unless the head of an answer comes before: then no more is sent, and nothing after it."""
         # Where the server has closed already, its answer says why: it is read all the same.
-        http, body = self._http, request.body
-        target, fields = self._prefix + request.target, [*request.headers, *self._fields]
-        head = h11.Request(method=request.method, target=target, headers=fields)
-        await socket.send(http.send(head) or b"")
+        incoming, body, length = self._incoming, request.body, b""
+        if body or request.method == "POST":
+            length = b"content-length: %d\r\n" % len(body)
+        method, target = request.method.encode(), self._prefix + request.target
+        await socket.send(b"%b %b HTTP/1.1\r\n%b%b%b\r\n" % (method, target, request.lines, length, self._lines))
         for start in range(0, len(body), PIECE):
-            await socket.send(http.send(h11.Data(data=body[start : start + PIECE])) or b"")
+            await socket.send(body[start : start + PIECE])
             while socket.unread:
                 await self._read(socket)
-                if (answer := self._head()) is not None:
-                    return answer
-        http.send(h11.EndOfMessage())
-        return None
+                if incoming.head:
+                    incoming.lasting = False
+                    return
 
     async def _read(self, socket: Socket) -> None:
-        if not (data := await socket.read(READ)) and self._http.their_state is h11.SEND_RESPONSE:
-            raise h11.RemoteProtocolError("the server disconnected without an answer")
-        self._http.receive_data(data)
-
-    def _head(self) -> Any:
-        """The head of the reply, None as long as it is not here; interim ones are passed over."""
-        event: Any
-        while (event := self._http.next_event()) is not h11.NEED_DATA:
-            if type(event) is h11.Response:
-                return event
-            self._interim += 1
-            if self._interim > INTERIM:
-                raise h11.RemoteProtocolError(f"more than {INTERIM} interim replies")
-        return None
+        if data := await socket.read(READ):
+            self._incoming.feed(data)
+        else:
+            self._incoming.end()

@@ -66,12 +66,15 @@ class Origin:
         self._tls = tls
         self._proxy = proxy
         self._idle: list[Link] = []
-        self._known: tuple[dict[str, str], list[tuple[bytes, bytes]]] = ({}, [])
+        self._known: tuple[dict[str, str], bytes] = ({}, b"")
 
-    def encoded(self, headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
-        """`host` and these headers, checked; those of the last call are kept: the next ones are mostly the same."""
-        known, fields = self._known
-        if not fields or headers != known:
+    def encoded(self, headers: dict[str, str]) -> bytes:
+        """`host` and these headers, checked, as they are sent.
+
+        Those of the last call are kept: the next ones are mostly the same.
+        """
+        known, lines = self._known
+        if not lines or headers != known:
             fields = [(b"host", self.authority)]
             for name, value in headers.items():
                 if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) or value != value.strip():
@@ -79,8 +82,9 @@ class Origin:
                 if name in _OURS:
                     raise InvalidInput(f"the header {name!r} is written by the connection itself: leave it out")
                 fields.append((name.encode(), value.encode("latin-1")))
-            self._known = (headers, fields)
-        return fields
+            lines = b"".join(b"%b: %b\r\n" % field for field in fields)
+            self._known = (headers, lines)
+        return lines
 
     def take(self, clock: Clock, *, fresh: bool) -> Link:
         """A connection of this exchange's own."""

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 import anyio.abc
-import h11
 
 from .connection_errors import unreachable
+from .incoming import Malformed
 
 if TYPE_CHECKING:
     import ssl
@@ -125,14 +125,14 @@ class Socket(asyncio.Protocol):
     # What speaks HTTP calls
 
     async def read(self, max_bytes: int) -> bytes:
-        """The next bytes, b"" at the end. Raises Timeout, Lost, and h11's error for a head without end."""
+        """The next bytes, b"" at the end. Raises Timeout, Lost, and Malformed for a head without end."""
         if self._held:
             self._flush()
         if self.clock is not None and self.clock.over(time.monotonic()):
             raise self.clock.late()
         if self.in_head:
             if self.received >= HEAD_LIMIT:
-                raise h11.RemoteProtocolError("too many bytes of headers")
+                raise Malformed("too many bytes of headers")
             max_bytes = min(max_bytes, HEAD_LIMIT // 2)  # a thousand interim replies are parsed without a pause
         while not self._chunks:
             if self._error is not None:

@@ -16,7 +16,6 @@ from urllib.parse import urlencode, urlsplit
 
 import anyio
 import anyio.lowlevel
-import h11
 
 from mcp_llm.errors import ConfigError, Error, Garbled, InvalidInput, ProviderError, TooLarge
 
@@ -24,6 +23,7 @@ from . import multipart
 from .connection_errors import Redirected, broken, unreachable
 from .deadlines import MIB, Caps, Clock, Deadlines
 from .direct import Outgoing
+from .incoming import Cut, Malformed
 from .inflate import Inflater
 from .json_bytes import encode
 from .origins import Link, Origin
@@ -341,7 +341,7 @@ class Exchange:
         self._raw = None
 
 
-_CLOSED: Final = (Lost, h11.RemoteProtocolError)
+_CLOSED: Final = (Lost, Cut)
 
 
 class _Stale(Exception):
@@ -353,15 +353,11 @@ def _explain(exc: Exception, host: str, *, begun: bool) -> Error:
     match exc:
         case Error():
             return exc
-        case h11.LocalProtocolError() | UnicodeError():
+        case UnicodeError():
             return InvalidInput("the request cannot be written as HTTP: a header or the path is malformed")
-        case h11.RemoteProtocolError():
-            text = str(exc)
-            if "disconnected" in text or "peer closed" in text:
-                return broken(exc, host, begun=begun)
-            text = re.sub(r"bytearray\(b(.*)\)$", r"\1", text, flags=re.S)
-            return Garbled(f"{host} did not answer in valid HTTP ({text[:100]})")
-        case Lost():
+        case Malformed():
+            return Garbled(f"{host} did not answer in valid HTTP ({exc})")
+        case Lost() | Cut():
             return broken(exc, host, begun=begun)
     return unreachable(exc, host)
 

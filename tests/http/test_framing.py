@@ -60,9 +60,6 @@ ODD = {
     "trailers": raw(CHUNKED + b"trailer: x-sum\r\n", CHUNK + b"0\r\nx-sum: 1\r\nx-more: 2\r\n\r\n"),
     "chunk extensions": raw(CHUNKED, b'%x;a=b;c="d;e"\r\n%b\r\n0;f\r\n\r\n' % (SIZE, BODY)),
     "chunks of a byte": raw(CHUNKED, b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n"),
-    "a length beside chunks": raw(CHUNKED + b"content-length: 3\r\n", CHUNK + b"0\r\n\r\n"),
-    "the same length twice": raw(OK + LENGTH * 2),
-    "a folded header": raw(OK + b"x-long: 1\r\n 2\r\n\t3\r\n" + LENGTH),
     "HTTP/1.0, ended by its end": raw(b"HTTP/1.0 200 OK\r\n", framing="close"),
     "HTTP/1.0, kept alive": raw(b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\n" + LENGTH),
     "no words for its status": raw(b"HTTP/1.1 200\r\n" + LENGTH),
@@ -84,16 +81,22 @@ async def test_a_reply_that_is_only_odd_is_read(transport: Transport, reply: Rep
 
 
 WRONG = {
-    "two lengths": (raw(OK + LENGTH + b"content-length: 3\r\n"), "conflicting Content-Length"),
-    "a coding of the transfer": (raw(OK + b"transfer-encoding: gzip, chunked\r\n"), "Only Transfer-Encoding: chunked"),
-    "a size that is none": (raw(CHUNKED, b"zz\r\n"), "illegal chunk header"),
-    "an endless extension": (raw(CHUNKED, b"5;", forever=b"x" * 9999, framing="none"), "buffer too long"),
-    "endless trailers": (raw(CHUNKED, b"0\r\n", forever=b"x: y\r\n" * 999, framing="none"), "buffer too long"),
+    "a length beside chunks": (
+        raw(CHUNKED + b"content-length: 3\r\n", CHUNK + b"0\r\n\r\n"),
+        "Content-Length can't be",
+    ),
+    "two lengths": (raw(OK + LENGTH + b"content-length: 3\r\n"), "Duplicate Content-Length"),
+    "the same length twice": (raw(OK + LENGTH * 2), "Duplicate Content-Length"),
+    "a coding of the transfer": (raw(OK + b"transfer-encoding: gzip, chunked\r\n"), "a transfer coding that was not"),
+    "a size that is none": (raw(CHUNKED, b"zz\r\n"), "Invalid character in chunk size"),
+    "an endless extension": (raw(CHUNKED, b"5;", forever=b"x" * 9999, framing="none"), "bytes that are no body"),
+    "endless trailers": (raw(CHUNKED, b"0\r\n", forever=b"x: y\r\n" * 999, framing="none"), "bytes that are no body"),
     "an endless line": (Reply(raw=b"HTTP/1.1 200 ", forever=b"O" * 9999, framing="none"), "too many bytes of headers"),
-    "another protocol": (raw(b"ICY 200 OK\r\n", framing="close"), "illegal status line"),
-    "a switch of protocols": (raw(b"HTTP/1.1 101 Switching\r\nupgrade: x\r\n", b""), "SWITCH_UPGRADE"),
-    "a header without a colon": (raw(OK + b"nonsense\r\n" + LENGTH), "illegal header line"),
-    "a bare CR in a header": (raw(OK + b"x: a\rb: c\r\n" + LENGTH), "illegal header line"),
+    "another protocol": (raw(b"ICY 200 OK\r\n", framing="close"), "Expected HTTP/"),
+    "a switch of protocols": (raw(b"HTTP/1.1 101 Switching\r\nupgrade: x\r\n", b""), "HTTP 101, which is no reply"),
+    "a header without a colon": (raw(OK + b"nonsense\r\n" + LENGTH), "Invalid header token"),
+    "a bare CR in a header": (raw(OK + b"x: a\rb: c\r\n" + LENGTH), "Missing expected LF after header value"),
+    "a folded header": (raw(OK + b"x-long: 1\r\n 2\r\n\t3\r\n" + LENGTH), "Unexpected whitespace after header value"),
     "plain bytes said to be gzip": (Reply(headers={"content-encoding": "gzip"}, body=BODY), "data are damaged"),
 }
 
@@ -116,7 +119,7 @@ async def test_a_chunk_that_promises_more_than_comes_is_cut(transport: Transport
 
 
 @pytest.mark.parametrize(
-    "behind", [OK + b"content-length: 5\r\n\r\nother", b"\r\n", b"rubbish", b"HTTP/1.1 100 Go\r\n\r\n"]
+    "behind", [OK + b"content-length: 5\r\n\r\nother", b"rubbish", b"H", b"HTTP/1.1 100 Go\r\n\r\n"]
 )
 @pytest.mark.parametrize("head", [OK + LENGTH + b"\r\n" + BODY, CHUNKED + b"\r\n" + CHUNK + b"0\r\n\r\n"])
 async def test_what_comes_behind_a_reply_is_never_the_reply_to_the_next_request(

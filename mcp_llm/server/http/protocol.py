@@ -1,15 +1,16 @@
 """Connections as uvicorn serves them, with the limits it lacks: on silence, on those who do not read, on their number.
 
 uvicorn alone waits for ever for a request's head (0 of 1,000 half-open connections closed in 12 s) and for a client
-that does not read. Both its parsers are wrapped alike: h11, and httptools where that is installed.
+that does not read. Its parser is llhttp (httptools), as for the replies of providers.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 HEAD_SECONDS: Final = 15.0
 """From the first byte (or the opening of the connection) to the end of a request's head."""
@@ -20,7 +21,7 @@ STALLED_SECONDS: Final = 30.0
 MOST: Final = 4096
 """Connections of this process; one more is told so and closed."""
 HEAD_BYTES: Final = 64 * 1024
-"""Of a request's head; h11 holds to it itself, httptools to nothing."""
+"""Of a request's head, which the parser itself does not bound."""
 FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
 LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -61,13 +62,9 @@ def protocol(
     stalled_seconds: float = STALLED_SECONDS,
 ) -> type[Any]:
     """The class that uvicorn makes one of for each connection."""
-    parser: type[Any]
-    try:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as parser  # noqa: N813
-    except ImportError:
-        from uvicorn.protocols.http.h11_impl import H11Protocol as parser  # noqa: N813
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    class Limited(parser):  # type: ignore[misc]  # whichever is installed
+    class Limited(HttpToolsProtocol):
         """One connection."""
 
         def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
@@ -78,7 +75,7 @@ def protocol(
             self._stall: Any = None
 
         def connection_made(self, transport: Any) -> None:
-            super().connection_made(Joined(transport))
+            super().connection_made(cast("Any", Joined(transport)))
             if len(self.connections) > most:
                 self.connections.discard(self)
                 transport.write(FULL)
@@ -90,7 +87,7 @@ def protocol(
             if self.transport.is_closing():
                 return
             super().data_received(data)
-            cycle = self.cycle
+            cycle: RequestResponseCycle | None = self.cycle  # None at first, whatever its annotation says
             if cycle is None or cycle.response_complete:
                 self._begin(len(data))
             elif not cycle.more_body:
