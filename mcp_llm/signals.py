@@ -1,10 +1,10 @@
-"""The signals that end a process of ours in order. It receives none; who runs the event loop does."""
+"""The signals that end a process of ours in order, and those that end none. Who runs the event loop receives them."""
 
 from __future__ import annotations
 
 import signal
 
-__all__ = ["ending"]
+__all__ = ["ending", "unmeant"]
 
 
 def ending() -> list[signal.Signals]:
@@ -13,3 +13,10 @@ def ending() -> list[signal.Signals]:
     if (hung_up := getattr(signal, "SIGHUP", None)) is not None and signal.getsignal(hung_up) is not signal.SIG_IGN:
         found.append(hung_up)
     return found
+
+
+def unmeant() -> None:
+    """Ignore the signals whose default ends a process although nobody means that: SIGUSR1, SIGUSR2, SIGALRM."""
+    for name in ("SIGUSR1", "SIGUSR2", "SIGALRM"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

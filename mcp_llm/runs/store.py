@@ -128,21 +128,25 @@ class RunStore:
             ).fetchone()
             if row is None or (principal is not None and row[1] != principal):
                 raise unknown(run_id)
+            if (request := _object(row[2])) is None:
+                raise InvalidInput(
+                    f"what run {run_id} was asked is damaged on disk: read it, it cannot be gone on with"
+                )
             fence = lease.take(connection, run_id, self.owner, self.ttl_s)
             # What the one before held for a call in flight is spent, as it may have been billed. Until its own, longer
             # lease ended, it would keep this run waiting for the money.
             reservation.expire(connection, time.time_ns() // 1_000_000, gone=("run", run_id))
             last = connection.execute("SELECT max(seq) FROM run_events WHERE run = ?", (run_id,)).fetchone()[0]
-            return (*row, fence, -1 if last is None else last)
+            return (*row, fence, -1 if last is None else last, request)
 
-        kind, owner, request, parent, attempts, fence, seq = await self.store.write(work)
+        kind, owner, _, parent, attempts, fence, seq, request = await self.store.write(work)
         return self._drive(
             run_id,
             kind=kind,
             principal=owner,
             fence=fence,
             seq=seq,
-            request=json.loads(request or "{}"),
+            request=request,
             parent=parent,
             attempts=attempts + 1,
         )
@@ -371,8 +375,17 @@ def _info(row: tuple[Any, ...]) -> RunInfo:
         created=created,
         updated=updated,
         model=model,
-        request=json.loads(request) if request else {},
-        result=json.loads(result) if result else {},
+        request=_object(request) or {},
+        result=_object(result) or {},
         parent=parent,
         attempts=attempts,
     )
+
+
+def _object(text: str | None) -> dict[str, Any] | None:
+    """What a column holds, nothing for an empty one; None for one that is damaged: the other runs are to be seen."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MOST: Final = 200
 """Characters kept of what a host says of itself."""
 MOST_NAMES: Final = 50
+KEPT: Final = 200
+"""Hosts that are remembered, the latest; a caller may give itself any number of names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ def _apply(connection: sqlite3.Connection, rows: Sequence[Any]) -> None:
         "DO UPDATE SET version = excluded.version, protocol = excluded.protocol, seen = excluded.seen, "
         "details = excluded.details",
         rows,
+    )
+    connection.execute(
+        "DELETE FROM clients WHERE name NOT IN (SELECT name FROM clients ORDER BY seen DESC LIMIT ?)", (KEPT,)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from .desk import Desk
     from .seal import Seal
+
+logger = logging.getLogger(__name__)
 
 FIRST: Final = 1.0
 BEAT: Final = 5.0
@@ -64,17 +67,19 @@ class Heart:
                 await self._wake.wait()
             await anyio.sleep(min(self.first, self.beat))
             now = anyio.current_time()
-            for number, call in list(self._calls.items()):
-                if call.due <= now:
-                    call.count, call.due = call.count + 1, now + self.beat
-                    await self._tell(number, call)
+            # All at once: clients that do not read may not hold up the others' hearts.
+            async with anyio.create_task_group() as tasks:
+                for number, call in list(self._calls.items()):
+                    if call.due <= now:
+                        call.count, call.due = call.count + 1, now + self.beat
+                        tasks.start_soon(self._tell, number, call)
 
     async def _tell(self, number: int, call: _Beating) -> None:
-        # One client that does not read may not hold up the others' hearts.
         with anyio.move_on_after(1.0):
             try:
                 await call.context.report_progress(call.count, message=call.progress.line()[: call.most])
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            except Exception as exc:  # whatever it is, it is this call's and not the others'
+                logger.debug("progress could not be told: %s", exc)
                 self.stop(number)
 
 
@@ -97,9 +102,9 @@ class Life:
         self.desks[run_id] = desk
 
     def greet(self, context: Context[Any]) -> None:
-        """Remember a host at its first call."""
+        """Remember a host at its first call; of very many names, as one may make them up, no more than a few."""
         params = context.session.client_params
-        name = params.client_info.name if params is not None else ""
-        if name and name not in self._greeted:
+        name = params.client_info.name[: clients.MOST] if params is not None else ""
+        if name and name not in self._greeted and len(self._greeted) < clients.KEPT:
             self._greeted.add(name)
             clients.remember(self.service, context)

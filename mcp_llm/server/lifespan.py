@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -12,6 +12,8 @@ from mcp_llm.app import open_app
 
 from . import resumable
 from .life import Life
+from .stderr import say
+from .steady import steady
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,16 +28,15 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def live(config: Config, heart: Heart, changes: Changes, seal: Seal) -> AsyncIterator[Life]:
     """Open everything; what still runs at the end is cancelled before the service closes."""
-    async with open_app(config, told=_tell) as service, anyio.create_task_group() as tasks:
-        tasks.start_soon(heart.run)
-        tasks.start_soon(changes.watch, service)
+    async with open_app(config, told=say) as service, anyio.create_task_group() as tasks:
         resumable.register(service)
-        tasks.start_soon(service.resumers.watch, service.journals, tasks)
+        for name, work in (
+            ("telling hosts how far calls are", heart.run),
+            ("looking for changed files", partial(changes.watch, service)),
+            ("looking for runs whose process is gone", partial(service.resumers.watch, service.journals, tasks)),
+        ):
+            tasks.start_soon(steady, name, work)
         try:
             yield Life(service, tasks, heart, seal)
         finally:
             tasks.cancel_scope.cancel()
-
-
-def _tell(words: str) -> None:
-    print(f"mcp-llm: {words}", file=sys.stderr, flush=True)  # noqa: T201 - stderr is where a host shows it

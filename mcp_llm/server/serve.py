@@ -5,14 +5,13 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
-import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
-from mcp_llm.signals import ending
+from mcp_llm.signals import ending, unmeant
 
 from . import stdio
+from .stderr import say
 
 if TYPE_CHECKING:
     from mcp_llm.config import Config
@@ -32,7 +31,7 @@ def serve(config: Config | None = None) -> None:
 
     config = config or configuration.load()
     for problem in config.problems:
-        print(f"mcp-llm: {problem}", file=sys.stderr)  # noqa: T201 - stderr is where a host shows it
+        say(problem)
     from .build import build
     from .untraced import spare
 
@@ -42,9 +41,7 @@ def serve(config: Config | None = None) -> None:
     gc.enable()
     gc.freeze()
 
-    for name in ("SIGUSR1", "SIGUSR2", "SIGALRM"):  # their default ends the process, and nobody means that
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    unmeant()
 
     async def main() -> None:
         async with anyio.create_task_group() as tasks:

@@ -20,6 +20,7 @@ from pydantic_core import from_json
 from mcp_llm.errors import ConfigError, StoreError
 from mcp_llm.server.principal import LOCAL
 from mcp_llm.server.seal import Seal
+from mcp_llm.server.steady import steady
 from mcp_llm.server.untraced import spare
 
 from .body import Bodies, Unread, replay
@@ -95,7 +96,7 @@ class Application:
             try:
                 await self._open()
                 if self._log is not None:
-                    tasks.start_soon(self._log.run)
+                    tasks.start_soon(steady, "the access log", self._log.run)
                 yield
             finally:
                 tasks.cancel_scope.cancel()

@@ -22,7 +22,8 @@ import anyio
 import anyio.lowlevel
 
 from mcp_llm.errors import ConfigError
-from mcp_llm.signals import ending
+from mcp_llm.server.stderr import say
+from mcp_llm.signals import ending, unmeant
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -64,9 +65,10 @@ def serve_http(config: Config, server: MCPServer[Any] | None = None) -> None:
     application = build(config, server)
     gc.enable()
     gc.freeze()
+    unmeant()
     config.redactor.guard(logging.getLogger())
     for problem in config.problems:
-        sys.stderr.write(f"mcp-llm: {problem}\n")
+        say(problem)
     with sock:
         anyio.run(_main, application, sock, backend_options={"use_uvloop": _has("uvloop")})
 
@@ -113,8 +115,7 @@ def tell(sock: socket.socket) -> None:
     """Where it can be reached now."""
     address = sock.getsockname()
     name = f"[{address[0]}]" if ":" in address[0] else address[0]
-    sys.stderr.write(f"mcp-llm: serving MCP on http://{name}:{address[1]}/mcp\n")
-    sys.stderr.flush()
+    say(f"serving MCP on http://{name}:{address[1]}/mcp")
 
 
 async def _main(application: Application, sock: socket.socket) -> None:
@@ -178,7 +179,8 @@ async def _until_signal(signals: Any, application: Application, server: Any) -> 
     if signals is None:
         return
     async with anyio.create_task_group() as tasks:
-        async for _ in signals:
+        async for number in signals:
+            say(f"{number.name}: the server is ending{' at once' if application.draining else ''}")
             if application.draining:
                 os._exit(0)  # asked twice
             tasks.start_soon(drain, application, server)
@@ -224,7 +226,7 @@ class _Unhandled:
             loop.default_exception_handler(context)
         elif time.monotonic() - self._said >= 60:
             self._said = time.monotonic()
-            sys.stderr.write("mcp-llm: no more files or memory for connections; they wait until others have ended\n")
+            say("no more files or memory for connections; they wait until others have ended")
 
 
 def _has(module: str) -> bool:

@@ -235,3 +235,33 @@ async def test_files_that_run_out_are_waited_for_and_the_server_recovers(process
             await stack.enter_async_context(server.connected(b""))
     await until(lambda: child.poll() is None)
     assert (await server.post(call("list_models", {}))).status == 200
+
+
+async def test_neither_a_signal_that_nobody_means_nor_a_damaged_row_ends_the_server(
+    process: Process, home: Path
+) -> None:
+    damaged, whole = "a" * 32, "b" * 32
+    store = Store.open(home / "state.db")
+    for run_id, request in ((damaged, "{dam"), (whole, "{}")):
+        await store.execute(
+            "INSERT INTO runs (id, kind, principal, status, created, updated, request, owner, fence, expires) "
+            "VALUES (?, 'agent', 'local', 'running', 1, 1, ?, 'gone', 1, 1)",
+            (run_id, request),
+        )
+    await store.aclose()
+    child, port = process()
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
+        child.send_signal(number)
+    async with Client(Served(port).url) as host:
+        states: dict[str, str] = {}
+        with anyio.fail_after(20):
+            while states.get(whole) != "failed":  # it was taken up, and the damaged one before it was not in its way
+                listed: Any = await host.call_tool("runs", {"action": "list"})
+                states = {row["run_id"]: row["status"] for row in listed.structured_content["runs"]}
+        assert states[damaged] == "interrupted"
+        refused: Any = await host.call_tool("runs", {"action": "resume", "run_id": damaged})
+        assert "is damaged on disk" in refused.content[0].text
+    child.send_signal(signal.SIGTERM)
+    assert await anyio.to_thread.run_sync(lambda: child.wait(10)) == 0
+    assert child.stderr is not None
+    assert "mcp-llm: SIGTERM: the server is ending" in child.stderr.read().splitlines()
