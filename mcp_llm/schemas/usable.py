@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mcp_llm.errors import InvalidInput, TooLarge
-from mcp_llm.wires.keywords import is_names
+from mcp_llm.wires.keywords import LISTS, MAPS, SINGLE, is_names
+from mcp_llm.wires.refs import MAX_DEPTH, MAX_SIZE
 
 if TYPE_CHECKING:
     from mcp_llm.types.message import Json
 
-MAX_DEPTH = 64
-MAX_BYTES = 256 * 1024
-
-_SCHEMA = {"not", "if", "then", "else", "items", "contains", "additionalProperties", "propertyNames"}
-_SCHEMA |= {"unevaluatedItems", "unevaluatedProperties", "contentSchema"}
-_SCHEMAS = {"allOf", "anyOf", "oneOf", "prefixItems"}
-_NAMED = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+_SCHEMA = SINGLE - {"additionalItems"}  # which draft 2020-12 does not have, nor lists of items
+_SCHEMAS = LISTS - {"items"}
 _COUNTS = {"maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties", "maxContains"} | {
     "minContains"
 }
@@ -63,7 +59,7 @@ def check_schema(schema: Json, what: str = "json_schema") -> None:
                 todo.append((value, here))
             elif key in _SCHEMAS:
                 todo.extend((inner, f"{here}/{index}") for index, inner in enumerate(value))
-            elif key in _NAMED:
+            elif key in MAPS:
                 todo.extend((inner, f"{here}/{name}") for name, inner in value.items())
 
 
@@ -75,15 +71,15 @@ def _check_size(schema: Json, what: str) -> None:
             raise TooLarge(f"{what} is nested deeper than {MAX_DEPTH} levels: make it flatter, with $defs.")
         below = [node for node in level if isinstance(node, dict | list)]
         nodes += sum(len(node) for node in below)
-        if nodes > MAX_BYTES // 2:  # a value takes two bytes; one object in many places is written out as often
-            raise TooLarge(f"{what} has more than {MAX_BYTES} bytes: make it smaller.")
+        if nodes > MAX_SIZE // 2:  # a value takes two bytes; one object in many places is written out as often
+            raise TooLarge(f"{what} has more than {MAX_SIZE} bytes: make it smaller.")
         level = [inner for node in below for inner in (node.values() if isinstance(node, dict) else node)]
     try:
         size = len(json.dumps(schema, ensure_ascii=False, allow_nan=False).encode())
     except (TypeError, ValueError):
         raise InvalidInput(f"{what} holds what JSON cannot say: pass plain dicts, lists, strings, numbers.") from None
-    if size > MAX_BYTES:
-        raise TooLarge(f"{what} has {size} bytes; at most {MAX_BYTES} are taken: make it smaller.")
+    if size > MAX_SIZE:
+        raise TooLarge(f"{what} has {size} bytes; at most {MAX_SIZE} are taken: make it smaller.")
 
 
 def _fault(key: str, value: Json, root: Json) -> str | None:
@@ -103,7 +99,7 @@ def _fault(key: str, value: Json, root: Json) -> str | None:
         return "it has to be a number" + (" above 0" if key == "multipleOf" else "")
     if key in _SCHEMAS and not (isinstance(value, list) and value):
         return "it has to be a list of schemas"
-    if key in _NAMED and not isinstance(value, dict):
+    if key in MAPS and not isinstance(value, dict):
         return "it has to be an object of schemas"
     if key == "enum" and not isinstance(value, list):
         return "it has to be a list"

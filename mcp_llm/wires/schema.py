@@ -7,7 +7,7 @@ original all the same; `without_nulls` first takes back the nulls that `to_stric
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from mcp_llm.errors import Unsupported
 
@@ -47,8 +47,8 @@ def instruction(schema: Schema | None) -> str:
 def to_closed(schema: Schema) -> Schema:
     """Anthropic's subset: closed objects, references written out, limits it does not know told in the description.
 
-    Raises `Unsupported` for what it cannot express - recursion, objects with free keys, `not`, conditionals: send the
-    schema unenforced (a tool) or ask in words (`instruction`) instead.
+    Raises `Unsupported` for what it cannot express - recursion, objects with free keys or put together of several,
+    `not`, conditionals: send the schema unenforced (a tool) or ask in words (`instruction`) instead.
     """
     return _closed(normal(schema, keep=False))
 
@@ -64,8 +64,14 @@ def _closed(node: Schema) -> Schema:
     for key in ("not", "if", "patternProperties", "dependentSchemas", "dependentRequired", "prefixItems"):
         if key in node:
             raise Unsupported(f"The JSON Schema uses `{key}`, which this provider cannot enforce; rewrite it without.")
-    kind = node.get("type")
-    is_object = "properties" in node or kind == "object" or (isinstance(kind, list) and "object" in kind)
+    node = flatten(node)
+    is_object = _is_object(node)
+    # Each part would be closed by itself, and forbid the keys that the others name.
+    if (is_object or "allOf" in node) and any(map(_names_keys, _parts(node))):
+        raise Unsupported(
+            "The JSON Schema puts an object together of several, which this provider cannot enforce; name all of its "
+            "properties in one place."
+        )
     free = node.get("additionalProperties", False)
     if is_object and (free is not False or "properties" not in node):
         raise Unsupported(
@@ -90,6 +96,21 @@ def _closed(node: Schema) -> Schema:
     if is_object:
         out["additionalProperties"] = False
     return hinted(out, limits)
+
+
+def _is_object(node: Schema) -> bool:
+    kind = node.get("type")
+    return "properties" in node or kind == "object" or (isinstance(kind, list) and "object" in kind)
+
+
+def _parts(node: Schema) -> list[Any]:
+    """What it is put together of."""
+    return [part for key in ("allOf", "anyOf", "oneOf") if isinstance(node.get(key), list) for part in node[key]]
+
+
+def _names_keys(node: Any) -> bool:
+    """Whether it or a part of it is an object."""
+    return isinstance(node, dict) and (_is_object(node) or any(map(_names_keys, _parts(node))))
 
 
 def _plain(node: Schema) -> Schema:

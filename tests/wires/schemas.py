@@ -69,6 +69,13 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from((*NAMES, "c")), inner, max_size=3),
     max_leaves=6,
 )
+kinds = st.sampled_from(["string", "integer"]).map(lambda kind: {"type": [kind, "null"]})
+put_together = st.builds(
+    lambda whole, parts: {**whole, "allOf": parts},
+    objects(kinds) | st.just({}),
+    st.lists(objects(kinds) | st.just({"required": ["a"]}), min_size=1, max_size=2),
+)
+"""Objects whose keys are named in several places."""
 SAMPLES = {"string": "s", "integer": 7, "boolean": True, "null": None}
 
 

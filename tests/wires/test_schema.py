@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from copy import deepcopy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mcp_llm.errors import InvalidInput, Unsupported
-from mcp_llm.wires.schema import inline_refs, to_plain, to_strict, without_nulls
+from mcp_llm.wires.schema import inline_refs, to_closed, to_plain, to_strict, without_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-from wires.schemas import TREE, Schema, answers, is_valid, parts_of, schemas, transforms, values
+from wires.schemas import NAMES, TREE, Schema, answers, is_valid, parts_of, put_together, schemas, transforms, values
 
 
 @given(schemas, st.data())
@@ -29,6 +29,15 @@ def test_inlining_changes_nothing_about_what_is_valid(schema: Schema, data: st.D
 def test_the_plain_form_admits_the_same_values(schema: Schema, data: st.DataObject) -> None:
     value = data.draw(answers(schema, schema) | values)
     assert is_valid(value, to_plain(schema)) == is_valid(value, schema)
+
+
+@given(put_together, st.dictionaries(st.sampled_from(NAMES), st.sampled_from(["a", 1, None])))
+def test_the_closed_form_admits_what_names_no_new_keys(schema: Schema, value: Any) -> None:
+    """Closing the parts of an object one by one would leave none that fits all of them."""
+    assume(is_valid(value, {**schema, "unevaluatedProperties": False}))
+    with suppress(Unsupported):
+        assert is_valid(value, to_closed(schema))
+        assert is_valid({"in": value}, to_closed({"type": "object", "properties": {"in": schema}}))
 
 
 @given(schemas)

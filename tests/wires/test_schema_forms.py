@@ -175,6 +175,11 @@ def test_the_closed_form_tells_its_limits_in_words() -> None:
         ({"type": "object", "properties": {"a": {"type": "object"}}}, "free keys"),
         ({"type": "object", "properties": {}, "additionalProperties": {"type": "string"}}, "free keys"),
         ({"type": "object", "properties": {"a": {"not": {"type": "string"}}}}, "`not`"),
+        (
+            {"type": "object", "properties": {"a": {}}, "anyOf": [{"anyOf": [{"properties": {"b": {}}}]}]},
+            "together of several",
+        ),
+        ({"allOf": [{"properties": {"a": {"minimum": 1}}}, {"properties": {"a": {"minimum": 2}}}]}, "several"),
     ],
 )
 def test_what_the_closed_form_cannot_say_is_unsupported(schema: Schema, word: str) -> None:
