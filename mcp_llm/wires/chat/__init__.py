@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
+
+from mcp_llm.wires.named import dialect
 
 if TYPE_CHECKING:
     from mcp_llm.wires.base import ChatWire
@@ -15,6 +16,4 @@ WIRES: Final = ("anthropic", "gemini", "ollama", "openai", "responses")
 @cache
 def wire(name: str) -> ChatWire:
     """The module of a dialect, imported when first asked for; KeyError for a name that is none."""
-    if name not in WIRES:
-        raise KeyError(name)
-    return cast("ChatWire", import_module(f"{__name__}.{name}"))
+    return cast("ChatWire", dialect(__name__, name, WIRES))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
+
+from mcp_llm.wires.named import dialect
 
 if TYPE_CHECKING:
     from mcp_llm.wires.base import DetailsWire, ModelsWire
@@ -15,11 +16,9 @@ DETAILED: Final = ("ollama",)
 
 def wire(name: str) -> ModelsWire:
     """The module of a dialect; KeyError for a name that is none."""
-    if name not in WIRES:
-        raise KeyError(name)
-    return cast("ModelsWire", import_module(f"{__name__}.{name}"))
+    return cast("ModelsWire", dialect(__name__, name, WIRES))
 
 
 def details(name: str) -> DetailsWire | None:
     """The same module where it can ask for one model, else None."""
-    return cast("DetailsWire", import_module(f"{__name__}.{name}")) if name in DETAILED else None
+    return cast("DetailsWire", dialect(__name__, name, DETAILED)) if name in DETAILED else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
+
+from mcp_llm.wires.named import dialect
 
 if TYPE_CHECKING:
     from .contract import RealtimeWire
@@ -13,6 +14,4 @@ WIRES: Final = ("gemini", "openai")
 
 def wire(name: str) -> RealtimeWire:
     """The module of a dialect; KeyError for a name that is none."""
-    if name not in WIRES:
-        raise KeyError(name)
-    return cast("RealtimeWire", import_module(f"{__name__}.{name}"))
+    return cast("RealtimeWire", dialect(__name__, name, WIRES))

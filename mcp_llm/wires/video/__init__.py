@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from mcp_llm.wires.named import dialect
 
 if TYPE_CHECKING:
     from mcp_llm.types.video import Job, VideoRequest
@@ -41,6 +42,4 @@ class JobWire(Protocol):
 
 def wire(name: str) -> JobWire:
     """The module of a dialect; KeyError for a name that is none."""
-    if name not in WIRES:
-        raise KeyError(name)
-    return cast("JobWire", import_module(f"{__name__}.{name}"))
+    return cast("JobWire", dialect(__name__, name, WIRES))
