@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from mcp_llm.errors import Disconnected, Garbled, ProviderError
 from mcp_llm.types.chat import Chunk, Delta, End
-from mcp_llm.types.message import Text, Thinking, ToolCall, ToolResult
+from mcp_llm.types.message import Media, Text, Thinking, ToolCall, ToolResult
 from mcp_llm.types.text import unbroken
 
 from .base import Frame
@@ -232,6 +232,8 @@ class Reply:
                 words = (part.text,)
             elif isinstance(part, ToolCall):
                 words = (part.id, part.name, part.arguments)
+            elif isinstance(part, Media):
+                words = tuple(word for word in (part.mime, part.data, part.url, part.name) if word is not None)
         for word in words:
             if not isinstance(word, str):
                 raise TypeError("a word is no string")

@@ -18,6 +18,7 @@ from .base import Field
 from .excerpts import beginning
 from .frames import Frames
 from .reply import STUMBLES, mended, parse
+from .words import word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,11 +34,11 @@ def decoded(decode: Callable[[], T]) -> T:
     """What a decoder written straight gives; what it stumbles over is Garbled."""
     try:
         given = decode()
-        for name in ("model", "id"):
-            if not isinstance(getattr(given, name, None), str | None):
-                raise TypeError(f"{name} is no text")
     except (*STUMBLES, StopIteration) as exc:
         raise Garbled(f"the reply has a shape the wire does not have ({type(exc).__name__}: {str(exc)[:100]})") from exc
+    for name in ("model", "id"):
+        if not isinstance(told := getattr(given, name, None), str | None):
+            setattr(given, name, word(told))
     return given
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mcp_llm.errors import Garbled
 from mcp_llm.types.chat import ChatResponse, Fold
 from mcp_llm.types.usage import COUNTS, Usage
 from mcp_llm.wires import chat, gemini_usage
@@ -63,6 +64,27 @@ def test_an_answer_is_not_lost_over_a_count_that_is_none(wire: str, odd: Any) ->
 def test_usage_that_is_no_object_counts_nothing(wire: str, odd: Any) -> None:
     answer = read(wire, reply(wire, odd))
     assert (answer.text, answer.usage) == ("Hi", Usage())
+
+
+IDS = {"anthropic": "id", "gemini": "responseId", "ollama": None, "openai": "id", "responses": "id"}
+MODELS = {"gemini": "modelVersion"}
+
+
+@pytest.mark.parametrize("odd", [5, True, None, [3], {"a": 3}, 1.5], ids=repr)
+@pytest.mark.parametrize("wire", IDS)
+def test_an_answer_is_not_lost_over_a_name_that_is_none(wire: str, odd: Any) -> None:
+    names = {MODELS.get(wire, "model"): odd, **({IDS[wire]: odd} if IDS[wire] else {})}
+    answer = read(wire, json.dumps(json.loads(reply(wire, {})) | names).encode())
+    want = "5" if odd == 5 else None
+    assert (answer.text, answer.model, answer.id) == ("Hi", want, want if IDS[wire] else None)
+
+
+def test_media_that_are_no_text_are_garbled() -> None:
+    for url in (5, ["a"], {"b": 1}):
+        images = [{"b64_json": url}]
+        body = {"choices": [{"message": {"content": "Hi", "images": images}, "finish_reason": "stop"}]}
+        with pytest.raises(Garbled):
+            read("openai", json.dumps(body).encode())
 
 
 def test_sound_and_pictures_in_a_chat_are_told_apart_as_their_prices_are() -> None:

@@ -20,6 +20,7 @@ from mcp_llm.wires.body import merge
 from mcp_llm.wires.counts import first
 from mcp_llm.wires.effort import nearest
 from mcp_llm.wires.schema import inline_refs, instruction
+from mcp_llm.wires.words import word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -233,9 +234,9 @@ class Decoder:
         chunks: list[Chunk] = []
         if message := data.get("message"):
             if thinking := message.get("thinking"):
-                chunks.append(Delta(_THINKING, Thinking(_words(thinking))))
+                chunks.append(Delta(_THINKING, Thinking(thinking)))
             if content := message.get("content"):
-                chunks.append(Delta(_TEXT, Text(_words(content))))
+                chunks.append(Delta(_TEXT, Text(content)))
             for call in message.get("tool_calls") or ():
                 chunks.append(Delta(_CALLS + self._calls, self._call(call)))
                 self._calls += 1
@@ -248,7 +249,7 @@ class Decoder:
         """The `End`, from the last line."""
         if not self.done:
             raise Disconnected("the stream ended before the model had finished; ask again")
-        raw = _name(self._last.get("done_reason"))
+        raw = word(self._last.get("done_reason"))
         stop: Stop = _STOPS.get(raw or "stop", "other")
         read, written = first(self._last.get("prompt_eval_count")), first(self._last.get("eval_count"))
         return [
@@ -256,7 +257,7 @@ class Decoder:
                 stop="tool_calls" if self._calls and stop == "stop" else stop,
                 stop_raw=raw,
                 usage=None if read is None and written is None else Usage(input=read, output=written),
-                model=_name(self._last.get("model")),
+                model=word(self._last.get("model")),
             )
         ]
 
@@ -267,14 +268,4 @@ class Decoder:
             arguments = ""
         elif not isinstance(arguments, str):
             arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
-        return ToolCall(_name(call.get("id")) or f"call_{self._calls}", _words(function["name"]), arguments)
-
-
-def _words(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where text belongs")
-    return value
-
-
-def _name(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+        return ToolCall(word(call.get("id")) or f"call_{self._calls}", function["name"], arguments)

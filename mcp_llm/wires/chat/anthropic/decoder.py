@@ -18,6 +18,7 @@ from mcp_llm.types.message import Opaque, Text, Thinking, ToolCall
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import failures
 from mcp_llm.wires.counts import dollars, first, table
+from mcp_llm.wires.words import word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -208,8 +209,8 @@ class Decoder:
         """A whole message, or the head of a stream; a second head in one stream begins after the blocks there are."""
         chunks = self._flush()
         self._base = self._top + 1
-        self._id = self._id or message.get("id")
-        self._model = self._model or message.get("model")
+        self._id = self._id or word(message.get("id"))
+        self._model = self._model or word(message.get("model"))
         self._about(message)
         self._count(table(message, "usage"))
         for block in message.get("content") or ():
@@ -219,9 +220,9 @@ class Decoder:
         return chunks
 
     def _about(self, facts: dict[str, Any]) -> None:
-        self._raw = facts.get("stop_reason") or self._raw
+        self._raw = word(facts.get("stop_reason")) or self._raw
         if details := facts.get("stop_details"):
-            self._note = details.get("explanation") or details.get("category") or self._note
+            self._note = word(details.get("explanation") or details.get("category")) or self._note
         for key in ("stop_sequence", "container"):
             if (value := facts.get(key)) is not None:
                 self._extras[key] = value
@@ -252,9 +253,8 @@ class Decoder:
         return Opaque(block)
 
     def _call(self, block: dict[str, Any], arguments: str) -> ToolCall:
-        call = ToolCall(
-            block.get("id") or f"call_{self._calls}", block["name"], arguments, _rest(block, "id", "name", "input")
-        )
+        call_id, echo = word(block.get("id")) or f"call_{self._calls}", _rest(block, "id", "name", "input")
+        call = ToolCall(call_id, block["name"], arguments, echo)
         self._calls += 1
         return call
 

@@ -15,6 +15,7 @@ from mcp_llm.types.chat import Chunk, Delta, End, Stop
 from mcp_llm.types.message import Media, Opaque, Text, Thinking, ToolCall
 from mcp_llm.wires import counts, failures
 from mcp_llm.wires.gemini_usage import usage
+from mcp_llm.wires.words import word
 
 from .arguments import PartialArgs
 
@@ -93,7 +94,7 @@ class Decoder:
             raise Garbled("the reply holds neither candidates nor a reason why there are none")
         chunks: list[Chunk] = []
         self._finish_call(chunks, cut=cut or STOPS.get(self._finish or "") == "length")
-        raw = _name(self._blocked if self._finish is None else self._finish)
+        raw = self._blocked if self._finish is None else self._finish
         stop: Stop = "content_filter" if self._finish is None and self._blocked else STOPS.get(raw or "", "other")
         if self._calls and raw in (None, "STOP"):
             stop = "tool_calls"
@@ -105,9 +106,9 @@ class Decoder:
                 stop=stop,
                 stop_raw=raw,
                 usage=usage(self._usage),
-                model=_name(self._model),
-                id=_name(self._id),
-                note=_name(note),
+                model=word(self._model),
+                id=word(self._id),
+                note=word(note),
                 extras=self._extras or None,
             )
         )
@@ -126,7 +127,7 @@ class Decoder:
         if name := data.get("responseId"):
             self._id = name
         if feedback := data.get("promptFeedback"):
-            self._blocked = feedback.get("blockReason") or self._blocked
+            self._blocked = word(feedback.get("blockReason")) or self._blocked
             self._block_note = feedback.get("blockReasonMessage") or self._block_note
         self._known = self._known or not _KNOWN.isdisjoint(data)
         chunks: list[Chunk] = []
@@ -142,7 +143,7 @@ class Decoder:
         return chunks
 
     def _about(self, candidate: dict[str, Any]) -> None:
-        self._finish = candidate.get("finishReason") or self._finish
+        self._finish = word(candidate.get("finishReason")) or self._finish
         self._finish_note = candidate.get("finishMessage") or self._finish_note
         for key in _EXTRAS:
             if value := candidate.get(key):
@@ -155,13 +156,12 @@ class Decoder:
             self._call(part, call, chunks)
         elif "thought" not in part and (blob := part.get("inlineData")) is not None:
             rest = _rest(part, "inlineData")
-            name = _name(blob.get("displayName"))
-            self._new(Media(_text(blob["mimeType"]), data=_text(blob["data"]), name=name, echo=rest), chunks)
+            name = word(blob.get("displayName"))
+            self._new(Media(blob["mimeType"], data=blob["data"], name=name, echo=rest), chunks)
         elif part:
             self._new(Opaque(dict(part)), chunks)
 
     def _words(self, part: dict[str, Any], text: str, first: bool, chunks: list[Chunk]) -> None:
-        text = _text(text)
         kind = Thinking if part.get("thought") else Text
         if len(part) > (1 if kind is Text else 2) and (echo := _rest(part, "text", "thought")) is not None:
             self._new(kind(text, echo), chunks)
@@ -196,7 +196,7 @@ class Decoder:
         more = bool(call.get("willContinue"))
         whole = not more and partial is None and args is not None
         text = json.dumps(args, ensure_ascii=False, separators=(",", ":")) if whole else ""
-        self._new(ToolCall(_name(echo["id"]) or f"call_{self._calls}", _text(name), text, echo), chunks)
+        self._new(ToolCall(word(echo["id"]) or f"call_{self._calls}", name, text, echo), chunks)
         self._calls += 1
         if more or partial is not None:
             self._args = PartialArgs(args)
@@ -208,16 +208,6 @@ class Decoder:
         if self._args is not None:
             chunks.append(Delta(self._slot, ToolCall("", "", self._args.text(cut=cut))))
             self._args = None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where text belongs")
-    return value
-
-
-def _name(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _rest(part: dict[str, Any], *data: str) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.types.chat import Delta
 from mcp_llm.types.message import ToolCall
+from mcp_llm.wires.words import word
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -124,11 +125,6 @@ class Calls:
         call.id = call_id
         self._by_id[call_id] = call
         return call_id
-
-
-def word(value: Json) -> str | None:
-    """A name or an id, which some servers give as a number."""
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def dumped(value: Json) -> str:

@@ -16,8 +16,9 @@ from mcp_llm.types.chat import Chunk, Delta, End, Stop
 from mcp_llm.types.message import Text, Thinking
 from mcp_llm.wires import failures
 from mcp_llm.wires.excerpts import printable
+from mcp_llm.wires.words import word
 
-from .calls import Calls, dumped, word
+from .calls import Calls, dumped
 from .media import Speech, picture
 from .think_tags import ThinkTags
 from .usage import usage

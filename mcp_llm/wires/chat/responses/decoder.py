@@ -19,6 +19,7 @@ from mcp_llm.types.message import Media, Opaque, Text, Thinking, ToolCall
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import failures
 from mcp_llm.wires.counts import dollars, first, table
+from mcp_llm.wires.words import word
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -101,8 +102,8 @@ class Decoder:
             stop=stop,
             stop_raw=raw,
             usage=usage(response.get("usage")),
-            model=response.get("model"),
-            id=response.get("id"),
+            model=word(response.get("model")),
+            id=word(response.get("id")),
             note=note,
             extras=self._extras(response),
         )
@@ -213,7 +214,7 @@ class Decoder:
             arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
         rest = arguments[slot.sent :]
         slot.sent += len(rest)
-        call_id = item.get("call_id") or item.get("id") or f"call_{self._calls}"
+        call_id = word(item.get("call_id")) or word(item.get("id")) or f"call_{self._calls}"
         self._calls += 1
         echo = {"item": {name: value for name, value in item.items() if name not in (field, "call_id", "name")}}
         return (Delta(slot.number, ToolCall(call_id, item.get("name") or "", rest, echo)),)
@@ -247,7 +248,7 @@ class Decoder:
         return chunks
 
     def _stop(self, response: dict[str, Any]) -> tuple[Stop, str | None]:
-        status = response.get("status")
+        status = word(response.get("status"))
         if status == "incomplete":
             # Also with calls in it: the last of them was cut off, none may be run.
             reason = (response.get("incomplete_details") or {}).get("reason")
