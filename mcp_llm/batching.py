@@ -7,6 +7,7 @@ wherever.
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -64,7 +65,8 @@ class Batch:
             print(request.response or request.error)
 
     A call begins when it is added, if there is room. One that fails is handed out with its `error`. Leaving `drain`
-    early leaves the rest running, to be drained later; `close`, or the end of a `with`, ends them.
+    early leaves the rest running, to be drained later; `close`, or the end of a `with`, ends them. Several may drain at
+    once, from different threads too: each request is handed to one of them.
     """
 
     def __init__(self, max_concurrent: int = 5) -> None:
@@ -77,6 +79,7 @@ class Batch:
         self._futures: set[Future[None]] = set()
         self._wakers: list[Callable[[], object]] = []
         self._owed = 0
+        self._lock = threading.Lock()
 
     def create(self, contents: Any, model: str | None = None, *, tag: Any = None, **arguments: Any) -> BatchRequest:
         """A request with the `contents`, `model` and `arguments` of `generate`, added; `tag` is what you like."""
@@ -86,7 +89,8 @@ class Batch:
         """Begin the request as soon as there is room. Raises InvalidInput for one that was added before."""
         if request.duration is not None or request in self._open:
             raise InvalidInput("this request was added before: make another")
-        self._owed += 1
+        with self._lock:
+            self._owed += 1
         self._open.add(request)
         future = background.portal().start_task_soon(self._call, request)
         self._futures.add(future)
@@ -105,7 +109,8 @@ class Batch:
 
     def close(self) -> None:
         """End what is under way; nothing more is handed out."""
-        self._owed = 0
+        with self._lock:
+            self._owed = 0
         self._open.clear()
         for future in list(self._futures):
             future.cancel()
@@ -139,6 +144,15 @@ class Batch:
             self._open.discard(request)
             self._say(request)
 
+    def _handed(self, request: BatchRequest | None) -> BatchRequest | None:
+        """Count what is handed out. After the last, whoever waits for another one beside us is let go."""
+        with self._lock:
+            self._owed -= request is not None and self._owed > 0
+            none_left = not self._owed
+        if none_left:
+            self._say(None)
+        return request
+
     def _say(self, request: BatchRequest | None) -> None:
         """One has ended (None: all are to look again)."""
         self._ended.put(request)
@@ -159,8 +173,7 @@ class Drained:
     def __next__(self) -> BatchRequest:
         batch = self._batch
         while batch:
-            if (request := batch._ended.get()) is not None:
-                batch._owed -= 1
+            if (request := batch._handed(batch._ended.get())) is not None:
                 return request
         raise StopIteration
 
@@ -178,8 +191,7 @@ class Drained:
             batch._wakers.append(wake)  # before the look, so that none ends unseen
             try:
                 with suppress(queue.Empty):
-                    if (request := batch._ended.get_nowait()) is not None:
-                        batch._owed -= 1
+                    if (request := batch._handed(batch._ended.get_nowait())) is not None:
                         return request
                     continue
                 await event.wait()

@@ -104,6 +104,41 @@ def test_closing_ends_what_is_under_way_and_whoever_waits() -> None:
     assert [said(request) for request in batch.drain()] == ["y"]
 
 
+@pytest.mark.parametrize("drainers", [2, 5])
+def test_several_threads_drain_one_batch_and_none_waits_for_ever(drainers: int) -> None:
+    batch = Batch()
+    for _ in range(2):  # again, when all was handed out once
+        found: list[str] = []
+        for number in range(4):
+            batch.create(str(number), model="demo")
+        threads = [
+            threading.Thread(target=lambda: found.extend(map(said, batch.drain())), daemon=True)  # noqa: B023 - ends here
+            for _ in range(drainers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
+        assert (sorted(found), len(batch)) == (["0", "1", "2", "3"], 0)
+
+
+@pytest.mark.anyio
+async def test_several_tasks_drain_one_batch_and_none_waits_for_ever() -> None:
+    batch, found = Batch(), list[str]()
+
+    async def drain() -> None:
+        found.extend([said(request) async for request in batch.drain()])
+
+    for number in range(3):
+        batch.create(str(number), model="demo")
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(drain)
+    assert sorted(found) == ["0", "1", "2"]
+
+
 @pytest.mark.parametrize("wrong", [0, -1, 257])
 def test_a_wrong_number_is_told(wrong: int) -> None:
     with pytest.raises(InvalidInput, match="has to be from 1 to 256"):

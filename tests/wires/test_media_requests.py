@@ -10,9 +10,10 @@ from typing_extensions import TypedDict
 from wires.forms import PNG, form
 
 from mcp_llm.catalog.load import load
-from mcp_llm.errors import Unsupported
+from mcp_llm.errors import InvalidInput, Unsupported
 from mcp_llm.types.embed import EmbedRequest
 from mcp_llm.types.image import ImageRequest
+from mcp_llm.types.message import Media
 from mcp_llm.wires import embed, image
 
 TEXTS = ("How warm is it?", "\U0001f600 \u2028 é")
@@ -201,6 +202,12 @@ def test_what_a_model_cannot_do_with_pictures_is_said_before_anything_is_sent() 
         image.wire("openai").encode(IMAGE["edit"], together.model_id, together.quirks)
     with pytest.raises(Unsupported, match="`size` 'huge' is none"):
         image.wire("openai").encode(ImageRequest(prompt="a", size="huge"), "m", image.wire("openai").Quirks())
+
+
+def test_a_picture_to_change_that_is_no_base64_is_told_before_anything_is_sent() -> None:
+    request = ImageRequest(prompt="a", images=(Media("image/png", data="abc"),))
+    with pytest.raises(InvalidInput, match="not base64"):
+        image.wire("openai").encode(request, "m", image.wire("openai").Quirks())
 
 
 def test_imitations_get_their_own_words() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from mcp_llm.errors import Garbled, Unsupported
+from mcp_llm.errors import Garbled, InvalidInput, Unsupported
 from mcp_llm.types.image import Picture, Pictures
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import base
@@ -113,8 +113,12 @@ def _form(data: dict[str, Any], request: ImageRequest) -> list[base.Field]:
 def _file(name: str, media: Media, number: int) -> base.Field:
     if media.data is None:
         raise Unsupported("pictures to change have to be sent as files here: attach the file instead of its URL")
+    try:
+        data = base64.b64decode(media.data)
+    except ValueError:
+        raise InvalidInput("The data of a picture to change is not base64; encode its bytes.") from None
     ending = media.mime.partition("/")[2].partition("+")[0]
-    return base.Field(name, base64.b64decode(media.data), f"{name.rstrip('[]')}-{number}.{ending}", media.mime)
+    return base.Field(name, data, f"{name.rstrip('[]')}-{number}.{ending}", media.mime)
 
 
 def piece(event: Json) -> bytes | None:

@@ -34,7 +34,7 @@ def encode(request: ChatRequest, model: str, quirks: Any) -> base.HttpRequest:
     known = quirks if isinstance(quirks, responses.Quirks) else responses.Quirks()
     whole = responses.encode(request, model, known)
     body = {key: value for key, value in (whole.json or {}).items() if key in _COUNTED}
-    return base.HttpRequest(method="POST", path="/responses/input_tokens", json=body)
+    return base.HttpRequest(method="POST", path="/responses/input_tokens", json=body, warnings=whole.warnings)
 
 
 def decode(body: Json) -> int:
