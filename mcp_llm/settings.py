@@ -235,7 +235,9 @@ class OAuth(Table):
     """The authorization server `issuer`, whose tokens `serve --http` takes; `resource` is our URL as clients call it.
 
     `algorithms` are the signatures that are taken. Keys are fetched from `jwks_url`, or `key` is the one public key as
-    PEM. `audience` is what `aud` has to hold, the resource unless set; `scopes` what a token has to have.
+    PEM. `audience` is what `aud` has to hold, the resource unless set; `scopes` what a token has to have. An audience
+    of your own may be a client's id, which ID tokens have too: then a token has to show by its type, its scopes or its
+    client that it is for access.
     """
 
     issuer: Annotated[str, Field(pattern=r'^https?://[^\s"]+$')]

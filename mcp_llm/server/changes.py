@@ -7,6 +7,7 @@ In the handshake era by `resources/subscribe` and notifications, since 2026-07-2
 from __future__ import annotations
 
 import functools
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from mcp_llm.app import App
 
     from .life import Life
+
+logger = logging.getLogger(__name__)
 
 MARKS: Final = 1.0
 LISTS: Final = 5.0
@@ -104,10 +107,15 @@ class Changes:
         low.create_initialization_options = options  # type: ignore[method-assign]  # its callers pass no options
 
     async def watch(self, app: App) -> None:
-        """Look at the files that lists are made of, for ever, as long as there is somebody to tell."""
+        """Look at the files that lists are made of while there is somebody to tell, for ever.
+
+        Who comes is told of what changed before, too: it may have kept a list from then.
+        """
         before = _files(app)
         while True:
-            await self._somebody.wait()
+            if not self._sessions and not self._streams:
+                self._somebody = anyio.Event()
+                await self._somebody.wait()
             await anyio.sleep(self.lists)
             now = _files(app)
             if now[0] != before[0]:
@@ -119,17 +127,14 @@ class Changes:
     async def tell(self, event: ServerEvent) -> None:
         """A list has changed; everybody is told."""
         await self.shared.publish(event)
-        for session in [*self._sessions.values()]:
-            with anyio.move_on_after(SLOW):
-                if isinstance(event, PromptsListChanged):
-                    await session.send_prompt_list_changed()
-                elif isinstance(event, ToolsListChanged):
-                    await session.send_tool_list_changed()
-                elif isinstance(event, ResourcesListChanged):
-                    await session.send_resource_list_changed()
+        async with anyio.create_task_group() as tasks:  # one that does not read holds up none of the others
+            for session in self._sessions.values():
+                tasks.start_soon(_told, session, event)
 
     async def _greet(self, ctx: Any, params: NotificationParams) -> None:
         connection = ctx.session._connection  # where a connection's end is told
+        if id(connection) in self._sessions:  # it says so again, which makes it no second one
+            return
         self._sessions[id(connection)] = ctx.session
         self._somebody.set()
         connection.exit_stack.callback(self._forget, id(connection))
@@ -204,10 +209,23 @@ class Changes:
                     return
                 except Error:  # a disk that fails now may work later
                     continue
+                except Exception:  # a fault of ours, in a task group that everybody's work is in
+                    logger.exception("a resource that is followed could not be looked at, and is not any more")
+                    return
                 if changed:
                     await tell()
         finally:
             self._looked_at -= 1
+
+
+async def _told(session: ServerSession, event: ServerEvent) -> None:
+    with anyio.move_on_after(SLOW):
+        if isinstance(event, PromptsListChanged):
+            await session.send_prompt_list_changed()
+        elif isinstance(event, ToolsListChanged):
+            await session.send_tool_list_changed()
+        elif isinstance(event, ResourcesListChanged):
+            await session.send_resource_list_changed()
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp.client.subscriptions import PromptsListChanged, ResourcesListChanged, ResourceUpdated
 from mcp.types import (
+    InitializedNotification,
     PromptListChangedNotification,
     ResourceListChangedNotification,
     ResourceUpdatedNotification,
@@ -162,3 +163,31 @@ async def test_a_connection_follows_a_hundred_resources_at_most(server: Any) -> 
         with pytest.raises(MCPError, match="may listen to 100"):
             async with client.listen(resource_subscriptions=[f"runs://{number}" for number in range(101)]):
                 pass
+
+
+async def test_a_host_that_says_again_and_again_that_it_is_there_is_kept_once(config: Config, opened: Any) -> None:
+    changes = Changes(marks=0.01, lists=0.01)
+    server = build(config, opened, Heart(), changes)
+    async with Client(server, mode="legacy") as client:
+        await client.list_tools()
+        [session] = changes._sessions.values()
+        held = len(session._connection.exit_stack._exit_callbacks)  # type: ignore[attr-defined]
+        for _ in range(50):
+            await client.session.send_notification(InitializedNotification())
+        await client.list_tools()
+        assert len(session._connection.exit_stack._exit_callbacks) == held  # type: ignore[attr-defined]
+
+
+async def test_a_fault_in_looking_at_what_one_follows_ends_nobody_elses_call(config: Config, opened: Any) -> None:
+    changes = Changes(marks=0.01, lists=0.01)
+    server = build(config, opened, Heart(), changes)
+    async with Client(server, mode="legacy") as client:
+        journal = await opened[0].journals.create("generate", {}, "local")
+        await client.subscribe_resource(f"runs://{journal.run_id}")
+        with anyio.fail_after(20):
+            while not changes._looked_at:
+                await anyio.lowlevel.checkpoint()
+            opened[0].journals.position = None  # calling it is a fault that nobody foresaw
+            while changes._looked_at:
+                await anyio.lowlevel.checkpoint()
+        assert (await client.list_tools()).tools

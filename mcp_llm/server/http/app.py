@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
@@ -95,6 +96,7 @@ class Application:
             self._tasks = tasks
             try:
                 await self._open()
+                tasks.start_soon(steady, "looking for revoked tokens", self._dismiss)
                 if self._log is not None:
                     tasks.start_soon(steady, "the access log", self._log.run)
                 yield
@@ -225,24 +227,22 @@ class Application:
         if caller.principal == LOCAL:
             await self.calls.carry(exchange, handle, inner, receive, send, self._tasks)
             return
+        listens = exchange.method in LISTENING
+        exchange.stays = partial(self._door.lets_stay, scope, expired=not listens)
         inner["user"] = user = caller.user()
         before = auth_context_var.set(user)
         try:
-            if exchange.method not in LISTENING:
+            with anyio.CancelScope() as stream:
+                exchange.stream = stream if listens else None
                 await self.calls.carry(exchange, handle, inner, receive, send, self._tasks)
-                return
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch, scope, tasks.cancel_scope)
-                await self.calls.carry(exchange, handle, inner, receive, send, self._tasks)
-                tasks.cancel_scope.cancel()
         finally:
             auth_context_var.reset(before)
 
-    async def _watch(self, scope: Scope, stream: anyio.CancelScope) -> None:
-        """Cut a stream that only listens once its token is revoked or over: it would go on for days."""
-        while await self._door.lets_stay(scope):  # noqa: ASYNC110 - any process may revoke it, and tells nobody
+    async def _dismiss(self) -> None:
+        """End calls and streams whose token is revoked; any process may do that, and tells nobody."""
+        while True:
             await anyio.sleep(FRESH)
-        stream.cancel()
+            await self.calls.dismiss("the token of this call has been revoked")
 
 
 def build(

@@ -38,3 +38,6 @@ class Verifier(Protocol):
 
     async def caller(self, token: str) -> Caller | None:
         """Whose it is; None for one that is not good. Raises Error when that cannot be found out now."""
+
+    async def revoked(self, token: str) -> bool:
+        """Whether one that was good has been taken back since; that its time is over does not count. Raises Error."""

@@ -20,7 +20,7 @@ from .scopes import narrow
 from .turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from anyio.abc import TaskGroup
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -41,14 +41,18 @@ class Exchange:
     tools: Sequence[str] | None = None
     """Globs of the tools that may be called; None for all."""
     session: bytes | None = None
+    stays: Callable[[], Awaitable[bool]] | None = None
+    """Whether its caller may still stay; None for one who needs no leave."""
     answered: bool = False
     why: str = "nobody waits for this call any more"
     handlers: set[anyio.CancelScope] = field(default_factory=set)
     idle: anyio.Event | None = None
     """Set when the last handler has ended, where somebody waits for that."""
+    stream: anyio.CancelScope | None = None
+    """Of one that only listens; cut where its caller may not stay."""
 
     def end(self, why: str) -> None:
-        """Cancel what it set going; whoever still listens is told why."""
+        """Cancel what it set going; whoever still waits for an answer is told why."""
         self.why = why
         for scope in self.handlers:
             scope.cancel()
@@ -145,6 +149,12 @@ class Calls:
         while self.running:
             self._empty = anyio.Event()
             await self._empty.wait()
+
+    async def dismiss(self, why: str) -> None:
+        """End those whose caller may not stay, vanished ones included."""
+        for exchange in list(self._open):
+            if exchange.stays is not None and not await exchange.stays():
+                exchange.stream.cancel() if exchange.stream is not None else exchange.end(why)
 
     def end(self, why: str) -> None:
         """Cancel all work; its clients are told why."""

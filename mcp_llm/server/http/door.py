@@ -40,6 +40,10 @@ class Own:
         owner = await self._tokens.verify(token)
         return None if owner is None else Caller(owner.name, owner.tools)
 
+    async def revoked(self, token: str) -> bool:
+        """Whether it has been taken back."""
+        return await self._tokens.revoked(token)
+
 
 class Door:
     """Lets callers in. `required`: nobody without a token; `challenge` is what a 401 says of where to get one."""
@@ -88,15 +92,19 @@ class Door:
             return None
         return caller
 
-    async def lets_stay(self, scope: Scope) -> bool:
-        """Whether the token of a request that was admitted is still good; where that cannot be known now, it is."""
+    async def lets_stay(self, scope: Scope, *, expired: bool) -> bool:
+        """Whether a request that was admitted may go on: not once its token is revoked, nor, unless `expired`, over.
+
+        Where that cannot be known now, it may.
+        """
         given = next((value for name, value in scope["headers"] if name == b"authorization"), None)
         if given is None:
             return True
         token = given.decode("latin-1").partition(" ")[2].strip()
-        verifier = self._verifier(token)
+        if (verifier := self._verifier(token)) is None:
+            return False
         try:
-            return verifier is not None and await verifier.caller(token) is not None
+            return not await verifier.revoked(token) if expired else await verifier.caller(token) is not None
         except Error:
             return True
 

@@ -92,10 +92,14 @@ def _write(text: str) -> None:
         return
 
 
-@lru_cache(maxsize=1000)
 def plain(words: str) -> str:
     """As one printable word of ASCII: nothing from outside can begin a line of its own or steer a terminal."""
-    if len(words) <= SHOWN and words.isascii() and words.isprintable() and " " not in words:
+    return _plain(words[:SHOWN])
+
+
+@lru_cache(maxsize=1000)
+def _plain(words: str) -> str:
+    if words.isascii() and words.isprintable() and " " not in words:
         return words
-    shown = words[:SHOWN].encode("ascii", "backslashreplace").decode()
+    shown = words.encode("ascii", "backslashreplace").decode()
     return "".join(char if "!" <= char <= "~" else f"\\x{ord(char):02x}" for char in shown)

@@ -46,6 +46,8 @@ ACCESS: Final = frozenset({"", "jwt", "at+jwt", "application/at+jwt"})
 """Values of a header's `typ` that an access token may have; most issuers say nothing more than `JWT`."""
 OTHER: Final = frozenset({"at_hash", "c_hash", "s_hash", "events"})
 """Claims of ID tokens and logout tokens (OpenID Connect Core, Back-Channel Logout) that no access token has."""
+MARKS: Final = frozenset({"scope", "scp", "client_id", "cid", "appid", "azpacr", "appidacr", "permissions"})
+"""Claims of access tokens (RFC 9068; Okta's, Entra's and Auth0's own words) that no ID token has."""
 
 
 class Issuer:
@@ -55,6 +57,8 @@ class Issuer:
         self.scopes = settings.scopes
         self._settings = settings
         self._audience = settings.audience or settings.resource
+        # A client's id, perhaps, which is what ID tokens are for; our URL is no client.
+        self._marked = self._audience != settings.resource
         self._host = urlsplit(settings.issuer).hostname or settings.issuer
         self._keys = Keys(settings.jwks_url, transport) if settings.jwks_url else None
         self._key = _public(settings.key) if settings.key else None
@@ -78,10 +82,15 @@ class Issuer:
             self._accepted[digest] = (min(time.time() + FRESH, float(claims["exp"]) + LEEWAY), caller)
         return caller
 
+    async def revoked(self, token: str) -> bool:
+        """Never, as far as anybody tells us: a signed token is good until its time is over."""
+        return False
+
     async def _claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
         algorithm = header.get("alg")
-        if str(header.get("typ") or "").lower() not in ACCESS:
+        kind = str(header.get("typ") or "").lower()
+        if kind not in ACCESS:
             raise jwt.InvalidTokenError("not an access token")
         if algorithm not in self._settings.algorithms:
             raise jwt.InvalidAlgorithmError(str(algorithm)[:20])
@@ -95,7 +104,7 @@ class Issuer:
             leeway=LEEWAY,
             options={"require": ["exp", "iss", "aud"]},
         )
-        if not _access(claims):
+        if not _access(claims) or (self._marked and "at+jwt" not in kind and not _shows(claims)):
             raise jwt.InvalidTokenError("not an access token")
         return claims
 
@@ -177,6 +186,11 @@ def _access(claims: Mapping[str, Any]) -> bool:
         return False
     # A nonce is what a client asked an ID token to have. Some issuers repeat it in access tokens, which have a scope.
     return "nonce" not in claims or bool({"scope", "scp"} & claims.keys())
+
+
+def _shows(claims: Mapping[str, Any]) -> bool:
+    """Whether it says by itself that it is for calling with."""
+    return bool(MARKS & claims.keys()) or claims.get("token_use") == "access" or claims.get("typ") == "Bearer"
 
 
 def _kind(algorithm: str) -> str:

@@ -114,6 +114,12 @@ class Tokens:
         self._note(owner)
         return owner
 
+    async def revoked(self, token: str) -> bool:
+        """Whether one that was good is no more in the table, which one is whose time is over. Raises StoreError."""
+        await self._look(FRESH)
+        found = TOKEN.fullmatch(token)
+        return found is None or found[1] not in self._known
+
     async def _look(self, age: float) -> None:
         """Read the table again if that was longer ago; once, however many wait for it."""
         if time.monotonic() - self._looked <= age:
@@ -122,6 +128,7 @@ class Tokens:
             if time.monotonic() - self._looked > age:
                 rows = await self._store.query(f"SELECT {_COLUMNS}, hash FROM tokens")
                 self._known = {row[0]: (bytes.fromhex(row[-1]), _owner(row[:-1])) for row in rows}
+                self._noted = {name: when for name, when in self._noted.items() if name in self._known}
                 self._looked = time.monotonic()
 
     def _note(self, owner: Owner) -> None:

@@ -96,7 +96,7 @@ def install(server: MCPServer[Any]) -> None:
         mime_type="application/json",
     )
     async def run(run_id: str, ctx: Context[Any], after: str = "", wait: str = "0") -> str:
-        seconds = min(PATIENCE, float(wait)) if wait.isdigit() else 0.0
+        seconds = min(PATIENCE, float(wait)) if wait.isdecimal() else 0.0
         return await _answer(ctx, lambda app: view.looked(app, current(), run_id, after, seconds))
 
     @server.resource(

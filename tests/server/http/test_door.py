@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,64 @@ async def test_a_stream_ends_soon_after_its_token_is_revoked_and_others_go_on(se
             with anyio.move_on_after(0.1):
                 await drain(kept_open)
                 raise AssertionError("the other stream was cut as well")
+
+
+async def test_a_call_in_flight_ends_soon_after_its_token_is_revoked_and_says_so(served: Any, mode: Any) -> None:
+    release, inside = anyio.Event(), []
+    said: dict[str, str] = {}
+
+    async def hold() -> str:
+        """Wait."""
+        inside.append(1)
+        await release.wait()
+        return "done"
+
+    async with served(http={"require_token": True}, tools=[hold]) as server:
+        tokens = Tokens(server.app.store)
+        names = {name: await tokens.create(name) for name in ("alice", "bob")}
+
+        async def ask(name: str) -> None:
+            async with client(server, names[name], mode) as host:
+                given: Any = await host.call_tool("hold", {})
+                said[name] = given.content[0].text
+                if name == "alice":
+                    release.set()
+
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                for name in names:
+                    tasks.start_soon(ask, name)
+                await until(lambda: len(inside) == 2)
+                await tokens.revoke("alice")
+    assert said == {"alice": "the token of this call has been revoked", "bob": "done"}
+
+
+async def test_a_call_in_flight_outlives_the_time_of_its_token(served: Any) -> None:
+    release, inside = anyio.Event(), []
+
+    async def hold() -> str:
+        """Wait."""
+        inside.append(1)
+        await release.wait()
+        return "done"
+
+    async with served(http={"require_token": True}, tools=[hold]) as server, anyio.create_task_group() as tasks:
+        soon = time.time_ns() // 1_000_000 + 1500
+        alice = bearer(await Tokens(server.app.store).create("alice", expires=soon))
+        answers: list[Any] = []
+
+        async def ask() -> None:
+            answers.append(await server.post(call("hold", {}), alice))
+
+        tasks.start_soon(ask)
+        await until(lambda: inside)
+        with anyio.fail_after(20):
+            while (await server.post(call("list_models", {}), alice)).status == 200:
+                pass
+        await server.application.calls.dismiss("its token is revoked")
+        release.set()
+        await until(lambda: answers)
+    assert answers[0].data["result"]["content"][0]["text"] == "done"
 
 
 async def test_a2a_008_t3_the_callers_token_reaches_neither_provider_nor_disk_nor_log(

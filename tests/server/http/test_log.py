@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -27,6 +28,15 @@ pytestmark = pytest.mark.anyio
 )
 def test_what_came_from_outside_is_one_printable_word(words: str, shown: str) -> None:
     assert plain(words) == shown
+
+
+def test_of_long_names_no_more_is_remembered_than_is_shown() -> None:
+    tracemalloc.start()
+    for number in range(200):
+        plain("/" + "x" * 60_000 + str(number))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1_000_000
 
 
 async def test_each_request_has_one_line_without_query_and_arguments(

@@ -136,6 +136,21 @@ async def test_only_a_whole_token_for_this_resource_comes_in(served: Any, keys: 
             assert issuer.count() <= 1
 
 
+async def test_where_the_audience_may_be_a_clients_a_token_has_to_show_that_it_is_for_access(served: Any) -> None:
+    client = {"oauth": {"issuer": ISSUER, "resource": RESOURCE, "audience": "client-7", "key": PEM}}
+    async with served(http=client) as server:
+        mine: dict[str, Any] = {"aud": "client-7", "scope": None}
+        assert await status(server, signed(**mine)) == 401
+        assert await status(server, signed(**mine, azp="client-7", email="a@example.com")) == 401
+        for shown in ({"client_id": "x"}, {"cid": "x"}, {"azpacr": "1"}, {"token_use": "access"}, {"typ": "Bearer"}):
+            assert await status(server, signed(**mine, **shown)) == 200, shown
+        assert await status(server, signed(**{**mine, "scope": "read"})) == 200
+        typ = {"kid": "one", "typ": "at+jwt"}
+        assert await status(server, jwt.encode(claims(**mine), RSA, "RS256", headers=typ)) == 200
+    async with served(http={"oauth": {"issuer": ISSUER, "resource": RESOURCE, "key": PEM}}) as server:
+        assert await status(server, signed(scope=None)) == 200  # for our URL, which is no client
+
+
 async def test_a_subject_is_a_principal_that_no_token_of_ours_can_be(served: Any) -> None:
     async with served(http=settings(key=PEM)) as server:
         for subject in ("alice", "local", "alice@evil.example.com"):
