@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_llm.errors import AuthError
+from mcp_llm.errors import AuthError, Garbled
 from mcp_llm.wires import batch
 from mcp_llm.wires.base import HttpReply, HttpRequest
 from mcp_llm.wires.batch.contract import Entry, Result, State
+from mcp_llm.wires.whole import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -84,6 +85,40 @@ def test_openai_says_how_it_stands(data: Any, expected: State) -> None:
     assert [one.path for one in wire.reading(expected, wire.Quirks())] == [
         f"/files/{place}/content" for place in expected.places
     ]
+
+
+@pytest.mark.parametrize(
+    "broken", [b'{"custom_id": "i1", "resp', b"[]", b'{"custom_id": "i1"}', b'{"result": {}}', b"\xff"]
+)
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("openai", {"custom_id": "i0", "response": {"status_code": 200, "body": {"a": 1}}}),
+        ("mistral", {"custom_id": "i0", "response": {"status_code": 200, "body": {"a": 1}}}),
+        ("anthropic", {"custom_id": "i0", "result": {"type": "succeeded", "message": {"a": 1}}}),
+    ],
+)
+def test_a_line_that_cannot_be_read_costs_only_its_own_result(name: str, good: Any, broken: bytes) -> None:
+    wire = batch.wire(name)
+    body = b"\n".join([broken, json.dumps(good).encode(), broken])
+    assert list(wire.results(HttpReply(200, {}, body))) == [Result("i0", 200, {"a": 1})]
+    with pytest.raises(Garbled, match="no result of the batch"):
+        decoded(lambda: list(wire.results(HttpReply(200, {}, broken))))
+    assert list(wire.results(HttpReply(200, {}, b"\n"))) == []
+
+
+def test_an_odd_result_of_googles_costs_only_itself() -> None:
+    good = {"metadata": {"key": "i0"}, "response": {"a": 1}}
+    odd = [{"response": {}}, 5, {"metadata": {"key": "i1"}}]
+    data = {"name": "batches/b", "response": {"inlinedResponses": {"inlinedResponses": [*odd, good]}}}
+    assert read("gemini", data, lines=False) == [Result("i0", 200, {"a": 1})]
+
+
+def test_a_status_that_is_none_costs_its_result() -> None:
+    lines = [
+        {"custom_id": f"i{at}", "response": {"status_code": code, "body": {}}} for at, code in enumerate([200, "x"])
+    ]
+    assert read("openai", lines) == [Result("i0", 200, {})]
 
 
 def test_openai_results_have_replies_errors_or_neither() -> None:

@@ -72,14 +72,15 @@ def reading(state: State, quirks: Quirks) -> list[HttpRequest]:
 
 def results(reply: HttpReply) -> Iterator[Result]:
     """`{custom_id, result: {type: succeeded|errored|canceled|expired, message | error}}`."""
-    for line in lines(reply):
-        key, result = str(line["custom_id"]), line["result"]
-        kind = result["type"]
-        if kind == "succeeded":
-            yield Result(key, 200, result["message"])
-        else:
-            error: Any = result.get("error") or {"error": {"type": kind, "message": UNANSWERED.get(kind, kind)}}
-            yield Result(key, None, error)
+    return lines(reply, _result)
+
+
+def _result(line: Any) -> Result:
+    key, result = str(line["custom_id"]), line["result"]
+    kind = result["type"]
+    if kind == "succeeded":
+        return Result(key, 200, result["message"])
+    return Result(key, None, result.get("error") or {"error": {"type": kind, "message": UNANSWERED.get(kind, kind)}})
 
 
 def cancel(batch_id: str, quirks: Quirks) -> HttpRequest:

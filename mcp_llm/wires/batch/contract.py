@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from mcp_llm.wires import base
-from mcp_llm.wires.reply import parse
+from mcp_llm.wires.reply import STUMBLES, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from mcp_llm.types.message import Json
 
@@ -57,6 +57,10 @@ class Result:
     status: int | None
     body: Json
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.status, int | None):
+            raise TypeError("status")
+
 
 class BatchWire(Protocol):
     """A dialect; satisfied by a module. Written straight: a wrong type or missing key becomes `Garbled` outside."""
@@ -91,11 +95,26 @@ class BatchWire(Protocol):
         ...
 
 
-def lines(reply: base.HttpReply) -> Iterator[Any]:
-    """The values of a body of JSON lines."""
-    for line in reply.body.split(b"\n"):
-        if line.strip():
-            yield parse(line)
+def lines(reply: base.HttpReply, one: Callable[[Any], Result]) -> Iterator[Result]:
+    """What `one` makes of each value of a body of JSON lines."""
+    return each([line for line in reply.body.split(b"\n") if line.strip()], lambda line: one(parse(line)))
+
+
+def each(values: Sequence[Any], one: Callable[[Any], Result]) -> Iterator[Result]:
+    """What `one` makes of each value: one that cannot be read costs only its own result, and the others are paid for.
+
+    Raises ValueError where there are values and none of them can be read.
+    """
+    read = 0
+    for value in values:
+        try:
+            result = one(value)
+        except STUMBLES:
+            continue
+        read += 1
+        yield result
+    if values and not read:
+        raise ValueError("no result of the batch can be read")
 
 
 def packed(values: Sequence[Any]) -> bytes:

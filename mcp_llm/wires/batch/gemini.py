@@ -13,7 +13,7 @@ from mcp_llm.wires.reply import parse
 from mcp_llm.wires.whole import checked
 
 from . import contract
-from .contract import Entry, Result, State
+from .contract import Entry, Result, State, each
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -77,12 +77,14 @@ def results(reply: HttpReply) -> Iterator[Result]:
     """`{metadata: {key}, response | error}`."""
     data = _operation(reply)
     inline = ((data.get("response") or {}).get("inlinedResponses") or {}).get("inlinedResponses") or []
-    for one in inline:
-        key = str(one["metadata"]["key"])
-        if "response" in one:
-            yield Result(key, 200, one["response"])
-        else:
-            yield Result(key, _http(one["error"]), {"error": one["error"]})
+    return each(inline, _result)
+
+
+def _result(one: Any) -> Result:
+    key = str(one["metadata"]["key"])
+    if "response" in one:
+        return Result(key, 200, one["response"])
+    return Result(key, _http(one["error"]), {"error": one["error"]})
 
 
 def cancel(batch_id: str, quirks: Quirks) -> HttpRequest:

@@ -80,12 +80,14 @@ def reading(state: State, quirks: Quirks) -> list[HttpRequest]:
 
 def results(reply: HttpReply) -> Iterator[Result]:
     """`{custom_id, response: {status_code, body}, error}`; an error without a response never reached a model."""
-    for line in lines(reply):
-        response: dict[str, Any] = line.get("response") or {}
-        if response:
-            yield Result(str(line["custom_id"]), response["status_code"], response["body"])
-        else:
-            yield Result(str(line["custom_id"]), None, {"error": line["error"]})
+    return lines(reply, _result)
+
+
+def _result(line: Any) -> Result:
+    response: dict[str, Any] = line.get("response") or {}
+    if response:
+        return Result(str(line["custom_id"]), response["status_code"], response["body"])
+    return Result(str(line["custom_id"]), None, {"error": line["error"]})
 
 
 def cancel(batch_id: str, quirks: Quirks) -> HttpRequest:
