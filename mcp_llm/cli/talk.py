@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from . import running, terminal
+from . import running, terminal, written
 
 if TYPE_CHECKING:
     from mcp_llm.llm.realtime import Session, Turn
@@ -44,9 +44,10 @@ def command(words: tuple[str, ...], **given: Any) -> int:
     """
     if sum((bool(words), given["source"] is not None, given["mic"])) > 1:
         raise click.UsageError("words, --in and --mic exclude one another")
+    written.possible(given["output"])
     config = running.load()
 
-    async def work(service: Service) -> None:
+    async def work(service: Service) -> bool:
         from mcp_llm.talking import realtime
 
         talk = realtime(
@@ -68,19 +69,21 @@ def command(words: tuple[str, ...], **given: Any) -> int:
                 from .microphone import talk as listen
 
                 await listen(session)
+                kept = True
             else:
-                await _turns(session, words, given)
+                kept = await _turns(session, words, given)
             if not given["quiet"]:
                 _receipt(session)
+        return kept
 
     try:
-        running.run(work, config)
+        return 0 if running.run(work, config) else 1
     except running.Interrupted as exc:
         return 0 if given["mic"] else exc.code
-    return 0
 
 
-async def _turns(session: Session, words: tuple[str, ...], given: dict[str, Any]) -> None:
+async def _turns(session: Session, words: tuple[str, ...], given: dict[str, Any]) -> bool:
+    """Talk; whether what was said could be kept where it was to be."""
     sounds: list[tuple[bytes, int]] = []
     if given["source"] is not None:
         await _play(session, given["source"])
@@ -95,10 +98,12 @@ async def _turns(session: Session, words: tuple[str, ...], given: dict[str, Any]
             if line.strip():
                 await session.say(line.strip())
                 _show(await session.turn(), sounds)
-    if given["output"] is not None and sounds:
-        from mcp_llm.files import sound
+    if given["output"] is None or not sounds:
+        return True
+    from mcp_llm.files import sound
 
-        given["output"].write_bytes(sound.wav(b"".join(data for data, _ in sounds), sounds[0][1]))
+    data = sound.wav(b"".join(data for data, _ in sounds), sounds[0][1])
+    return written.kept(given["output"], data, "its words are above, its voice is lost")
 
 
 async def _play(session: Session, path: Path) -> None:

@@ -87,6 +87,7 @@ def run(workflow: str, inputs: tuple[str, ...], **given: Any) -> int:
     """
     if given["as_json"] and given["as_events"]:
         raise click.UsageError("--json and --jsonl exclude one another")
+    written.possible(given["output"])
     config = running.load()
     node = _node(config, workflow)
     values = written.pairs(inputs, decoded=False)
@@ -122,9 +123,10 @@ async def _run(app: App, node: Node, values: dict[str, str], given: dict[str, An
     except Exception as exc:
         shown.fail(exc, run_id)
         raise
-    if given["output"] is not None:
-        given["output"].write_text(result.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
     shown.finish(result)
+    text = result.model_dump_json(indent=2, exclude_none=True) + "\n"
+    if not written.kept(given["output"], text.encode(), f"`mcp-llm runs read {run_id} --json` has the result"):
+        return 1
     return 0 if result.status == "completed" else 4 if result.stop_reason == "budget" else 1
 
 
@@ -244,8 +246,9 @@ def init(name: str) -> int:
         if not path.name or path.name != name:
             raise click.BadParameter(f"{name!r} is neither a name nor a .yaml file")
         path = running.load().folder / "workflows" / f"{name}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        if path.name != name:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(SAMPLE.format(name=path.stem))
     except FileExistsError:

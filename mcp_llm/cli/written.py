@@ -1,4 +1,4 @@
-"""What a person writes on the command line, as the values the rest understands: prompts, files, schemas, key=value."""
+"""What a person writes on the command line, as the values the rest understands: prompts, files, key=value, outputs."""
 
 from __future__ import annotations
 
@@ -41,6 +41,24 @@ def prompt(words: Sequence[str]) -> tuple[str, list[bytes]]:
     except UnicodeDecodeError:
         return said, [piped]
     return (f"{said}\n\n{text}" if said.strip() else text), []
+
+
+def possible(output: Path | None) -> None:
+    """Raise BadParameter where a file cannot be written for want of its folder: before anything is paid for."""
+    if output is not None and not output.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {os.fspath(output.parent)!r}", param_hint="--output")
+
+
+def kept(output: Path | None, data: bytes, otherwise: str) -> bool:
+    """Write the file that was asked for, if any; False where that fails, told with where else the data is."""
+    if output is None:
+        return True
+    try:
+        output.write_bytes(data)
+    except OSError as exc:
+        terminal.problem(f"{output} cannot be written ({exc.strerror}); {otherwise}")
+        return False
+    return True
 
 
 def _plain(word: str) -> str:

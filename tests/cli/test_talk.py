@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import wave
 from typing import TYPE_CHECKING
+
+import pytest
 
 from mcp_llm.files import sound
 
@@ -24,6 +27,20 @@ def test_words_are_answered_in_words_and_a_file(run: Run, tmp_path: Path) -> Non
     assert "14 / 14 tokens" in done.stderr
     with wave.open(io.BytesIO(out.read_bytes())) as file:
         assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (24_000, 1, 4800)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device here is always full")
+def test_a_file_that_cannot_be_written_is_told_before_anybody_talks_or_beside_the_words(
+    run: Run, tmp_path: Path
+) -> None:
+    early = run("talk", "-m", "demo", "hello", "-o", str(tmp_path / "nowhere" / "answer.wav"))
+    assert (early.returncode, early.stdout) == (2, "")
+    assert "there is no folder" in early.stderr
+    full = tmp_path / "full.wav"
+    full.symlink_to("/dev/full")
+    late = run("talk", "-m", "demo", "hello", "-o", str(full))
+    assert (late.returncode, late.stdout.endswith("It was told: hello\n")) == (1, True)
+    assert "cannot be written (No space left on device); its words are above, its voice is lost" in late.stderr
 
 
 def test_a_recording_is_heard_at_the_models_rate(run: Run, tmp_path: Path) -> None:

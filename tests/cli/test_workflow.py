@@ -6,6 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
@@ -82,6 +84,23 @@ def test_a_task_that_fails_exits_with_one_and_the_rest_is_there(run: Run, home: 
     with open("out.json", encoding="utf-8") as file:
         assert json.load(file)["status"] == "failed"
     assert run("runs", "list", "--status", "failed").stdout.count("workflow.here") == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device here is always full")
+def test_a_result_is_not_lost_over_a_file_that_cannot_be_written(run: Run, home: Path) -> None:
+    run("workflow", "init", "ideas.yaml")
+    early = run("workflow", "run", "ideas.yaml", "-i", "topic=x", "--output", "nowhere/out.json")
+    assert (early.returncode, early.stdout) == (2, "")
+    assert "there is no folder 'nowhere'" in early.stderr
+    assert "workflow" not in run("runs", "list").stdout
+    os.symlink("/dev/full", "out.json")
+    done = run("workflow", "run", "ideas.yaml", "-i", "topic=x", "--output", "out.json", "--json")
+    assert done.returncode == 1
+    run_id = json.loads(done.stdout)["run_id"]
+    assert (
+        f"out.json cannot be written (No space left on device); `mcp-llm runs read {run_id} --json` has the"
+        in done.stderr
+    )
 
 
 def test_the_graph_is_drawn(run: Run, home: Path) -> None:
