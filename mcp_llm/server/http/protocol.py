@@ -37,7 +37,7 @@ class Joined:
         self._head = b""
 
     def write(self, data: bytes) -> None:
-        """Write now, unless it is such a head; what follows it comes in the same breath, be it empty."""
+        """Write now, unless it is such a head; what follows it comes in the same breath: nothing, after a HEAD."""
         if self._head:
             data, self._head = self._head + data, b""
         elif data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in data and data.endswith(b"\r\n\r\n"):
@@ -117,6 +117,7 @@ def protocol(
                 self.transport.close()
 
         def on_response_complete(self) -> None:
+            self.transport.write(b"")  # a head that no body followed: a HEAD's, which says how long it would be
             super().on_response_complete()
             self._in_time()  # from here uvicorn's own timer runs, until the next byte
 

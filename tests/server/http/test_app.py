@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client
 from server.http.talking import call
@@ -31,3 +32,15 @@ async def test_health_and_ready_say_how_it_is_and_nothing_else(served: Any) -> N
         assert ((await server.ask("/ready")).status, (await server.ask("/health")).status) == (503, 200)
         busy = await server.post(call("list_models", {}))
         assert (busy.status, busy.headers["retry-after"]) == (503, "1")
+
+
+async def test_a_health_check_by_head_is_answered_at_once_on_a_connection_that_is_kept(served: Any) -> None:
+    async with served() as server:
+        asked = f"HEAD /health HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\n\r\n".encode()
+        async with server.connected() as stream:
+            for _ in range(2):
+                await stream.send(asked)
+                with anyio.fail_after(5):
+                    answer = await stream.receive()
+                head, _, body = answer.partition(b"\r\n\r\n")
+                assert (head.splitlines()[0], body) == (b"HTTP/1.1 200 OK", b"")
