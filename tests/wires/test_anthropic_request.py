@@ -321,6 +321,10 @@ def test_what_a_model_drew_is_shown_by_the_user() -> None:
         ("assistant", [block("Here:")]),
         ("user", [block("(From the turn before:)"), PNG_BLOCK, block("What is it?")]),
     ]
+    shown = ("user", [block("(From the turn before:)"), PNG_BLOCK])
+    assert turns(user("Draw."), assistant("Here:", PNG))[1:] == [("assistant", [block("Here:")]), shown]
+    two = turns(user("Draw."), assistant("Here:", PNG), assistant("Well?"))
+    assert two[1:] == [("assistant", [block("Here:")]), shown, ("assistant", [block("Well?")])]
 
 
 MEDIA: list[tuple[Media, dict[str, Any]]] = [

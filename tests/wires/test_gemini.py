@@ -226,6 +226,7 @@ def test_grounding_and_citations_are_told_at_the_end() -> None:
     assert decoded(stream(first, last)).extras == {
         "citationMetadata": {"citationSources": [{"uri": "u1"}, {"uri": "u2"}]},
         "groundingMetadata": {"webSearchQueries": ["q"], "groundingChunks": [{"web": {"uri": "u"}}]},
+        "citations": [{"web": {"uri": "u"}}, {"uri": "u1"}, {"uri": "u2"}],
     }
 
 

@@ -40,7 +40,7 @@ def turns(messages: Iterable[Message], quirks: Quirks, warnings: list[str]) -> l
 
     def say() -> None:
         # The API wants the answers to all calls in one turn, before anything else in it.
-        if results or words:
+        if results or words or shown:
             found.append({"role": "user", "content": [*results, *shown, *words]})
             for blocks in (results, shown, words):
                 blocks.clear()

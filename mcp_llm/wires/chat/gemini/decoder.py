@@ -101,6 +101,8 @@ class Decoder:
         note = None
         if stop in ("content_filter", "error", "other"):  # beside STOP the message says nothing
             note = self._finish_note or self._block_note or self._blocked
+        if sources := _sources(self._extras):
+            self._extras["citations"] = sources
         chunks.append(
             End(
                 stop=stop,
@@ -213,6 +215,13 @@ class Decoder:
 def _rest(part: dict[str, Any], *data: str) -> dict[str, Any] | None:
     """The fields beside the data: signature, metadata."""
     return {key: value for key, value in part.items() if key not in data and value is not None} or None
+
+
+def _sources(extras: dict[str, Json]) -> list[Json]:
+    """What the answer rests on, as the vendor has it: pages found or given, and texts that were recited."""
+    grounding, cited = counts.table(extras, "groundingMetadata"), counts.table(extras, "citationMetadata")
+    lists = (grounding.get("groundingChunks"), cited.get("citations"), cited.get("citationSources"))
+    return [one for found in lists if isinstance(found, list) for one in found]
 
 
 def _joined(old: Json, new: Json, *, append: bool) -> Json:
