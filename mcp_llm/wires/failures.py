@@ -1,7 +1,8 @@
 """(status, headers, body) -> which error, as tables. Bodies come in a dozen shapes; every recorded one is read.
 
-The order is: the provider's own error codes (`[error_codes]` of its TOML), words in the code or type, words in the
-message, then the status. Sources: the vendors' error pages as summed up in the recorded traffic.
+The order is: the provider's own error codes (`[error_codes]` of its TOML), words of the message that leave no doubt,
+words in the code or type, then the status, which a general word does not overrule. Sources: the vendors' error pages as
+summed up in the recorded traffic.
 """
 
 from __future__ import annotations
@@ -107,6 +108,17 @@ BY_MESSAGE: Final[tuple[tuple[re.Pattern[str], frozenset[int], type[errors.Provi
         ),
         frozenset({400, 413, 422}),
         errors.ContextTooLong,
+    ),
+    (
+        # More than a whole minute's allowance: it is "rate limited" however long one waits.
+        re.compile(r"request too large|reduce your message size", re.I),
+        frozenset({413, 429}),
+        errors.ContextTooLong,
+    ),
+    (
+        re.compile(r"content violates|violates (our|the) (content|usage) (guidelines|polic)", re.I),
+        frozenset({400, 403}),
+        errors.Refused,
     ),
     (
         re.compile(r"insufficient (balance|credit|funds|quota)|credit balance|out of credits|spend(ing)? limit", re.I),

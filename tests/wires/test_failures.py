@@ -63,6 +63,47 @@ def test_a_status_without_words_decides_alone(status: int, cls: type[errors.Prov
     assert (type(error), error.status, error.message) == (cls, status, "no explanation was given")
 
 
+@pytest.mark.parametrize(
+    ("status", "value", "cls"),
+    [
+        (
+            413,
+            {
+                "message": "Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 7000, please "
+                "reduce your message size and try again.",
+                "type": "tokens",
+                "code": "rate_limit_exceeded",
+            },
+            errors.ContextTooLong,
+        ),
+        (
+            429,
+            {
+                "message": "Request too large for gpt on tokens per min (TPM): Limit 30000, Requested 40000.",
+                "type": "tokens",
+                "code": "rate_limit_exceeded",
+            },
+            errors.ContextTooLong,
+        ),
+        (
+            429,
+            {
+                "message": "Rate limit reached for gpt on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000.",
+                "type": "tokens",
+                "code": "rate_limit_exceeded",
+            },
+            errors.RateLimited,
+        ),
+        (403, "Content violates usage guidelines. Failed check: SAFETY", errors.Refused),
+        (403, "Your key may not do this.", errors.AuthError),
+    ],
+)
+def test_waiting_or_another_key_is_not_advised_where_neither_would_help(
+    status: int, value: object, cls: type[errors.ProviderError]
+) -> None:
+    assert type(failure(status, {}, body({"error": value}))) is cls
+
+
 def body(value: object) -> bytes:
     return json.dumps(value).encode()
 
