@@ -69,8 +69,8 @@ def test_a_status_without_words_decides_alone(status: int, cls: type[errors.Prov
         (
             413,
             {
-                "message": "Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 7000, please "
-                "reduce your message size and try again.",
+                "message": "Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 7000, "
+                "please reduce your message size and try again.",
                 "type": "tokens",
                 "code": "rate_limit_exceeded",
             },
@@ -88,7 +88,7 @@ def test_a_status_without_words_decides_alone(status: int, cls: type[errors.Prov
         (
             429,
             {
-                "message": "Rate limit reached for gpt on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000.",
+                "message": "Rate limit reached for gpt on tokens per min (TPM): Limit 30000, Used 29000.",
                 "type": "tokens",
                 "code": "rate_limit_exceeded",
             },

@@ -8,6 +8,7 @@ or None. What has no neutral meaning (server tools, code, images of thoughts) is
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import Disconnected, Garbled
@@ -119,11 +120,8 @@ class Decoder:
     def _fragment(self, data: dict[str, Any]) -> list[Chunk]:
         if data.get("error") is not None:
             raise failures.from_data(data)
-        if told := counts.table(data, "usageMetadata"):
-            # Cumulative: the last number of each key counts, and a count with its total stands for itself alone.
-            if told.get("totalTokenCount") == sum(counts.first(told.get(key)) or 0 for key in _COUNTS):
-                self._usage = {}
-            self._usage.update({key: value for key, value in told.items() if value is not None})
+        if isinstance(told := data.get("usageMetadata"), dict):
+            self._count(told)
         if model := data.get("modelVersion"):
             self._model = model
         if name := data.get("responseId"):
@@ -143,6 +141,13 @@ class Decoder:
             if len(candidate) > 1:
                 self._about(candidate)
         return chunks
+
+    def _count(self, told: dict[str, Any]) -> None:
+        """Cumulative: the last number of each key counts, and a count with its total stands for itself alone."""
+        with suppress(TypeError):  # what is no number adds up to nothing
+            if told.get("totalTokenCount") == sum(told.get(key) or 0 for key in _COUNTS):
+                self._usage = {}
+        self._usage.update({key: value for key, value in told.items() if value is not None})
 
     def _about(self, candidate: dict[str, Any]) -> None:
         self._finish = word(candidate.get("finishReason")) or self._finish
