@@ -1,7 +1,7 @@
 """The one thread that writes `state.db`: it owns the connection and commits all that is queued in one transaction.
 
-Jobs are functions of the connection, each in its own savepoint, answered after the commit. Posted rows are answered by
-nobody: they wait up to 50 ms to share a commit. It knows nothing of what the rows mean.
+Jobs are functions of the connection, answered after the commit; one that fails undoes what it did alone. Posted rows are
+answered by nobody: they wait up to 50 ms to share a commit. It knows nothing of what the rows mean.
 """
 
 from __future__ import annotations
@@ -108,8 +108,11 @@ class Writer:
     def repeat(self, seconds: float, work: Work) -> None:
         """Run `work` every so many seconds from now on, in a transaction of its own accord."""
 
+        this = [seconds, time.monotonic() + seconds, work]
+
         def register(_: sqlite3.Connection) -> None:
-            self._repeats.append([seconds, time.monotonic() + seconds, work])
+            if not any(one is this for one in self._repeats):  # it may run twice, as every work may
+                self._repeats.append(this)
 
         self.submit(Job(register, lambda _: None))
 
@@ -207,11 +210,33 @@ class Writer:
 
     def _transact(self, jobs: list[Job], rows: list[tuple[Apply, Any]]) -> None:
         connection = self._open()
+        groups: dict[Apply, list[Any]] = {}
+        for apply, row in rows:
+            groups.setdefault(apply, []).append(row)
+        # Nearly always all of it succeeds: savepoints, a fifth of this thread's CPU, are for when something did not.
+        if not self._at_once(connection, jobs, groups):
+            self._one_by_one(connection, jobs, groups)
+
+    def _at_once(self, connection: sqlite3.Connection, jobs: list[Job], groups: dict[Apply, list[Any]]) -> bool:
+        """Do all of it; False when something failed that was not the disk: then nothing of it is done."""
         connection.execute("BEGIN IMMEDIATE")
-        try:
-            groups: dict[Apply, list[Any]] = {}
-            for apply, row in rows:
-                groups.setdefault(apply, []).append(row)
+        with connection:  # ends the transaction, whichever way
+            try:
+                for apply, group in groups.items():
+                    apply(connection, group)
+                for job in jobs:
+                    job.error, job.result = None, job.work(connection)
+            except BaseException as error:
+                if not connection.in_transaction or home.has_failed(error):
+                    raise _Lost from error
+                connection.rollback()
+                return False
+        return True
+
+    def _one_by_one(self, connection: sqlite3.Connection, jobs: list[Job], groups: dict[Apply, list[Any]]) -> None:
+        """Do all that succeeds, and find out what does not."""
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
             for apply, group in groups.items():
                 self._insert(connection, apply, group)
             for job in jobs:
@@ -222,11 +247,6 @@ class Writer:
                     raise
                 except BaseException as error:
                     job.error = error
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
 
     def _insert(self, connection: sqlite3.Connection, apply: Apply, group: list[Any]) -> None:
         try:
