@@ -37,18 +37,20 @@ ANSWER_SECONDS = 20.0
 class Sent(Generic[T]):
     """A write that is queued; two that are sent in a row share a commit."""
 
-    __slots__ = ("_done", "_job")
+    __slots__ = ("_job",)
 
-    def __init__(self, job: Job, done: anyio.Event) -> None:
+    def __init__(self, job: Job) -> None:
         self._job = job
-        self._done = done
 
     async def result(self) -> T:
         """What `work` gave, once it is on disk; raises as `Store.write` does, and is no more interrupted than that."""
         job = self._job
         if not job.finished:  # of two that shared a commit, the second is done when the first is
-            with anyio.move_on_after(ANSWER_SECONDS, shield=True):
-                await self._done.wait()
+            done, schedule = anyio.Event(), scheduler()
+            job.done = lambda: _wake(schedule, done)
+            if not job.finished:
+                with anyio.move_on_after(ANSWER_SECONDS, shield=True):
+                    await done.wait()
         if not job.finished:
             job.abandoned = True
             raise StoreError(f"The state database did not answer within {ANSWER_SECONDS:.0f} s: check its disk.")
@@ -123,11 +125,9 @@ class Store:
 
     def send(self, work: Callable[[sqlite3.Connection], T]) -> Sent[T]:
         """Queue `work` behind all that was queued before, without waiting: `result` of what this gives does."""
-        schedule = scheduler()
-        done = anyio.Event()
-        job = Job(work, lambda _: _wake(schedule, done))
+        job = Job(work)
         self._writer.submit(job)
-        return Sent(job, done)
+        return Sent(job)
 
     async def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
         """One statement, committed; the number of rows it changed."""

@@ -215,7 +215,7 @@ async def test_a_call_settled_while_another_is_held_does_not_stay_held_in_what_t
         tasks.start_soon(lambda: ledger.reserve(run, usd=Decimal(1), tokens=None))
         await anyio.lowlevel.checkpoint()
         held = threading.Event()
-        store._writer.submit(Job(lambda _: None, lambda _: held.set()))
+        store._writer.submit(Job(lambda _: None, held.set))
         assert held.wait(10)  # on disk, and the loop has not heard of it
         await ledger.commit(first, call("0.1"))
     assert await ledger.seen("run", "r") == await ledger.used("run", "r") == used("0.1", 0, 1, held=("1", 0, 1))

@@ -233,6 +233,7 @@ async def test_concurrent_writes_share_commits(store: Store) -> None:
     await store.write(lambda connection: connection.set_trace_callback(None))
     assert sum(statement.startswith("INSERT") for statement in statements) == 50
     assert statements.count("COMMIT") <= 4  # the fifty in one; the rest are the neighbours in this test
+    assert not any("SAVEPOINT" in statement for statement in statements)  # they are for when something fails
 
 
 async def test_a_cancelled_write_is_finished_before_the_cancellation_goes_on(store: Store) -> None:
@@ -287,6 +288,24 @@ async def test_repeated_work_runs_while_the_store_is_open(store: Store) -> None:
     ran = threading.Event()
     store.repeat(0.01, lambda _: ran.set())
     assert await anyio.to_thread.run_sync(ran.wait, 5)
+
+
+async def test_work_that_begins_to_repeat_beside_a_job_that_fails_runs_once_each_time(store: Store) -> None:
+    def fail(_: sqlite3.Connection) -> None:
+        raise ValueError("no")
+
+    ran = threading.Event()
+    release = threading.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(store.write, lambda _: release.wait(5))
+        await anyio.wait_all_tasks_blocked()
+        store.repeat(0.01, lambda _: ran.set())
+        failing = store.send(fail)
+        release.set()
+        with pytest.raises(ValueError, match="no"):
+            await failing.result()
+    assert await anyio.to_thread.run_sync(ran.wait, 5)
+    assert len(store._writer._repeats) == 1
 
 
 async def test_a_posted_row_costs_the_caller_microseconds(store: Store) -> None:
