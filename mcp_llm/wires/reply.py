@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 STUMBLES: Final = (TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError)
 """What a decoder written straight raises on a shape that its wire does not have."""
 _DEPTH: Final = 200
+_UNREAD: Final = object()
 
 
 def parse(data: bytes) -> Json:
@@ -86,18 +87,8 @@ class Reply:
         self._cut = False
         self._kinds: dict[int, type[Part]] = {}
         self._halves: dict[int, tuple[str, Text | Thinking | ToolCall]] = {}
-        self._quick: Callable[[bytes], str | None] | None = None
+        self._quick: Callable[[Json], str | None] | None = getattr(self._decoder, "quick", None)
         self._quick_slot: int = getattr(self._decoder, "quick_slot", -1)
-        if (quick := getattr(self._decoder, "quick", None)) is not None:
-
-            def words(data: bytes) -> str | None:
-                try:
-                    found: str | None = quick(from_json(data))
-                except (ValueError, *STUMBLES):
-                    return None  # the long way says what is wrong with it
-                return found
-
-            self._quick = words
 
     @property
     def done(self) -> bool:
@@ -147,12 +138,19 @@ class Reply:
         words: list[str] = []
         try:
             for event, data in frames:
-                if quick is not None and (piece := quick(data)) is not None:
-                    words.append(piece)
-                    continue
+                value: Json = _UNREAD
+                if quick is not None:
+                    try:
+                        value = from_json(data)
+                        piece = quick(value)
+                    except STUMBLES:
+                        piece = None  # the long way says what is wrong with it
+                    if piece is not None:
+                        words.append(piece)
+                        continue
                 if words:
                     self._say(words, chunks)
-                self._payload(event, data.strip(), chunks)
+                self._payload(event, data.strip(), chunks, value)
                 if self._decoder.done:
                     break  # what a server says after its end marker is no part of the answer
             if words:
@@ -172,14 +170,14 @@ class Reply:
             raise Garbled("the reply has two kinds of part in one place")
         chunks.append(Delta(slot, Text(text)))
 
-    def _payload(self, event: str | None, data: bytes, chunks: list[Chunk]) -> None:
+    def _payload(self, event: str | None, data: bytes, chunks: list[Chunk], value: Json = _UNREAD) -> None:
         if not data:
             return  # an event without content keeps the connection awake
         if data == b"[DONE]":
             values: list[Json] = [None]
         else:
             try:
-                value = from_json(data)
+                value = from_json(data) if value is _UNREAD else value
             except ValueError:
                 try:
                     value = _lenient(data)
