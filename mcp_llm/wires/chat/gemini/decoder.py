@@ -8,7 +8,6 @@ or None. What has no neutral meaning (server tools, code, images of thoughts) is
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import Disconnected, Garbled
@@ -144,9 +143,12 @@ class Decoder:
 
     def _count(self, told: dict[str, Any]) -> None:
         """Cumulative: the last number of each key counts, and a count with its total stands for itself alone."""
-        with suppress(TypeError):  # what is no number adds up to nothing
-            if told.get("totalTokenCount") == sum(told.get(key) or 0 for key in _COUNTS):
-                self._usage = {}
+        try:
+            alone = told.get("totalTokenCount") == sum(told.get(key) or 0 for key in _COUNTS)
+        except TypeError:  # what is no number adds up to nothing
+            alone = False
+        if alone:
+            self._usage = {}
         self._usage.update({key: value for key, value in told.items() if value is not None})
 
     def _about(self, candidate: dict[str, Any]) -> None:
