@@ -43,13 +43,14 @@ class Redactor:
     Tokens pass: of those it knows the newest `MOST_TOKENS`, since a server that runs for a year sees thousands.
     """
 
-    __slots__ = ("_escaped", "_forms", "_known", "_tokens")
+    __slots__ = ("_escaped", "_forms", "_known", "_small", "_tokens")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: set[str] = set()
         self._tokens: dict[str, None] = {}
         self._forms: tuple[str, ...] | None = None
         self._escaped: list[tuple[str, _Escaped]] = []
+        self._small: tuple[str, ...] = ()
         self.learn(secrets)
 
     def learn(self, secrets: Iterable[str]) -> None:
@@ -94,10 +95,25 @@ class Redactor:
                 at = small.find(form[:SHORTEST], at + 1)
         return text
 
+    def unfinished(self, text: str) -> bool:
+        """Whether a text that goes on has come to the middle of a key, so that what is known of it would be cut."""
+        self._known_forms()
+        if not self._small:
+            return False
+        tail = text[-len(self._small[0]) :].lower()
+        for secret in self._small:
+            at = tail.find(secret[0], max(0, len(tail) - len(secret) + 1))
+            while at >= 0:
+                if secret.startswith(tail[at:]):
+                    return True
+                at = tail.find(secret[0], at + 1)
+        return False
+
     def _known_forms(self) -> tuple[str, ...]:
         """In small letters, the longest first."""
         if self._forms is None:
             secrets = (*self._known, *self._tokens)
+            self._small = tuple(sorted({secret.lower() for secret in secrets}, key=len, reverse=True))
             found = {form.lower() for secret in secrets for form in _forms(secret)}
             escaped = (_Escaped(secret) for secret in secrets if not _PLAIN.fullmatch(secret))
             self._escaped = [(one.run, one) for one in escaped]

@@ -139,3 +139,14 @@ def test_many_keys_in_a_long_text_are_taken_out_in_one_pass() -> None:
     assert redacted(said) == "".join("***İ*** " for _ in secrets) + KEY
     plain = said.replace("İ", "-") * 1_000
     assert redacted(plain) == ("".join("***-*** " for _ in secrets) + KEY) * 1_000
+
+
+def test_a_text_that_goes_on_is_unfinished_in_the_middle_of_a_key_only() -> None:
+    redacted = Redactor([KEY, "zero-secret-0001"])
+    said = f"it had {KEY} up"
+    begins = said.index(KEY)
+    ends = begins + len(KEY)
+    found = [size for size in range(len(said) + 1) if redacted.unfinished(said[:size])]
+    assert found == list(range(begins + 1, ends))
+    assert redacted.unfinished(f"x{KEY.upper()[:9]}")
+    assert not Redactor().unfinished(KEY[:9])

@@ -232,7 +232,10 @@ class Journal:
             self._join()
             self._pending.append(event)
         now = time.monotonic()
-        if now - self._noted_at >= NOTE_SECONDS or sum(map(len, self._pieces)) >= NOTE_CHARACTERS:
+        size = sum(map(len, self._pieces))
+        if now - self._noted_at >= NOTE_SECONDS or size >= NOTE_CHARACTERS:
+            if size < 2 * NOTE_CHARACTERS and self.redactor.unfinished("".join(self._pieces)):
+                return  # of a key in two events neither half would be known
             self._noted_at = now
             self._post()
 

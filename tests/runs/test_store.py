@@ -14,6 +14,7 @@ import pytest
 
 from mcp_llm.errors import Conflict, InvalidInput, StoreError
 from mcp_llm.runs import wait
+from mcp_llm.runs.journal import NOTE_CHARACTERS
 from mcp_llm.runs.store import RunStore
 from mcp_llm.store.sqlite import Store
 from mcp_llm.types.events import (
@@ -35,6 +36,20 @@ if TYPE_CHECKING:
 from runs.told import told
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_a_key_that_comes_in_pieces_is_in_no_event_nor_in_two(runs: RunStore) -> None:
+    key = "sk-secret-0123456789"
+    runs.redactor.learn([key])
+    journal = await runs.create("agent", {}, "me")
+    seen: list[dict[str, Any]] = []
+    journal.listen(Callback(seen.append))
+    first = "a" * NOTE_CHARACTERS  # so that each piece is due as it comes
+    for piece in (first + key[:2], key[2:9], key[9:], ", so be it"):
+        journal.note(TextEvent(text=piece))
+    await journal.finish(Finish(result={"response": "x"}))
+    words = "".join(event.text for event in await runs.events(journal.run_id) if isinstance(event, TextEvent))
+    assert words == "".join(event["text"] for event in seen if event["event"] == "text") == f"{first}***, so be it"
 
 
 async def test_events_are_numbered_without_gaps_and_carry_their_run(runs: RunStore) -> None:
