@@ -205,6 +205,7 @@ class Application:
         """Whether there is room for one more call, of anybody and of this caller; if not, it has been answered."""
         settings, who = self.config.settings, exchange.principal
         if self.calls.running >= settings.max_calls:
+            self.calls.turns.came()
             await busy(send, 503, f"{settings.max_calls} calls are in flight; try again in a second", 1)
             return False
         limits = settings.principals.get(who) or settings.principals.get("*")

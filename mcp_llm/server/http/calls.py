@@ -79,7 +79,7 @@ class Calls:
         self._open: set[Exchange] = set()
         self._running: Counter[str] = Counter()
         self._empty: anyio.Event | None = None
-        self._turns = Turns(lambda: self.running > most // 2)
+        self.turns = Turns(lambda: self.running > most // 2)
 
     @property
     def running(self) -> int:
@@ -108,7 +108,7 @@ class Calls:
         self._running[exchange.principal] += exchange.counted
         try:
             if exchange.counted:
-                await self._turns.wait(tasks)
+                await self.turns.wait(tasks)
             await app(scope, receive, send if exchange.session is None else watched)
         finally:
             self._open.discard(exchange)

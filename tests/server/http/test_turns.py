@@ -48,3 +48,41 @@ async def test_whoever_gives_up_while_waiting_holds_up_nobody(monkeypatch: pytes
         for number in range(20):
             tasks.start_soon(one, number)
     assert begun == list(range(0, 20, 2))
+
+
+async def test_while_others_come_nobody_of_a_crowd_begins_be_they_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FREE", 0)
+    turns, begun, told = Turns(lambda: True), list[int](), list[int]()
+    async with anyio.create_task_group() as tasks:
+
+        async def one(number: int) -> None:
+            await turns.wait(tasks)
+            begun.append(number)
+
+        for number in range(20):
+            tasks.start_soon(one, number)
+        for _ in range(200):
+            turns.came()
+            await anyio.lowlevel.checkpoint()
+            told.append(len(begun))
+    assert (told, begun) == ([0] * 200, list(range(20)))
+
+
+async def test_a_crowd_begins_after_a_while_although_others_come_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FREE", 0)
+    monkeypatch.setattr(module, "CALM", 0.05)
+    monkeypatch.setattr(module, "PAUSE", 0)
+    turns, begun = Turns(lambda: True), list[int]()
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+
+            async def one(number: int) -> None:
+                await turns.wait(tasks)
+                begun.append(number)
+
+            for number in range(20):
+                tasks.start_soon(one, number)
+            while len(begun) < 20:
+                turns.came()
+                await anyio.lowlevel.checkpoint()
+    assert begun == list(range(20))
