@@ -4,90 +4,35 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from wires.items import (
+    ME,
+    REASONING,
+    Item,
+    added,
+    completed,
+    delta,
+    done,
+    function_call,
+    message,
+    read,
+    sent_back,
+    sse,
+    whole,
+)
 
 from mcp_llm.errors import Disconnected, Garbled, Overloaded, RateLimited
-from mcp_llm.types.chat import ChatRequest, ChatResponse, Fold
-from mcp_llm.types.message import Media, Message, Origin, Text, Thinking, ToolCall, ToolResult, user
+from mcp_llm.types.chat import ChatRequest, ChatResponse
+from mcp_llm.types.message import Media, Message, Text, Thinking, ToolCall, ToolResult, user
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires.chat import responses
-from mcp_llm.wires.reply import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .conftest import Corpus
-
-Item = dict[str, Any]
-
-ME = Origin(provider="p", model="m", wire="responses")
-
-
-def sse(*events: Item) -> bytes:
-    return b"".join(b"event: %s\ndata: %s\n\n" % (e["type"].encode(), json.dumps(e).encode()) for e in events)
-
-
-def whole(**fields: Any) -> bytes:
-    return json.dumps({"id": "resp_1", "model": "gpt-x", "status": "completed", "output": [], **fields}).encode()
-
-
-def read(body: bytes) -> ChatResponse:
-    reply, fold = Reply(responses, responses.Quirks()), Fold()
-    for chunk in [*reply.feed(body), *reply.close()]:
-        fold.add(chunk)
-    return fold.response(ME)
-
-
-def sent_back(answer: ChatResponse) -> list[Item]:
-    request = ChatRequest(messages=(user("hi"), answer.message))
-    body = responses.encode(request, "m", responses.Quirks()).json
-    assert body is not None
-    return list(body["input"][1:])
-
-
-def message(*texts: str, **fields: Any) -> Item:
-    content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []} for text in texts]
-    return {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content, **fields}
-
-
-def function_call(**fields: Any) -> Item:
-    return {
-        "type": "function_call",
-        "id": "fc_1",
-        "call_id": "call_a",
-        "name": "look",
-        "arguments": '{"at": "sea"}',
-        "status": "completed",
-        **fields,
-    }
-
-
-REASONING: Item = {
-    "type": "reasoning",
-    "id": "rs_1",
-    "summary": [{"type": "summary_text", "text": "One."}, {"type": "summary_text", "text": "Two."}],
-    "encrypted_content": "gAAA",
-}
-
-
-def delta(kind: str, text: str, index: int = 0, **fields: Any) -> Item:
-    return {"type": f"response.{kind}.delta", "output_index": index, "item_id": "x", "delta": text, **fields}
-
-
-def added(index: int, item: Item) -> Item:
-    return {"type": "response.output_item.added", "output_index": index, "item": item}
-
-
-def done(index: int, item: Item) -> Item:
-    return {"type": "response.output_item.done", "output_index": index, "item": item}
-
-
-def completed(*output: Item, **fields: Any) -> Item:
-    response = {"id": "resp_1", "model": "gpt-x", "status": "completed", "output": list(output), **fields}
-    return {"type": "response.completed", "response": response}
-
 
 STREAM = (
     {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress", "output": [], "error": None}},
@@ -173,6 +118,22 @@ def test_item_ids_may_change_between_events() -> None:
     )
     answer = read(sse(*events))
     assert [(call.id, call.arguments) for call in answer.message.tool_calls] == [("call_a", '{"at": "sea"}')]
+
+
+@pytest.mark.parametrize("finished", [True, False], ids=["items are finished", "items come last"])
+def test_without_an_index_items_are_known_by_their_ids_and_come_once(finished: bool) -> None:
+    said, call = message("Hello"), function_call(id="f1", arguments='{"at": "sea"}')
+    events: list[Item] = [
+        {"type": "response.output_text.delta", "item_id": said["id"], "delta": "Hel"},
+        {"type": "response.function_call_arguments.delta", "item_id": "f1", "delta": '{"at": '},
+        {"type": "response.output_text.delta", "item_id": said["id"], "delta": "lo"},
+    ]
+    if finished:
+        events.append({"type": "response.output_item.done", "output_index": 0, "item": said})
+    answer = read(sse(*events, completed(said, call)))
+    assert answer.text == "Hello"
+    assert [one.arguments for one in answer.message.tool_calls] == ['{"at": "sea"}']
+    assert sent_back(answer) == [said, call]
 
 
 def test_items_of_one_id_are_all_kept() -> None:

@@ -1,7 +1,8 @@
 """Reads a reply of the Responses dialect, streamed or whole.
 
 Deltas are passed on as they come; the items themselves come from `response.output_item.done` and, where a server leaves
-those out, from the terminal event. Items are known by `output_index`: their ids may change between events.
+those out, from the terminal event. Items are known by `output_index`, since their ids may change between events, and by
+their ids only where a server leaves the index out.
 
 `echo` of a part: `item` is the output item without what the part itself holds; `part` the piece of a message's content,
 whose first piece also carries the `item` it belongs to.
@@ -55,7 +56,7 @@ class Decoder:
         self.done = False
         self._slots: dict[tuple[Hashable, Hashable], _Slot] = {}
         self._items: set[Hashable] = set()
-        self._ids: set[Hashable] = set()  # of items without an index
+        self._loose: set[str] = set()  # ids of items that some event had no index for
         self._calls = 0
         self._refusals: dict[tuple[Hashable, int], list[str]] = {}
         self._citations: list[Json] = []
@@ -112,9 +113,13 @@ class Decoder:
 
     def _key(self, data: dict[str, Any], item: dict[str, Any] | None = None) -> Hashable:
         index = data.get("output_index")
-        if index is not None:
+        if index is not None and not self._loose:
             return int(index)
-        return str(data.get("item_id") or (item or {}).get("id"))
+        name = str(data.get("item_id") or (item or {}).get("id"))
+        if index is not None and name not in self._loose:
+            return int(index)
+        self._loose.add(name)
+        return name
 
     def _slot(self, key: Hashable, piece: Hashable) -> _Slot:
         slot = self._slots.get((key, piece))
@@ -155,8 +160,6 @@ class Decoder:
     def _item(self, key: Hashable, item: dict[str, Any]) -> Iterable[Chunk]:
         """What of a whole item was not passed on yet, and its opaque state."""
         self._items.add(key)
-        if not isinstance(key, int):
-            self._ids.add(item.get("id"))
         kind = item.get("type")
         if kind == "message":
             return self._message(key, item)
@@ -243,8 +246,8 @@ class Decoder:
         self.done = True
         chunks: list[Chunk] = []
         for index, item in enumerate(output or ()):
-            if index not in self._items and item.get("id") not in self._ids:
-                chunks.extend(self._item(index, item))
+            if (key := self._key({"output_index": index}, item)) not in self._items:
+                chunks.extend(self._item(key, item))
         return chunks
 
     def _stop(self, response: dict[str, Any]) -> tuple[Stop, str | None]:
