@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -268,6 +270,22 @@ async def test_an_event_callback_that_fails_does_not_end_the_run(home: Path) -> 
 
     async with opened(home, {"scripted": Scripted("done")}) as app:
         assert (await do(app, "go", on_event=broken)).response == "done"
+
+
+async def test_what_a_run_held_goes_with_it_and_waits_for_no_collection(home: Path) -> None:
+    async def page() -> str:
+        return "words"
+
+    tools = Functions([page])
+    gone = weakref.ref(tools)
+    async with opened(home, {"scripted": Scripted(call("page"), "done")}) as app:
+        gc.disable()
+        try:
+            await do(app, "go", toolsets=[tools])
+            del tools
+            assert gone() is None
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize(
