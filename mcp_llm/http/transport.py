@@ -186,6 +186,15 @@ class Exchange:
         self._run = 0
 
     async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def open(self) -> Self:
+        """Send the request and read the head of the reply; whoever calls this by hand has to `close` it by hand."""
         self._clock = clock = Clock(self._deadlines)
         self.sent_at = clock.started
         try:
@@ -199,15 +208,10 @@ class Exchange:
         try:
             self._check()
         except Error:
-            self._close()
+            self.close()
             raise
         self._raw = response.stream
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._close()
 
     def chunks(self, cap: int | None = None) -> AsyncIterator[bytes]:
         """The decoded body as it arrives. Raises Timeout, Disconnected, Garbled; TooLarge over the (stream's) cap."""
@@ -333,7 +337,7 @@ class Exchange:
         if link is not None:
             self._origin.give(link)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """What was not read to its end is closed at once, before anything is awaited: the task may be cancelled."""
         link, self._link = self._link, None
         if link is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from operator import is_
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -50,29 +51,34 @@ def encode(request: ChatRequest, target: Target) -> HttpRequest:
     if any(message.role == "assistant" for message in request.messages) or len(request.messages) > 1:
         origin = Origin(provider=target.provider_id, model=target.model_id, wire=target.wire)
         messages = handoff.fit(request.messages, origin, ids=getattr(target.quirks, "tool_id", None))
-        request = request.model_copy(update={"messages": messages})
+        if len(messages) != len(request.messages) or not all(map(is_, messages, request.messages)):
+            request = request.model_copy(update={"messages": messages})
     return wire.encode(request, target.model_id, target.quirks)
 
 
-@asynccontextmanager
 async def sent(
     http: HttpRequest, target: Target, access: Access, transport: Transport, deadlines: Deadlines
-) -> AsyncIterator[Exchange]:
-    """Send it; a reply with a good status. Raises the error any other stands for; who raised it is filled in."""
+) -> Exchange:
+    """Send it; a reply with a good status, which is the caller's to close.
+
+    Raises the error any other stands for; who raised it is filled in.
+    """
     headers = access.headers(target.provider_id, target.provider)
     base_url = access.target_url(target)
-    async with AsyncExitStack() as stack:
-        try:
-            exchange = await stack.enter_async_context(transport.stream(base_url, http, headers, deadlines))
-            if exchange.status >= 400:
+    try:
+        exchange = await transport.stream(base_url, http, headers, deadlines).open()
+        if exchange.status >= 400:
+            try:
                 # Its words are in no name of this frame: a key that is quoted there would be in crash reports.
                 raise failure(
                     exchange.status, exchange.headers, await exchange.words(), codes=target.provider.error_codes
                 )
-        except ProviderError as exc:
-            access.blamed(_away(exc, target, base_url), target.provider_id, target.provider)
-            raise
-        yield exchange
+            finally:
+                exchange.close()
+    except ProviderError as exc:
+        access.blamed(_away(exc, target, base_url), target.provider_id, target.provider)
+        raise
+    return exchange
 
 
 async def whole(
@@ -87,20 +93,22 @@ async def whole(
     on_data: Callable[[bytes], Awaitable[None]] | None = None,
 ) -> T:
     """Send it, read all of the reply, at most `cap` bytes, and decode it; `on_data` gets the bytes as they come."""
-    async with sent(http, target, access, transport, deadlines) as exchange:
-        try:
-            pieces = []
-            async for data in exchange.chunks(cap):
-                pieces.append(data)
-                if on_data is not None:
-                    await on_data(data)
-            reply = HttpReply(exchange.status, exchange.headers, b"".join(pieces))
-            pieces.clear()
-            return decoded(lambda: decode(reply))
-        except ProviderError as exc:
-            exc.request_id = exc.request_id or request_id(exchange.headers)
-            access.blamed(exc, target.provider_id, target.provider)
-            raise
+    exchange = await sent(http, target, access, transport, deadlines)
+    try:
+        pieces = []
+        async for data in exchange.chunks(cap):
+            pieces.append(data)
+            if on_data is not None:
+                await on_data(data)
+        reply = HttpReply(exchange.status, exchange.headers, b"".join(pieces))
+        pieces.clear()
+        return decoded(lambda: decode(reply))
+    except ProviderError as exc:
+        exc.request_id = exc.request_id or request_id(exchange.headers)
+        access.blamed(exc, target.provider_id, target.provider)
+        raise
+    finally:
+        exchange.close()
 
 
 @asynccontextmanager
@@ -109,31 +117,32 @@ async def over_http(
 ) -> AsyncIterator[AsyncGenerator[list[Chunk]]]:
     """Send it and give the decoded chunks. Raises as `sent` does."""
     reply = Reply(chat.wire(target.wire), target.quirks)
-    async with sent(http, target, access, transport, deadlines) as exchange:
+    exchange = await sent(http, target, access, transport, deadlines)
 
-        async def batches() -> AsyncGenerator[list[Chunk]]:
-            exchange.heard()  # the head of the reply
-            try:
-                async for data in exchange.chunks():
-                    chunks = reply.feed(data)
-                    if reply.moved:
-                        exchange.heard()
-                    if chunks:
-                        yield _unnamed(chunks, access)
-                    if reply.done:
-                        break
-                yield _unnamed(reply.close(), access)
-            except ProviderError as exc:
-                access.blamed(exc, target.provider_id, target.provider)
-                raise
-
-        stream = batches()
+    async def batches() -> AsyncGenerator[list[Chunk]]:
+        exchange.heard()  # the head of the reply
         try:
-            yield stream
-            if reply.done:  # the answer is out; a moment for the rest keeps the connection for the next call
-                await exchange.drain(LINGER)
-        finally:
-            await stream.aclose()
+            async for data in exchange.chunks():
+                chunks = reply.feed(data)
+                if reply.moved:
+                    exchange.heard()
+                if chunks:
+                    yield _unnamed(chunks, access)
+                if reply.done:
+                    break
+            yield _unnamed(reply.close(), access)
+        except ProviderError as exc:
+            access.blamed(exc, target.provider_id, target.provider)
+            raise
+
+    stream = batches()
+    try:
+        yield stream
+        if reply.done:  # the answer is out; a moment for the rest keeps the connection for the next call
+            await exchange.drain(LINGER)
+    finally:
+        exchange.close()  # first: to close the stream is waited for
+        await stream.aclose()
 
 
 @asynccontextmanager
