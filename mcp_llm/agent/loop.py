@@ -156,14 +156,14 @@ class Loop:
         return response
 
     def _begin(self, said: tuple[Message, ...], settings: ChatRequest) -> None:
-        target = self.plan.targets[0]
+        target, known = self.plan.targets[0], self.history.settings
         self.add(
             ModelStart(
                 step=self.history.replies,
                 model=target.model_id,
                 provider=target.provider_id,
                 messages=said,
-                settings=None if settings == self.history.settings else settings,
+                settings=None if settings is known or settings == known else settings,
             )
         )
 
@@ -255,6 +255,8 @@ class Loop:
 def _staying(plan: Plan, answer: Answer) -> Plan:
     """The target that answered is asked first from now on: a conversation that changes hands twice loses twice."""
     name = (answer.target.provider_id, answer.target.model_id)
+    if not plan.warnings and (plan.targets[0].provider_id, plan.targets[0].model_id) == name:
+        return plan
     rest = [one for one in plan.targets if (one.provider_id, one.model_id) != name]
     first = [one for one in plan.targets if (one.provider_id, one.model_id) == name]
     return replace(plan, targets=[*first, *rest], warnings=[]) if first else plan

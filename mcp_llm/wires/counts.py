@@ -23,7 +23,10 @@ def table(data: Json, name: str) -> dict[str, Any]:
 
 def first(*values: Json) -> int | None:
     """The first that is a count: a whole number, not negative."""
-    return next((int(known) for value in values if (known := amount(value)) is not None and known % 1 == 0), None)
+    for value in values:  # of which nearly all are None
+        if value is not None and (known := amount(value)) is not None and known % 1 == 0:
+            return int(known)
+    return None
 
 
 def amount(value: Json) -> float | None:
