@@ -2,7 +2,7 @@
 
 What the flow asks on its way stays within bounds: TLS for everything but this machine, and nothing that is nearer to us
 than the server itself - this machine, the network it is in - so that a server cannot send us knocking at doors which it
-cannot reach. Names are looked up for that; a name that changes between the look and the connection is not caught.
+cannot reach. Names are looked up for that, and what a connection leads to is looked at before anything is said on it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 5.0
 """For a name's addresses."""
+NEARER: Final = "it is on the internet and wants us to sign in at an address of our own network"
 
 
 class Signed(httpx2.AsyncBaseTransport):
@@ -87,14 +88,28 @@ class Signed(httpx2.AsyncBaseTransport):
             raise ToolFailed("it wants us to sign in without TLS")
         if there and outgoing.url.scheme not in {"http", "https"}:
             raise ToolFailed("it wants us to sign in at something that is no http(s) URL")
-        if outgoing.url.host == request.url.host or not await _private(outgoing.url.host):
+        if outgoing.url.host == request.url.host or await _private(request.url.host):
             return
-        if not await _private(request.url.host):
-            raise ToolFailed("it is on the internet and wants us to sign in at an address of our own network")
+        if await _private(outgoing.url.host):
+            raise ToolFailed(NEARER)
+        outgoing.extensions = {**outgoing.extensions, "trace": _met}  # its name may mean something else by then
 
     async def aclose(self) -> None:
         """Close what is below."""
         await self._inner.aclose()
+
+
+async def _met(event: str, info: dict[str, Any]) -> None:
+    """Part with a connection that led into our own network after all, before a word is said on it."""
+    if event == "connection.connect_tcp.complete":
+        stream = info["return_value"]
+        if not is_public(_number(stream.get_extra_info("server_addr")[0])):
+            await stream.aclose()
+            raise ToolFailed(NEARER)
+
+
+def _number(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(address.partition("%")[0])
 
 
 async def _private(host: str) -> bool:
@@ -109,7 +124,7 @@ async def _private(host: str) -> bool:
             found = await anyio.getaddrinfo(plain, None)
     except (OSError, TimeoutError, UnicodeError):
         return False
-    return any(not is_public(ipaddress.ip_address(str(one[4][0]).partition("%")[0])) for one in found)
+    return any(not is_public(_number(str(one[4][0]))) for one in found)
 
 
 def is_loopback(host: str) -> bool:

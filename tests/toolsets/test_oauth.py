@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 import time
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from mcp_llm.toolsets.connect import open_servers, signed_in_file
 from mcp_llm.toolsets.http import told
 from mcp_llm.toolsets.loopback import shell
 from mcp_llm.toolsets.oauth import signer
-from mcp_llm.toolsets.signed import Signed
+from mcp_llm.toolsets.signed import NEARER, Signed
 
 from .authority import Authority
 
@@ -129,9 +130,6 @@ async def test_without_oauth_a_server_that_wants_it_says_so(authority: Authority
         assert "or `mcp-llm servers login`" in group.errors["r"]
 
 
-NEARER = "it is on the internet and wants us to sign in at an address of our own network"
-
-
 class Leading(httpx2.AsyncBaseTransport):
     """A remote server that leads to somewhere else to sign in."""
 
@@ -168,6 +166,63 @@ async def test_a_remote_server_leads_neither_to_this_network_nor_to_plain_text(w
         answer = await client.post(url, json={})
     assert answer.json()["error"]["message"] == f"signing in failed: {why}"
     assert inner.asked == [url]
+
+
+async def test_a_name_that_means_another_place_once_it_was_looked_at_is_left_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[bytes] = []
+    looked: list[str] = []
+    real = socket.getaddrinfo
+
+    def resolved(host: Any, port: Any, *more: Any, **named: Any) -> Any:
+        if host not in {"moving.example", b"moving.example"}:
+            return real(host, port, *more, **named)
+        looked.append("9.9.9.9" if not looked else "127.0.0.1")
+        return real(looked[-1], port, *more, **named)
+
+    class Moving(Leading):
+        """Whose other requests go over real connections."""
+
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            if request.url.host == "9.9.9.9":
+                return await super().handle_async_request(request)
+            return await network.handle_async_request(request)
+
+    async def hear(stream: Any) -> None:
+        async with stream:
+            try:
+                while True:
+                    heard.append(await stream.receive())
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                heard.append(b"")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    url = "https://9.9.9.9/mcp"
+    listener: Any = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    async with (
+        listener,
+        anyio.create_task_group() as tasks,
+        httpx2.AsyncHTTPTransport(trust_env=False) as network,
+        httpx2.AsyncClient(
+            transport=Signed(
+                Moving(f"https://moving.example:{port}/metadata"),
+                signer("r", url, SignIn(), None, None, None, None),
+                told,
+            ),
+            trust_env=False,
+        ) as client,
+    ):
+        tasks.start_soon(listener.serve, hear)
+        with anyio.fail_after(20):
+            answer = await client.post(url, json={})
+            while not heard:
+                await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert answer.json()["error"]["message"] == f"signing in failed: {NEARER}"
+    assert looked[1:]
+    assert heard == [b""]
 
 
 @pytest.mark.parametrize(
