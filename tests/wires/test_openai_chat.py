@@ -118,9 +118,10 @@ def test_thinking_tags_at_the_beginning_are_taken_off_however_they_are_cut(size:
     assert read(body) == answer(Text(text))
 
 
-@pytest.mark.parametrize("text", ["<thin", "a <think>b</think>", "\n <b>"])
+@pytest.mark.parametrize("text", ["<thin", "a <think>b</think>", "\n <b>", " \n  ", "\n\n < \n<think>"])
 def test_what_is_no_opening_tag_stays_text(text: str) -> None:
     assert read(sse([{"content": text}, "stop"]), think_tags=True) == answer(Text(text))
+    assert read(sse(*[[{"content": char}] for char in text], [{}, "stop"]), think_tags=True) == answer(Text(text))
 
 
 def test_a_thought_that_is_cut_off_is_no_answer() -> None:

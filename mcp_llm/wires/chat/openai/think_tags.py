@@ -12,6 +12,7 @@ class ThinkTags:
     """Feed it text, get `(thinking, text)`; tags elsewhere stay text, newlines around the two taken off are dropped."""
 
     def __init__(self) -> None:
+        self._blank: list[str] = []
         self._held = ""
         self._place = "start"
 
@@ -24,6 +25,9 @@ class ThinkTags:
         """What is certain by now; a beginning of a tag is held back."""
         if self._place == "text":
             return "", text
+        if self._place == "start" and not self._held and text.isspace():
+            self._blank.append(text)
+            return "", ""
         held = self._held + text
         self._held = ""
         thinking = ""
@@ -34,8 +38,9 @@ class ThinkTags:
                     self._held = held
                     return "", ""
                 self._place = "text"
-                return "", held
+                return "", self._before(held)
             self._place = "opened"
+            self._blank.clear()
             held = rest[len(OPEN) :]
         if self._place == "opened":
             held = held.lstrip("\n")
@@ -56,7 +61,13 @@ class ThinkTags:
     def close(self) -> tuple[str, str]:
         """What was held back."""
         held, self._held = self._held, ""
-        return (held, "") if self._place == "thinking" else ("", held)
+        return (held, "") if self._place == "thinking" else ("", self._before(held))
+
+    def _before(self, held: str) -> str:
+        """The text with the blanks that came before it."""
+        text = "".join([*self._blank, held])
+        self._blank.clear()
+        return text
 
     def _kept(self, held: str) -> str:
         """The text without what may be the beginning of the closing tag, which is held back."""
