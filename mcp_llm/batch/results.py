@@ -120,6 +120,8 @@ def _alone(path: Path) -> Iterator[None]:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:
             raise InvalidInput(f"there is no folder for {path.name}: make it first") from None
+        except OSError as exc:
+            raise InvalidInput(f"{path.name} cannot be written there ({exc.strerror}): give another file") from None
         try:
             if not _locked(descriptor):
                 raise Conflict(f"another process is writing {path.name}: wait for it, or give another file")

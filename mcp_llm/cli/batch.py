@@ -59,8 +59,6 @@ def run(source: str | None, **given: Any) -> int:
     where the budget ended it.
     """
     config, items, total, defaults = read(source, given)
-    from mcp_llm.errors import InvalidInput
-
     if given["dry_run"]:
         terminal.line(f"{total} items, all well formed")
         return 0
@@ -69,10 +67,7 @@ def run(source: str | None, **given: Any) -> int:
         if given["output"] is not None:
             from mcp_llm.batch.results import Results as File
 
-            try:
-                results = stack.enter_context(File.open(given["output"]))
-            except OSError as exc:
-                raise InvalidInput(f"{given['output'].name} cannot be written: {type(exc).__name__}") from None
+            results = stack.enter_context(File.open(given["output"]))
         return _all(items, total, results, defaults, config, given)
 
 

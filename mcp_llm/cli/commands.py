@@ -21,7 +21,7 @@ from mcp_llm.errors import (
     WorkflowError,
 )
 
-from . import terminal
+from . import running, terminal
 
 TABLE: Final = {
     "serve": "Serve MCP on stdin and stdout, what no command at all does too; or over HTTP.",
@@ -120,6 +120,8 @@ def commands() -> None:
             _as_data(exc.kind, str(exc))
         terminal.problem(str(exc))
         code = exit_code(exc)
+    except running.Interrupted as exc:
+        code = exc.code
     except (KeyboardInterrupt, click.Abort):
         terminal.note("")
         code = terminal.INTERRUPTED

@@ -85,3 +85,10 @@ def test_one_process_writes_at_a_time_and_a_dead_one_holds_nothing(tmp_path: Pat
         other.wait()
         with Results.open(path) as results:
             assert results.done == set()
+
+
+def test_where_no_file_can_be_it_is_said_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path, words in (("nowhere/x.jsonl", "make it first"), ("file/x.jsonl", "give another file")):
+        with pytest.raises(InvalidInput, match=words), Results.open(tmp_path / path):
+            pass

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
+from mcp_llm.cli import running
+from mcp_llm.cli.commands import commands
 from mcp_llm.server.http.tokens import TOKEN
 
 if TYPE_CHECKING:
@@ -31,3 +37,16 @@ def test_the_command_prints_the_token_alone_and_never_again(run: Callable[..., C
     assert run("token", "revoke", "ci").returncode == 0
     gone = run("token", "revoke", "ci")
     assert (gone.returncode, "no token 'ci'" in gone.stderr) == (2, True)
+
+
+def test_ctrl_c_in_a_command_that_does_not_speak_of_it_is_no_fault(
+    bare: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(work: object) -> None:
+        raise running.Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(running, "run", interrupted)
+    monkeypatch.setattr(sys, "argv", ["mcp-llm", "token", "list"])
+    with pytest.raises(SystemExit) as ended:
+        commands()
+    assert (ended.value.code, *capsys.readouterr()) == (130, "", "")
