@@ -7,6 +7,7 @@ lasts (runs, threads, budgets) is in the store that all processes share, where e
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import asynccontextmanager
 from functools import partial
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
     from .caller import Caller
     from .oauth import Issuer
+
+logger = logging.getLogger(__name__)
 
 PATH: Final = "/mcp"
 HEADERS: Final = 100
@@ -129,8 +132,12 @@ class Application:
         self._door = Door(Own(tokens), issuer, required=self.asks, challenge=challenge)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        await self._outer(scope, receive, send)
+        """Answer one request. A fault of ours is logged here, where the one who serves us would keep it to itself."""
+        try:
+            await self._outer(scope, receive, send)
+        except Exception:
+            logger.exception("a request could not be answered")
+            raise
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

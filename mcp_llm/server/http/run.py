@@ -180,9 +180,10 @@ async def _until_signal(signals: Any, application: Application, server: Any) -> 
         return
     async with anyio.create_task_group() as tasks:
         async for number in signals:
-            say(f"{number.name}: the server is ending{' at once' if application.draining else ''}")
             if application.draining:
                 os._exit(0)  # asked twice
+            # Not by the loop: where nobody reads stderr any more it would wait there for ever.
+            threading.Thread(target=say, args=(f"{number.name}: the server is ending",), daemon=True).start()
             tasks.start_soon(drain, application, server)
 
 

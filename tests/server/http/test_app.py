@@ -34,6 +34,18 @@ async def test_health_and_ready_say_how_it_is_and_nothing_else(served: Any) -> N
         assert (busy.status, busy.headers["retry-after"]) == (503, "1")
 
 
+async def test_a_fault_of_ours_is_a_500_without_a_word_and_a_traceback_in_the_log(
+    served: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served() as server:
+        server.application.bodies.read = None  # calling it is a fault that nobody foresaw
+        answer = await server.post(call("list_models", {}))
+        assert (answer.status, answer.body) == (500, b"Internal Server Error")
+        assert (await server.ask("/health")).status == 200
+    [record] = [one for one in caplog.records if one.name == "mcp_llm.server.http.app"]
+    assert (record.getMessage(), record.exc_info is not None) == ("a request could not be answered", True)
+
+
 async def test_a_health_check_by_head_is_answered_at_once_on_a_connection_that_is_kept(served: Any) -> None:
     async with served() as server:
         asked = f"HEAD /health HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\n\r\n".encode()
