@@ -90,11 +90,15 @@ def _network() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _terminal() -> Iterator[None]:
-    """A suite that was started with `nohup` hands that on to the processes it starts, which then outlive a hangup."""
-    known = signal.signal(signal.SIGHUP, signal.SIG_DFL) if hasattr(signal, "SIGHUP") else None
+    """A suite started with `nohup`, or with `&` by a script, ignores signals, and so would what it starts."""
+    names = [name for name in ("SIGHUP", "SIGINT") if hasattr(signal, name)]
+    known = {one: signal.getsignal(one) for one in map(signal.Signals.__getitem__, names)}
+    for one, handler in known.items():
+        if handler is signal.SIG_IGN:
+            signal.signal(one, signal.default_int_handler if one is signal.SIGINT else signal.SIG_DFL)
     yield
-    if known is not None:
-        signal.signal(signal.SIGHUP, known)
+    for one, handler in known.items():
+        signal.signal(one, handler)
 
 
 @pytest.fixture
