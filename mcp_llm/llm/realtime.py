@@ -116,7 +116,10 @@ class Session:
         async with AsyncExitStack() as stack:
             await self._reserve()
             stack.push_async_callback(self._leave)
-            self._link = await stack.enter_async_context(self._connected())
+            try:
+                self._link = await stack.enter_async_context(self._connected())
+            except Error as error:
+                raise self._blamed(error) from None
             self._outgoing, self._events = anyio.create_memory_object_stream(UNREAD)
             stack.callback(self._events.close)
             stack.callback(self._outgoing.close)

@@ -365,3 +365,19 @@ async def test_without_a_key_the_demo_talks(asking: Asking) -> None:
                 turn = await session.turn()
     assert turn.text.endswith("It was told: Good morning ")
     assert (len(turn.sound), turn.rate) == (9600, 24_000)
+
+
+async def test_a_key_that_is_refused_is_named_and_not_quoted(asking: Asking) -> None:
+    from websockets.datastructures import Headers
+    from websockets.http11 import Response
+
+    words = json.dumps({"error": {"message": f"Incorrect API key provided: {CANARY}"}}).encode()
+    reply = Response(401, "no", Headers([("content-length", str(len(words)))]), words)
+    async with vendor(openai, process_request=lambda *_: reply) as there:
+        asking.provider("gate", there.url, OPENAI)
+        async with asking.open() as service:
+            with anyio.fail_after(30), pytest.raises(AuthError, match="The key is GATE_API_KEY") as caught:
+                async with realtime("gate:m", service=service):
+                    pass
+    assert CANARY not in str(caught.value) + repr(vars(caught.value))
+    assert (caught.value.provider, caught.value.model) == ("gate", "m")
