@@ -63,26 +63,16 @@ class Router:
 
     def needs_available(self, model: str | None, context: str | None, tier: str | None) -> bool:
         """Whether deciding needs to know which providers can be asked (and so may have to look for local ones)."""
-        route, _ = self.route(context)
-        names = [model or (route.model if route else None) or tier or self.settings.default]
-        names += route.fallbacks if route else self.settings.fallbacks
-        return any(self._floating(name) for name in names)
+        asked, _, fallbacks = self._named(model, context, tier)
+        return any(self._floating(name) for name in (asked, *fallbacks))
 
     def plan(self, model: str | None, context: str | None, tier: str | None, available: Sequence[Available]) -> Plan:
         """Targets in order, the first is the one meant, the others are its fallbacks."""
-        route, pattern = self.route(context)
-        if model:
-            asked, because = model, "asked for"
-        elif route and route.model:
-            asked, because = route.model, f"context {pattern}"
-        elif tier:
-            asked, because = tier, "declared tier"
-        else:
-            asked, because = self.settings.default, "default"
+        asked, because, fallbacks = self._named(model, context, tier)
         targets = self._targets(asked, available)
-        fallbacks = route.fallbacks if route and route.fallbacks else () if model else self.settings.fallbacks
         for name in fallbacks:
             targets += [target for target in self._targets(name, available)[:1] if target not in targets]
+        route, _ = self.route(context)
         local_only = bool(route and route.local_only)
         if local_only:
             refused = [target for target in targets if not target.local]
@@ -95,6 +85,20 @@ class Router:
                 )
         warnings = [words for target in targets[:1] for words in target.warnings]
         return Plan(asked, because, targets, warnings, local_only)
+
+    def _named(self, model: str | None, context: str | None, tier: str | None) -> tuple[str, str, Sequence[str]]:
+        """(name that the decision starts from, which rule gave it, names of its fallbacks)."""
+        route, pattern = self.route(context)
+        if model:
+            asked, because = model, "asked for"
+        elif route and route.model:
+            asked, because = route.model, f"context {pattern}"
+        elif tier:
+            asked, because = tier, "declared tier"
+        else:
+            asked, because = self.settings.default, "default"
+        fallbacks = route.fallbacks if route and route.fallbacks else () if model else self.settings.fallbacks
+        return asked, because, fallbacks
 
     def route(self, context: str | None) -> tuple[Route | None, str]:
         """The route of a context and the pattern that gave it."""

@@ -181,3 +181,18 @@ def test_a_context_is_data_however_it_is_spelled() -> None:
     for context in ("*[" * 32_768, "a" * 65_536, '\n{"ts":0,"cost":-100}\n'):
         assert names(plan(None, context, contexts=contexts, default="dyno:d")) in (["dyno:d"], ["bolt:x"])
     assert time.perf_counter() - started < 0.25
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "wanted"),
+    [
+        (None, {"contexts": {"notes": "bolt:n"}, "fallbacks": ["auto"]}, True),
+        (None, {"contexts": {"notes": "bolt:n"}, "fallbacks": ["bolt:x"]}, False),
+        ("acme:mid", {"fallbacks": ["auto"]}, False),
+        ("acme:mid", {"fallbacks": ["nobody:x"]}, False),
+    ],
+)
+def test_whoever_decides_is_given_who_can_be_asked_where_a_fallback_that_holds_needs_it(
+    model: str | None, settings: dict[str, Any], wanted: bool
+) -> None:
+    assert router(**settings).needs_available(model, "notes", None) is wanted
