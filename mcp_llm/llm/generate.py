@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from mcp_llm.errors import InvalidInput, TooLarge
+from mcp_llm.errors import InvalidInput, StoreError, TooLarge
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.message import Media, Text, ToolResult, user
 from mcp_llm.types.text import unbroken
@@ -123,9 +123,13 @@ async def generate(
         partial = (turns[-1].partial or "") if turns else ""
         service.runs.failed(run_id, "generate", ask.principal, started, plan.asked, exc, partial, job.parent_run)
         raise
-    given = receipt.result(turns, response, plan.asked, run_id, thread, parsed, warnings)
     if thread is not None:
-        await service.threads.append(thread, ask.principal, [*request.messages[len(history) :], response.message])
+        try:
+            await service.threads.append(thread, ask.principal, [*request.messages[len(history) :], response.message])
+        except StoreError as exc:  # the answer is paid for: it is given all the same
+            thread = None
+            warnings.append(f"this turn is not in the thread, which stays as it was: {exc}")
+    given = receipt.result(turns, response, plan.asked, run_id, thread, parsed, warnings)
     service.runs.finished("generate", ask.principal, started, given, job.parent_run)
     return given
 

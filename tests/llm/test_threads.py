@@ -99,3 +99,16 @@ async def test_line_separators_come_back_as_they_were(asking: Asking) -> None:
             first = await ask(service, model, prompt=prompt, thread="new")
             await ask(service, model, prompt="two", thread=first.thread)
     assert said(server, 0)[0] == said(server, 1)[0] == ("user", prompt)
+
+
+async def test_an_answer_is_not_lost_over_a_thread_that_cannot_be_written(asking: Asking) -> None:
+    with FaultServer([OK]) as server:
+        model = asking.provider("acme", server.url)
+        async with asking.open() as service:
+            await service.runs.store.execute("ALTER TABLE thread_messages RENAME TO gone")
+            made = await ask(service, model, thread="new")
+            kept = await service.runs.result(made.run_id, "local")
+    assert (made.response, made.thread) == ("Hello there", None)
+    assert any(words.startswith("this turn is not in the thread") for words in made.warnings)
+    assert kept is not None
+    assert kept["status"] == "finished"
