@@ -14,13 +14,14 @@ import anyio.to_thread
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from mcp_llm.errors import Error, InvalidInput, ProviderError, TooLarge
+from mcp_llm.errors import BudgetExceeded, Error, Garbled, InvalidInput, ProviderError, TooLarge
 from mcp_llm.types.embed import Embedded, EmbedRequest
 from mcp_llm.types.text import unbroken
 from mcp_llm.types.usage import Usage
 
 from . import kept_vectors
 from .doing import doing, unusable
+from .exchange import blame
 from .operation import Operation
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ class _Work:
         try:
             called = await this.service.llm.call(EMBED, request, this.plan, this.part())
             self.calls.append(called)
+            if (came := len(called.given.vectors)) != len(indexes):  # code of somebody's own is checked by no wire
+                raise blame(Garbled(f"{came:,} vectors came for {len(indexes):,} texts"), called.begun.target)
             self.vectors.update(zip(indexes, called.given.vectors, strict=True))
             this.progress.tell(f"{len(self.vectors):,} of {len(texts):,}")
         except Error as exc:
@@ -159,12 +162,17 @@ class _Work:
 
     async def _kept(self, error: Error) -> Error:
         """The error; where vectors had come before it, it says where they are."""
-        if self.calls and isinstance(error, ProviderError):
+        if self.vectors and self.calls and isinstance(error, ProviderError | BudgetExceeded):
             sha256 = await kept_vectors.save(self.this.service, self.vectors, self.key, self.this.job.principal)
-            error.message = (
-                f"{error.message}. {len(self.vectors):,} of {len(self.request.texts):,} vectors had come and are kept: "
-                f"the same call with continue_from={sha256!r} asks only for the others"
+            said = error.message if isinstance(error, ProviderError) else str(error)
+            words = (
+                f"{said.rstrip('.')}. {len(self.vectors):,} of {len(self.request.texts):,} vectors had come and are "
+                f"kept: the same call with continue_from={sha256!r} asks only for the others"
             )
+            if isinstance(error, ProviderError):
+                error.message = words
+            else:
+                error.args = (words,)
         return error
 
 

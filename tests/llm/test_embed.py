@@ -275,3 +275,31 @@ async def test_a_provider_in_code_may_embed_too(asking: Asking) -> None:
         assert "secret words" not in str(caught.value)
         with pytest.raises(Unsupported, match="mine does not do image"):
             await generate_image(service, "x", model="mine:lengths")
+
+
+async def test_what_had_come_before_the_budget_was_used_up_is_kept(asking: Asking) -> None:
+    texts = [letter * 100_000 for letter in "abcdef"]
+    with FaultServer([vectors(1.0, tokens=100_000)]) as server:
+        model = asking.provider("acme", server.url, small(1))
+        async with asking.open() as service:
+            with pytest.raises(BudgetExceeded, match=r"\. [1-5] of 6 vectors had come and are kept") as caught:
+                await embed(service, texts, model=model, budget_usd=0.55)
+            sha256 = str(caught.value).rpartition("continue_from='")[2].partition("'")[0]
+            first = len(server.requests)
+            made = await embed(service, texts, model=model, continue_from=sha256)
+    assert made.count == 6
+    assert (first < 6, len(server.requests)) == (True, 6)
+
+
+async def test_code_that_gives_fewer_vectors_than_texts_is_told_as_garbled(asking: Asking) -> None:
+    class Short:
+        async def generate(self, messages: Any, model: str, settings: Any) -> str:
+            return ""
+
+        async def embed(self, request: EmbedRequest, model: str) -> Vectors:
+            return Vectors([array("d", [1.0])])
+
+    async with asking.open() as service:
+        service.register("mine", Short())
+        with pytest.raises(Garbled, match="1 vectors came for 2 texts"):
+            await embed(service, ["a", "b"], model="mine:x")
