@@ -30,6 +30,8 @@ GroupBy: TypeAlias = Literal["model", "provider", "context", "operation", "day",
 
 LEASE_SECONDS = 60
 """A reservation not renewed for so long belongs to a dead process."""
+PRUNE_SECONDS = 86_400
+"""A server that runs for months forgets idle budgets as one does that is started anew."""
 _SEEN = 1000
 """Scopes whose figures are remembered."""
 
@@ -178,9 +180,10 @@ class Ledger:
         if not limited:
             return made
         if not self._started:
-            self._started = True
-            await self._store.write(lambda connection: rules.prune(connection, self._clock()))
+            self._started = True  # first: should the disk fail now, what is held later is renewed all the same
             self._store.repeat(LEASE_SECONDS / 3, self._renew)
+            self._store.repeat(PRUNE_SECONDS, self._prune)
+            await self._store.write(self._prune)
         amount = (None if usd is None else rules.nano(usd), tokens, calls)
         row = rules.AHEAD if ahead else None if entry is None else _row(entry)
 
@@ -260,6 +263,9 @@ class Ledger:
     def _settled(self, connection: sqlite3.Connection, rows: list[Any]) -> None:
         for reservation, row in rows:
             rules.settle(connection, reservation, row, reservation.calls, now=self._clock())
+
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        rules.prune(connection, self._clock())
 
     def _renew(self, connection: sqlite3.Connection) -> None:
         expires = self._clock() + LEASE_SECONDS * 1000

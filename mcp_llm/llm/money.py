@@ -89,6 +89,7 @@ class Purse:
         entry = self._entry(target, job, target.name, "unknown", time.monotonic())
         reservation = await self.ledger.reserve(scopes, usd=usd, tokens=tokens, entry=entry, out_of=job.ahead)
         if not self.ledger.durable and any(scope.kind in rules.DAILY for scope in scopes):
+            await self.ledger.release(reservation)
             raise StoreError(
                 "the state database cannot be used, so a budget for the day cannot be held over calls and processes. "
                 "`mcp-llm doctor` says why; mend it, or take the day's budget out of the settings."

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from llm.spending import BUDGET, NOW, TODAY, run_together, spent
 
-from mcp_llm.errors import BudgetExceeded
+from mcp_llm.errors import BudgetExceeded, StoreError
 from mcp_llm.llm.ledger import LEASE_SECONDS, Entry, Ledger, Scope, Spend, Used, day
 from mcp_llm.store.sqlite import Store
 from mcp_llm.store.writer import Job
@@ -342,3 +343,18 @@ async def test_four_processes_share_one_daily_budget_to_the_cent(path: Path) -> 
     assert await ledger.used("day", TODAY) == used("1", 100, 100)
     assert [row.usd for row in await ledger.spend()] == [Decimal(1)]
     store.close()
+
+
+async def test_after_a_first_reservation_that_failed_the_later_ones_are_renewed_all_the_same(
+    ledger: Ledger, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed = threading.Event()
+    monkeypatch.setattr("mcp_llm.llm.ledger.LEASE_SECONDS", 0.03)
+    monkeypatch.setattr(ledger, "_renew", lambda _: renewed.set())
+    await store.execute("ALTER TABLE budgets RENAME TO gone")
+    with pytest.raises(StoreError):
+        await ledger.reserve([Scope("run", "r", usd=CENT)], usd=CENT, tokens=1)
+    await store.execute("ALTER TABLE gone RENAME TO budgets")
+    held = await ledger.reserve([Scope("run", "r", usd=CENT)], usd=CENT, tokens=1)
+    assert await anyio.to_thread.run_sync(renewed.wait, 10)
+    await ledger.release(held)

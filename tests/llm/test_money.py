@@ -223,3 +223,15 @@ async def test_an_estimate_asks_nobody_and_leaves_nothing(asking: Asking) -> Non
     assert (quote["input_tokens"], quote["usd_at_least"], quote["usd_at_most"]) == (104, 0.000104, 0.001104)
     assert (unknown["usd_at_least"], unknown["usd_at_most"]) == (None, None)
     assert (server.requests, kept) == ([], [(0,), (0,)])
+
+
+async def test_without_a_disk_a_call_that_a_days_budget_forbids_holds_nothing(asking: Asking) -> None:
+    blocked = asking.home / "no folder"
+    blocked.write_text("")
+    asking.environment["MCP_LLM_HOME"] = str(blocked)
+    asking.provider("acme", "http://127.0.0.1:9/v1")
+    async with asking.open(budget={"day_calls": 5}) as service:
+        for _ in range(3):
+            with pytest.raises(Error):
+                await ask(service, "demo")
+        assert service.purse.ledger._open == set()
