@@ -112,10 +112,13 @@ class Attempts:
                 )
                 tried.append(Attempt(target.provider_id, target.model_id, "resting", f"not asked for {seconds:.0f} s"))
                 continue
+            let = time.monotonic()
             try:
-                return await self._ask(stack, way, request, target, plan, job, tried, started, deadline)
+                begun = await self._ask(stack, way, request, target, plan, job, tried, started, deadline)
+                self.breakers.begun(target.provider_id)
+                return begun
             except BaseException as exc:
-                self.breakers.release(target.provider_id)  # a probe that was never sent is not the last one
+                self.breakers.release(target.provider_id, let)  # a probe that was never sent is not the last one
                 if not isinstance(exc, Error):
                     raise
                 last = exc
@@ -168,7 +171,8 @@ class Attempts:
             except BaseException as exc:
                 error = blame(exc, target) if isinstance(exc, ProviderError) else exc
                 kind = error.kind if isinstance(error, Error) else "cancelled"
-                self.breakers.record(target.provider_id, kind, asked)
+                if sent:  # what our own limits or budgets refuse says nothing about the provider
+                    self.breakers.record(target.provider_id, kind, asked)
                 with anyio.CancelScope(shield=True):
                     await self.purse.failed(hold, target, job, plan.asked, error, asked, sent=sent)
                 if not isinstance(error, Error):

@@ -42,7 +42,8 @@ class _State:
     answered: float = float("-inf")
     failures: deque[float] = field(default_factory=deque)
     open_until: float | None = None
-    probing: bool = False
+    probe: float | None = None
+    """When the call was let through that is to see."""
 
 
 @dataclass(slots=True)
@@ -57,25 +58,35 @@ class Breakers:
         state = self._states.get(provider_id)
         if state is None or state.open_until is None:
             return True
-        if self.clock() < state.open_until or state.probing:
+        now = self.clock()
+        if now < state.open_until or state.probe is not None:
             return False
-        state.probing = True
+        state.probe = now
         return True
 
     def is_open(self, provider_id: str) -> bool:
         """Whether it is being spared, without taking the probe."""
         state = self._states.get(provider_id)
-        return state is not None and state.open_until is not None and (state.probing or self.clock() < state.open_until)
+        if state is None or state.open_until is None:
+            return False
+        return state.probe is not None or self.clock() < state.open_until
 
     def seconds_left(self, provider_id: str) -> float:
         """How long it is still spared."""
         state = self._states.get(provider_id)
         return max(0.0, state.open_until - self.clock()) if state and state.open_until is not None else 0.0
 
-    def release(self, provider_id: str) -> None:
-        """Give a probe back that came to no outcome."""
-        if (state := self._states.get(provider_id)) is not None:
-            state.probing = False
+    def release(self, provider_id: str, sent: float | None = None) -> None:
+        """Give a probe back that came to no outcome; a call that was `sent` before it was let through is not it."""
+        state = self._states.get(provider_id)
+        if state is not None and state.probe is not None and (sent is None or sent >= state.probe):
+            state.probe = None
+
+    def begun(self, provider_id: str) -> None:
+        """An answer has begun: where it is the probe's, the others need not wait for its end, be it minutes away."""
+        state = self._states.get(provider_id)
+        if state is not None and state.probe is not None:
+            self._states[provider_id] = _State(self.clock())
 
     def record(self, provider_id: str, kind: str | None, sent: float | None = None) -> None:
         """Note an outcome: None for success, else the error's kind; `sent` is the clock when it was asked.
@@ -88,12 +99,13 @@ class Breakers:
             self._states[provider_id] = _State(now)  # it answered, be it with a refusal
             return
         state = self._states.setdefault(provider_id, _State())
-        if kind not in TROUBLE or (sent is not None and sent < state.answered and not state.probing):
-            self.release(provider_id)
+        known = state.answered if state.probe is None else state.probe
+        if kind not in TROUBLE or (sent is not None and sent < known):
+            self.release(provider_id, sent)
             return
         state.failures.append(now)
         while state.failures and state.failures[0] < now - WINDOW:
             state.failures.popleft()
-        if state.probing or len(state.failures) >= FAILURES:
+        if state.probe is not None or len(state.failures) >= FAILURES:
             state.open_until = now + PAUSE
-            state.probing = False
+            state.probe = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import anyio
@@ -52,14 +52,12 @@ class Gate:
     @asynccontextmanager
     async def enter(self, tokens: int) -> AsyncIterator[None]:
         """Hold one of the provider's slots; `tokens` is the estimate that counts against its minute."""
-        if self._requests:
-            await self._requests.take(1)
-        if self._tokens:
-            await self._tokens.take(max(1, tokens))
-        if self._slots is None:
-            yield
-            return
-        async with self._slots:
+        # The slot first: who still waits for one sends nothing, and must not use up the minute.
+        async with self._slots or nullcontext():
+            if self._requests:
+                await self._requests.take(1)
+            if self._tokens:
+                await self._tokens.take(max(1, tokens))
             yield
 
 

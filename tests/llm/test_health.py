@@ -132,3 +132,30 @@ def test_a_provider_that_is_down_for_ten_minutes_is_asked_every_fifteen_seconds(
         now[0] += 0.1
     assert asked <= FAILURES + 600 / PAUSE
     assert asked >= FAILURES + 600 / PAUSE - 3
+
+
+def test_a_call_that_was_sent_before_the_probe_neither_frees_nor_fails_it(breakers: Breakers, now: list[float]) -> None:
+    break_(breakers)
+    sent = now[0]
+    now[0] += PAUSE
+    assert breakers.allows("acme")
+    breakers.release("acme", sent)
+    breakers.record("acme", "cancelled", sent)
+    breakers.record("acme", "timeout", sent)
+    assert not breakers.allows("acme")
+    breakers.record("acme", "cancelled", now[0])
+    assert breakers.allows("acme")
+
+
+def test_once_the_probes_answer_has_begun_the_others_need_not_wait_for_its_end(
+    breakers: Breakers, now: list[float]
+) -> None:
+    break_(breakers)
+    now[0] += PAUSE
+    assert breakers.allows("acme")
+    breakers.begun("acme")
+    assert [breakers.allows("acme") for _ in range(3)] == [True, True, True]
+    break_(breakers, FAILURES - 1)
+    breakers.begun("acme")  # of a call that was no probe: what failed since still counts
+    break_(breakers, 1)
+    assert breakers.is_open("acme")

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from faults.asking import ask
 from faults.replies import ok
 from faults.server import FaultServer
 
 from mcp_llm.catalog.schema import Limits
-from mcp_llm.errors import Busy
+from mcp_llm.errors import Busy, RateLimited
 from mcp_llm.llm import limits
+from mcp_llm.llm.health import FAILURES
 from mcp_llm.llm.limits import Calls, Gate, Rate
 
 if TYPE_CHECKING:
@@ -104,3 +106,29 @@ async def test_a_providers_slot_is_given_back_after_every_call(asking: Asking) -
             for _ in range(10):
                 tasks.start_soon(ask, service, model)
     assert (len(server.requests), server.connections <= 2) == (10, True)
+
+
+async def test_whoever_gives_up_waiting_for_a_slot_has_used_nothing_of_the_minute() -> None:
+    gate = Gate(Limits(concurrency=1, requests_per_minute=2))
+    async with gate.enter(1):
+        with anyio.move_on_after(0.02) as scope:
+            async with gate.enter(1):
+                raise AssertionError
+    assert scope.cancelled_caught
+    with anyio.fail_after(5):
+        async with gate.enter(1):
+            pass
+
+
+async def test_what_our_own_limits_refuse_does_not_heal_a_provider_that_fails(asking: Asking) -> None:
+    with FaultServer([ok("openai", stream=True)]) as server:
+        model = asking.provider("acme", server.url, "[limits]\nrequests_per_minute = 1\n")
+        async with asking.open() as service:
+            await ask(service, model)
+            for _ in range(FAILURES - 1):
+                service.llm.breakers.record("acme", "overloaded")
+            with pytest.raises(RateLimited, match="limits set for it"):
+                await ask(service, model, timeout_s=0.05)
+            service.llm.breakers.record("acme", "overloaded")
+            assert service.llm.breakers.is_open("acme")
+            assert len(server.requests) == 1
