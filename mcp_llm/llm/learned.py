@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import StoreError
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Collection
 
     from mcp_llm.store.sqlite import Store
 
@@ -26,24 +27,23 @@ def _apply(connection: sqlite3.Connection, rows: list[Any]) -> None:
 
 @dataclass(slots=True)
 class Learned:
-    """The store's rows, read once a process and model."""
+    """The store's rows, read once a process. A model that refuses nothing leaves nothing: anybody may name any."""
 
     store: Store
-    _known: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-    _all: dict[tuple[str, str], set[str]] | None = None
+    _known: dict[tuple[str, str], set[str]] | None = None
 
-    async def of(self, provider_id: str, model_id: str) -> set[str]:
-        """The refused parameters; the set is shared, so what is added shows at once."""
-        key = (provider_id, model_id)
-        if (found := self._known.get(key)) is None:
-            if self._all is None:
-                self._all = await self._read()
-            found = self._known[key] = self._all.get(key, set())
-        return found
+    async def of(self, provider_id: str, model_id: str) -> Collection[str]:
+        """The refused parameters."""
+        if self._known is None:
+            read = await self._read()
+            if self._known is None:  # else another call has read them meanwhile, and may have added some
+                self._known = read
+        return self._known.get((provider_id, model_id), ())
 
     def add(self, provider_id: str, model_id: str, parameter: str) -> None:
         """Remember one, here and in the store."""
-        self._known.setdefault((provider_id, model_id), set()).add(parameter)
+        if self._known is not None:
+            self._known.setdefault((provider_id, model_id), set()).add(parameter)
         self.store.post(_apply, (provider_id, model_id, parameter, int(time.time()) + KEPT_SECONDS))
 
     async def _read(self) -> dict[tuple[str, str], set[str]]:

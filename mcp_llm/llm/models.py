@@ -49,6 +49,7 @@ class Models:
     backends: Backends
     clock: Callable[[], float] = time.monotonic
     _lists: dict[str, tuple[float, list[ModelInfo]]] = field(default_factory=dict)
+    _silent: dict[str, float] = field(default_factory=dict)
     _health: dict[str, tuple[float, ProviderHealth]] = field(default_factory=dict)
 
     async def of(self, provider_id: str, *, refresh: bool = False, patience: float = 15.0) -> list[ModelInfo]:
@@ -58,7 +59,19 @@ class Models:
             return known[1]
         found = await self._detailed(provider_id, await self.fetch(provider_id, patience=patience), patience)
         self._lists[provider_id] = (self.clock(), found)
+        self._silent.pop(provider_id, None)
         return found
+
+    async def offered(self, provider_id: str, *, patience: float) -> list[ModelInfo]:
+        """The same for whoever looks around: nothing of one that has no list, or gave none within the last minute."""
+        silent = self._silent.get(provider_id)
+        if silent is not None and self.clock() - silent < HEALTH_FRESH:
+            return []
+        try:
+            return await self.of(provider_id, patience=patience)
+        except Error:
+            self._silent[provider_id] = self.clock()
+            return []
 
     def known(self, provider_id: str) -> list[ModelInfo] | None:
         """The list fetched last, without asking anybody."""

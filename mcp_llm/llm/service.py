@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from mcp_llm.catalog.find import check_name
 from mcp_llm.catalog.source import OPERATIONS
-from mcp_llm.errors import Error, UnknownModel, UnknownProvider
+from mcp_llm.errors import UnknownModel, UnknownProvider
 from mcp_llm.store.artifacts import LOCAL
 
 from .local import TIERS as LOCAL_TIERS
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 ARTIFACT: Final = "artifacts://"
 OWN_PATIENCE: Final = 3.0
-"""Seconds given to a provider of the user's own to say what it serves, once an hour."""
+"""Seconds given to a provider of the user's own to say what it serves, once an hour, or a minute where it is silent."""
 
 
 @dataclass(slots=True)
@@ -160,11 +160,7 @@ class Service:
             provider = self.catalog.provider(provider_id)
             if provider.tiers or provider.discover or not self.access.reachable(provider_id, provider):
                 continue
-            try:
-                infos = await self.models.of(provider_id, patience=OWN_PATIENCE)
-            except Error:
-                continue
-            if infos:
+            if infos := await self.models.offered(provider_id, patience=OWN_PATIENCE):
                 found.append(Available(provider_id, dict.fromkeys(LOCAL_TIERS, infos[0].id), local=provider.local))
         return found
 

@@ -150,3 +150,12 @@ def test_the_culprit_is_a_field_that_was_set_and_can_be_left_out(
     error: Error, fields: dict[str, Any], field: str | None
 ) -> None:
     assert learning.culprit(error, request(**fields)) == field
+
+
+async def test_a_model_that_refused_nothing_leaves_nothing_in_memory(asking: Asking) -> None:
+    with FaultServer([ok("openai", stream=True)]) as server:
+        asking.provider("acme", server.url)
+        async with asking.open() as service:
+            for number in range(20):
+                await ask(service, f"acme:model-{number}")
+            assert service.llm.learned._known == {}

@@ -128,3 +128,19 @@ async def test_a_provider_in_code_that_hangs_is_given_up_when_the_calls_time_is_
             await generate(service, Ask(prompt="hi", model="hangs:m", timeout_s=0.2))
     assert ended.is_set()
     assert told.value.partial == ("so far" if begun else None)
+
+
+async def test_a_provider_of_ones_own_that_is_silent_is_waited_for_once_a_minute(home: Path) -> None:
+    with FaultServer([Reply(status=500)]) as server:
+        (home / "providers").mkdir()
+        (home / "providers" / "tiny.toml").write_text(f'base_url = "{server.url}/v1"\n')
+        environment = {"MCP_LLM_HOME": str(home), "TINY_API_KEY": CANARY}
+        async with open_app(config.load(environment=environment, overrides={"discover": False})) as service:
+            now = [0.0]
+            service.models.clock = lambda: now[0]
+            for _ in range(3):
+                await service.available()
+            assert len(server.requests) == 1
+            now[0] = 61.0
+            await service.available()
+            assert len(server.requests) == 2
