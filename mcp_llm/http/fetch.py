@@ -8,6 +8,7 @@ changed in between from being one of ours.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -38,7 +39,7 @@ class NoMore(InvalidInput):
         super().__init__(f"{host} has no more of this file than is here")
         self.headers = headers
         total = headers.get("content-range", "").rpartition("/")[2]
-        self.total = int(total) if total.isdigit() else None
+        self.total = int(total) if re.fullmatch(r"[0-9]{1,18}", total) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,10 @@ def messages(turns: Sequence[dict[str, Any]]) -> list[Message]:
     found: list[Message] = []
     for index, turn in enumerate(turns):
         place = f"messages[{index}]"
-        role, content = turn.get("role"), turn.get("content")
-        if role not in {"user", "assistant", "tool", "system", "developer"}:
+        if not isinstance(turn, dict):
+            raise InvalidInput(f"{place} is a {type(turn).__name__}; it has to be an object with `role` and `content`")
+        role, content, asked = turn.get("role"), turn.get("content"), turn.get("tool_calls") or []
+        if role not in ("user", "assistant", "tool", "system", "developer"):  # a tuple: it may be of any type
             raise InvalidInput(f"{place}.role is {role!r}; it has to be user, assistant or tool")
         if role == "tool":
             name = str(turn.get("name") or _called(found, turn.get("tool_call_id")))
@@ -33,9 +35,9 @@ def messages(turns: Sequence[dict[str, Any]]) -> list[Message]:
                 found.append(Message(role="user", parts=(result,)))
             continue
         said = parts(content, place) if not isinstance(content, str) else [Text(content)]
-        calls = [
-            _call(call, f"{place}.tool_calls[{number}]") for number, call in enumerate(turn.get("tool_calls") or [])
-        ]
+        if not isinstance(asked, list):
+            raise InvalidInput(f"{place}.tool_calls is a {type(asked).__name__}; it has to be a list")
+        calls = [_call(call, f"{place}.tool_calls[{number}]") for number, call in enumerate(asked)]
         said = [part for part in said if not (isinstance(part, Text) and not part.text)]
         found.append(Message(role="assistant" if role == "assistant" else "user", parts=(*said, *calls)))
     return found
@@ -56,12 +58,12 @@ def _part(value: Any, place: str) -> Part:
     if not isinstance(value, dict):
         raise InvalidInput(f"{place} has to be text or an object with `type`")
     kind = value.get("type", "text" if "text" in value else None)
-    if kind in {"text", "input_text", "output_text"}:
+    if kind in ("text", "input_text", "output_text"):
         return Text(str(value.get("text", "")))
-    if kind in {"image_url", "input_image"}:
+    if kind in ("image_url", "input_image"):
         given = value.get("image_url")
         return _media({"url": given.get("url") if isinstance(given, dict) else given}, place)
-    if kind in {"image", "audio", "file", "media", "document"}:
+    if kind in ("image", "audio", "file", "media", "document"):
         return _media(value, place)
     raise InvalidInput(f"{place}.type is {kind!r}; it has to be text, image, audio or file")
 
@@ -95,7 +97,10 @@ def _call(value: Any, place: str) -> ToolCall:
     if not isinstance(inner, dict) or not inner.get("name"):
         raise InvalidInput(f"{place} needs `id`, `name` and `arguments`")
     arguments = inner.get("arguments", {})
-    raw = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    try:
+        raw = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidInput(f"{place}.arguments cannot be written as JSON") from None
     return ToolCall(str(value.get("id") or ""), str(inner["name"]), raw)
 
 
