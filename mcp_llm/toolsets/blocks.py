@@ -20,10 +20,11 @@ from mcp_llm.types.message import Media, Text
 from . import text
 
 if TYPE_CHECKING:
-    from mcp_types import CallToolResult
+    from mcp_types import CallToolResult, ContentBlock
 
 _MIME: Final = re.compile(r"[a-z]+/[A-Za-z0-9.+-]{1,100}")
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*")
+# Possessive: what can be gone back over takes days where a server sends megabytes of blanks, and all others wait.
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/\s]*+={0,2}\s*+")
 _SHOWN: Final = ("image/", "audio/", "video/", "application/pdf")
 
 
@@ -45,6 +46,21 @@ def parts(result: CallToolResult) -> tuple[Text | Media, ...]:
     if structured is not None and not _said(structured, texts):
         found.append(Text(text.visible(_json(structured))))
     return _separated(found)
+
+
+def weight(result: CallToolResult) -> int:
+    """Characters that `parts` looks through, to know whether that is worth a thread; structured content not counted."""
+    return sum(_length(block) for block in result.content)
+
+
+def _length(block: ContentBlock) -> int:
+    if isinstance(block, TextContent):
+        return len(block.text)
+    if isinstance(block, ImageContent | AudioContent):
+        return len(block.data)
+    if isinstance(block, EmbeddedResource):
+        return len(block.resource.text if isinstance(block.resource, TextResourceContents) else block.resource.blob)
+    return 0
 
 
 def _said(structured: Any, texts: list[str]) -> bool:

@@ -28,6 +28,7 @@ MOST_BLOCKS: Final = 1000
 """Content blocks of one result."""
 _A_SECOND: Final = 50
 """Progress messages, and answers to requests, in one second; further ones are dropped."""
+_MOST_ID: Final = 200
 _THREAD_FROM: Final = 20
 _METHOD_NOT_FOUND: Final = -32601
 _INTERNAL: Final = -32603
@@ -57,12 +58,6 @@ class Guard:
             self._stateless = VERSION in ((message.params or {}).get("_meta") or {})
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             self._known((message.params or {}).get("requestId"))  # nobody waits for it any more
-
-    def unanswered(self, message: str) -> list[JSONRPCError]:
-        """An error for every request under way."""
-        errors = [_error(request, _INTERNAL, message) for request in self._asked]
-        self._asked.clear()
-        return errors
 
     def answer(self, request: int | str, message: str) -> JSONRPCError | None:
         """An error for one request, if it is under way."""
@@ -101,6 +96,8 @@ class Guard:
             return None
         if isinstance(request, bool) or not isinstance(request, int | str) or not self._may_pass():
             return None
+        if (len(request) if isinstance(request, str) else request.bit_length()) > _MOST_ID:
+            return None  # answers wait, 256 of them, for a server that does not read
         if method == "ping":
             return JSONRPCResponse(jsonrpc="2.0", id=request, result={})
         if method == "elicitation/create":

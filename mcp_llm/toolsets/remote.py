@@ -22,7 +22,6 @@ from mcp_types import (
     INVALID_REQUEST,
     CallToolResult,
     Implementation,
-    TextContent,
 )
 from pydantic import ValidationError
 
@@ -32,7 +31,7 @@ from mcp_llm.types.message import Media, Text, ToolResult
 
 from . import pages, pins, text
 from .base import Tool, Tools, failed
-from .blocks import parts
+from .blocks import parts, weight
 from .compose import Filter
 from .guard import MOST_NOTES
 
@@ -236,8 +235,7 @@ class Remote:
             return failed(
                 call_id, name, f"{text.line(name, 100)} wants to ask the user first, which is not offered: not done."
             )
-        size = sum(len(block.text) for block in result.content if isinstance(block, TextContent))
-        large = size > _THREAD_FROM or result.structured_content is not None
+        large = weight(result) > _THREAD_FROM or result.structured_content is not None
         found = await anyio.to_thread.run_sync(self._parts, result) if large else self._parts(result)
         return ToolResult(call_id, name, found or (Text("done"),), bool(result.is_error))
 

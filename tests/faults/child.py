@@ -193,6 +193,10 @@ class Stdio:
             self.send(
                 {"id": number, "error": {"code": -32000, "message": "no\x1b[31m way\U000e0041", "data": {"a": 1}}}
             )
+        elif mode == "blanks":
+            poured = "A" + " " * (MIB // 16) + "!"
+            block = {"type": "image", "mimeType": "image/png", "data": poured}
+            self.send({"id": number, "result": {"content": [block]}})
         elif mode == "blocks":
             many = [{"type": "text", "text": "x"}] * 50_000
             self.send({"id": number, "result": {"content": many}})

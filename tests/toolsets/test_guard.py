@@ -37,3 +37,8 @@ async def test_only_what_was_asked_is_answered_and_once() -> None:
     strange = await guard.take({"jsonrpc": "2.0", "id": 2, "result": {}})
     assert first == (JSONRPCResponse(jsonrpc="2.0", id=1, result={"a": 1}), None)
     assert (again, strange, guard.skipped) == ((None, None), (None, None), 2)
+
+
+@pytest.mark.parametrize("number", ["x" * 201, 1 << 200])
+async def test_a_request_with_an_endless_id_is_not_answered(number: int | str) -> None:
+    assert await Guard().take({"jsonrpc": "2.0", "id": number, "method": "ping"}) == (None, None)
