@@ -40,6 +40,10 @@ _PINS: Final = """SELECT tool, tool_pins.fingerprint, agreed.said, offered, othe
     LEFT JOIN tool_definitions AS other ON other.fingerprint = offered
     WHERE server = ? AND target = ? ORDER BY tool"""
 
+_PRUNED: Final = """DELETE FROM tool_definitions WHERE fingerprint NOT IN (
+    SELECT fingerprint FROM tool_pins UNION SELECT offered FROM tool_pins WHERE offered IS NOT NULL
+)"""
+
 
 @dataclass(frozen=True, slots=True)
 class Pin:
@@ -132,9 +136,14 @@ def _made(connection: sqlite3.Connection) -> None:
 
 
 def _keep(connection: sqlite3.Connection, tools: Mapping[str, str], said: Callable[[str], str]) -> None:
+    """What these say is kept, and what no pin stands for any more goes: some servers say the day in a description."""
+    new = False
     for name, mark in tools.items():
         if connection.execute("SELECT 1 FROM tool_definitions WHERE fingerprint = ?", (mark,)).fetchone() is None:
             connection.execute("INSERT INTO tool_definitions VALUES (?, ?)", (mark, said(name)))
+            new = True
+    if new:
+        connection.execute(_PRUNED)
 
 
 def _compare(connection: sqlite3.Connection, server: str, target: str, tools: Mapping[str, str]) -> set[str]:

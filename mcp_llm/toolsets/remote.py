@@ -101,6 +101,7 @@ class Remote:
         self._turn = anyio.Event()
         self._wanted = anyio.Event()
         self._leave = anyio.Event()
+        self._connecting = anyio.CancelScope()
         self._stopped = False
 
     async def own(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -127,6 +128,8 @@ class Remote:
     def stop(self) -> None:
         """Let `own` leave the connection and return."""
         self._stopped = True
+        if self._state == "connecting":  # nobody waits for it any more
+            self._connecting.cancel()
         self._leave.set()
         self._wanted.set()
 
@@ -280,6 +283,7 @@ class Remote:
         error: Exception | None = None
         seconds = self._server.start_timeout_s
         with anyio.move_on_after(seconds) as connecting:
+            self._connecting = connecting
             try:
                 async with Client(cast("Any", transport), client_info=self._info, cache=None) as client:
                     await self._refresh(client, transport, first=True)
@@ -319,18 +323,26 @@ class Remote:
                     raise
                 self._note(f"Its tools could not be read again ({type(error).__name__}); the former ones are offered.")
                 return
-            self._tools = {tool.name: pages.offered(tool, self.name, self._server.approve) for tool in listed}
+            tools = {tool.name: pages.offered(tool, self.name, self._server.approve) for tool in listed}
             for sentence in transport.guard.notes:
                 self._note(sentence)
             try:
-                marks = {name: tool.fingerprint for name, tool in self._tools.items()}
-                self.changed = await self._pins.changed(
-                    self.name, pins.target(self._server), marks, lambda name: self._tools[name].said
+                marks = {name: tool.fingerprint for name, tool in tools.items()}
+                changed = await self._pins.changed(
+                    self.name, pins.target(self._server), marks, lambda name: tools[name].said
                 )
             except Error as error:
                 self._note(f"Its tools could not be compared with what was agreed to: {error}")
-            if self.changed:
+                changed = {name for name, tool in tools.items() if name in self.changed or self._is_other(tool)}
+            # Both at once: no tool is offered, or called, before it is known whether it is what was agreed to.
+            self._tools, self.changed = tools, changed
+            if changed:
                 self._note(pins.told(self.name, sorted(self.changed)))
+
+    def _is_other(self, tool: Tool) -> bool:
+        """Whether a tool of this name was offered before, and was not this one."""
+        before = self._tools.get(tool.name)
+        return before is not None and before.fingerprint != tool.fingerprint
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes and len(self.notes) < MOST_NOTES:

@@ -64,7 +64,7 @@ class Stdio:
         if mode in {"ignoreeof", "hanginit"}:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
-        if mode == "hanginit":
+        if mode == "hanginit" or (mode == "hang-again" and os.path.getsize(self.argument)):
             time.sleep(600)
         if mode in {"family", "stray"}:
             # A child of its own that holds the pipes and does not care about their ends.
@@ -110,6 +110,10 @@ class Stdio:
             self.send({"id": number, "result": {**text("done"), "structuredContent": poison}})
         elif mode == "crash":
             os.write(2, b"about to crash\n")
+            os._exit(3)
+        elif mode == "hang-again":
+            with open(argument, "w", encoding="utf-8") as marks:
+                marks.write("called")
             os._exit(3)
         elif mode == "crash-once":
             with open(argument, "a+", encoding="utf-8") as marks:

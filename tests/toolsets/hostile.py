@@ -150,8 +150,23 @@ async def _kept(call_id: str, text: str) -> str:
     return "more(1)"
 
 
+def zombies() -> set[int]:
+    """Children of this process that nobody has waited for."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            state, parent = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if state == "Z" and int(parent) == os.getpid():
+            found.add(int(entry.name))
+    return found
+
+
 def _argument(mode: str, file: Path) -> str:
-    if mode in {"rugpull", "crash-once", "waits"}:
+    if mode in {"rugpull", "crash-once", "hang-again", "waits"}:
         file.write_text("", encoding="utf-8")
         return str(file)
     return str(10 * MIB) if mode == "huge" else NOWHERE if mode in {"redirect", "schema-remoteref"} else ""

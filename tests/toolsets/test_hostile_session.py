@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from toolsets import hostile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,19 +115,4 @@ async def test_a_child_that_floods_is_ended_and_leaves_no_zombie(
         with anyio.fail_after(30):
             while children():  # noqa: ASYNC110 - processes tell us nothing
                 await anyio.sleep(0.02)
-    assert zombies() == set()
-
-
-def zombies() -> set[int]:
-    """Children of this process that nobody has waited for."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            state, parent = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        if state == "Z" and int(parent) == os.getpid():
-            found.add(int(entry.name))
-    return found
+    assert hostile.zombies() == set()

@@ -314,6 +314,17 @@ async def test_a_server_comes_back_three_times(child: Callable[..., Any], opened
     assert tools == []
 
 
+async def test_who_leaves_does_not_wait_for_a_server_that_hangs_at_its_next_start(
+    child: Callable[..., Any], opened: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "marks").touch()
+    server = child("hang-again", str(tmp_path / "marks"), start_timeout_s=300, call_timeout_s=2)
+    with anyio.fail_after(60):
+        async with opened(server) as group:
+            told = [(await group.call("s__work", {})).text for _ in range(2)]
+    assert ["did not answer within" in text for text in told] == [False, True]
+
+
 async def test_only_what_may_be_repeated_is(
     child: Callable[..., Any], opened: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
+from mcp_llm.errors import StoreError
 from mcp_llm.settings import Server
 from mcp_llm.store.sqlite import Store
 from mcp_llm.toolsets.pins import StoredPins, target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
@@ -68,6 +71,16 @@ async def test_what_was_agreed_to_is_kept_to_be_compared_and_said_once(pins: Sto
     assert await pins.of("s", "elsewhere") == []
 
 
+async def test_what_no_pin_stands_for_any_more_is_not_kept(pins: StoredPins, tmp_path: Path) -> None:
+    for day in range(20):
+        await pins.changed("s", "t", {"a": f"a{day}", "b": "b"}, lambda name: f"{name} of a day")
+    await pins.approve("s", "t", {"a": "a19"})
+    await pins.changed("s", "t", {"a": "a20", "b": "b"}, lambda name: f"{name} of a day")
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        kept = database.execute("SELECT fingerprint FROM tool_definitions ORDER BY fingerprint").fetchall()
+    assert kept == [("a19",), ("a20",), ("b",)]
+
+
 def test_a_name_that_points_elsewhere_is_another_server() -> None:
     one = Server(command="a", args=("b",))
     assert target(one) == target(Server(command="a", args=("b",), env={"A": "1"}))
@@ -116,3 +129,46 @@ async def test_a_change_in_the_middle_of_a_run_counts_too(
         assert (await group.members["s"].call("work", {})).text.endswith(
             "off until the user has run `mcp-llm servers approve s work`."
         )
+
+
+class Late:
+    """Pins whose second answer waits for `go`, or does not come at all."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.go, self.asked, self._broken, self._calls = anyio.Event(), anyio.Event(), broken, 0
+
+    async def changed(
+        self, server: str, target: str, tools: Mapping[str, str], said: Callable[[str], str] | None = None
+    ) -> set[str]:
+        self._calls += 1
+        if self._calls == 1:
+            return set()
+        self.asked.set()
+        await self.go.wait()
+        if self._broken:
+            raise StoreError("the disk is full")
+        return {"work"}
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_a_changed_tool_is_not_offered_while_or_because_it_cannot_be_compared(
+    broken: bool, child: Callable[..., Any], opened: Callable[..., Any]
+) -> None:
+    pins = Late(broken=broken)
+
+    async def poll(group: Any) -> None:
+        while not pins.asked.is_set():
+            await group.list()
+            await anyio.sleep(0.05)
+
+    with anyio.fail_after(60):
+        async with opened(child("late"), pinned=pins) as group, anyio.create_task_group() as tasks:
+            tasks.start_soon(poll, group)
+            await pins.asked.wait()
+            meanwhile = [tool.name for tool in await group.members["s"].list()]
+            pins.go.set()
+            while [tool.name for tool in await group.list()] != ["s__new"]:  # noqa: ASYNC110 - told by a process
+                await anyio.sleep(0.05)
+            refused = await group.members["s"].call("work", {})
+    assert meanwhile == ["work", "read"]
+    assert "is not what the user agreed to" in refused.text
