@@ -102,6 +102,7 @@ class Child(Entered):
             self._lose(_ending(process.returncode) if self._over else None)
             _forget(process)
             with anyio.CancelScope(shield=True):
+                await _bury(process)
                 await anyio.lowlevel.checkpoint()  # one turn of the loop, in which the pipes are really closed
 
     async def _start(self) -> tuple[Process, int | None]:
@@ -304,6 +305,16 @@ def _signal_group(pid: int, number: int) -> None:
     if sys.platform != "win32":
         with suppress(OSError):
             os.killpg(pid, number)
+
+
+async def _bury(process: Process) -> None:
+    """Wait for what the child left to us: the first process of a container inherits all orphans, as zombies."""
+    if sys.platform == "win32" or process.returncode is None:  # the child itself is asyncio's to wait for
+        return
+    with suppress(ChildProcessError), anyio.move_on_after(KILL_SECONDS):
+        while True:
+            if os.waitpid(-process.pid, os.WNOHANG)[0] == 0:  # noqa: ASYNC222 - does not wait
+                await anyio.sleep(0.01)
 
 
 def _forget(process: Process) -> None:

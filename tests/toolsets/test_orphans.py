@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from toolsets import hostile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.anyio
 
@@ -75,3 +77,23 @@ async def test_no_descriptor_is_left_open(child: Callable[..., Any], opened: Cal
         async with opened(child(mode)) as group:
             await group.call("s__work", {})
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.fixture
+def first_process() -> Iterator[None]:
+    """Orphans become ours, as they do in a container that has no other first process."""
+    subreaper, libc = 36, ctypes.CDLL(None)
+    assert libc.prctl(subreaper, 1, 0, 0, 0) == 0
+    yield
+    libc.prctl(subreaper, 0, 0, 0, 0)
+
+
+@pytest.mark.usefixtures("first_process")
+@pytest.mark.parametrize("mode", ["ok", "family", "crash"])
+async def test_as_the_first_process_of_a_container_we_are_left_no_zombie(
+    mode: str, child: Callable[..., Any], opened: Callable[..., Any]
+) -> None:
+    before = hostile.zombies()
+    async with opened(child(mode)) as group:
+        await group.call("s__work", {})
+    assert hostile.zombies() == before
