@@ -7,7 +7,7 @@ sent is not heard at all, so no page and no program of this machine can end the 
 from __future__ import annotations
 
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
@@ -30,6 +30,10 @@ PATH: Final = "/callback"
 WAIT_SECONDS: Final = 300.0
 HEAD_SECONDS: Final = 10.0
 MOST_HEAD: Final = 16 * 1024
+_ODD: Final = (
+    *(anyio.DelimiterNotFound, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.EndOfStream),
+    ValueError,  # of `urlsplit`, for a path such as `//[`
+)
 PAGE: Final = "<!doctype html><meta charset=utf-8><title>mcp-llm</title><p>{words} You can close this page."
 
 
@@ -67,13 +71,10 @@ class Shell:
         )
 
     async def hear(self, stream: SocketStream) -> None:
-        """One connection of a browser."""
+        """One connection of a browser, or of whoever comes; what goes wrong with it ends it alone."""
         async with stream:
-            with anyio.move_on_after(HEAD_SECONDS):
-                try:
-                    head = await BufferedByteReceiveStream(stream).receive_until(b"\r\n\r\n", MOST_HEAD)
-                except (anyio.DelimiterNotFound, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.EndOfStream):
-                    return
+            with anyio.move_on_after(HEAD_SECONDS), suppress(*_ODD):
+                head = await BufferedByteReceiveStream(stream).receive_until(b"\r\n\r\n", MOST_HEAD)
                 method, _, rest = head.split(b"\r\n")[0].decode("latin-1").partition(" ")
                 parts = urlsplit(rest.partition(" ")[0])
                 query = {name: values[0] for name, values in parse_qs(parts.query).items()}

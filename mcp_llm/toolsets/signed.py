@@ -47,6 +47,8 @@ class Signed(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """The answer to the request; an answer of our own where signing in failed."""
+        if (known := await self._with_token(request)) is not None:
+            return known
         flow = self._provider.async_auth_flow(request)
         try:
             response = await self._run(flow, request)
@@ -64,13 +66,30 @@ class Signed(httpx2.AsyncBaseTransport):
             )
         return response
 
+    async def _with_token(self, request: httpx2.Request) -> httpx2.Response | None:
+        """The answer, where the token there is will do. None: the flow has to look for another.
+
+        The flow holds a lock until an answer begins: one slow call would stop all others, and its own cancelling.
+        """
+        if not self._provider._initialized or not self._provider.context.is_token_valid():
+            return None
+        self._provider._add_auth_header(request)
+        response = await self._send(request)
+        if response.status_code not in {401, 403}:
+            return response
+        await response.aclose()
+        return None
+
+    async def _send(self, outgoing: httpx2.Request) -> httpx2.Response:
+        self._redactor.learn_token(outgoing.headers.get("authorization", "").rpartition(" ")[2])
+        return await self._inner.handle_async_request(outgoing)
+
     async def _run(self, flow: Any, request: httpx2.Request) -> httpx2.Response:
         outgoing = await anext(flow)
         while True:
             if outgoing is not request:
                 await self._judge(outgoing, request)
-            self._redactor.learn_token(outgoing.headers.get("authorization", "").rpartition(" ")[2])
-            response = await self._inner.handle_async_request(outgoing)
+            response = await self._send(outgoing)
             response.request = outgoing
             if outgoing is not request or response.status_code in {401, 403}:
                 await response.aread()  # the flow looks into it; an answer to the request itself may be a stream

@@ -15,7 +15,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 
 class Authority:
-    """`asked` are the grants that tokens were asked with, in order; `lasting` is how long one lasts, in seconds."""
+    """`asked` are the grants that tokens were asked with, in order; `lasting` is how long one lasts, in seconds.
+
+    `together` is what calls wait at before they are answered.
+    """
 
     def __init__(self, *, lasting: int = 3600) -> None:
         self.lasting = lasting
@@ -23,6 +26,7 @@ class Authority:
         self.asked: list[str] = []
         self.registered: list[list[str]] = []
         self.valid: set[str] = set()
+        self.together = threading.Barrier(1)
         self._codes: dict[str, str] = {}
         self._refresh: set[str] = set()
         self._servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler(self)) for _ in range(2)]
@@ -107,6 +111,8 @@ class Authority:
             "tools/list": {"tools": [{"name": "who", "inputSchema": {"type": "object"}}]},
             "tools/call": {"content": [{"type": "text", "text": f"you have {token[7:]}: {token}"}]},
         }
+        if message["method"] == "tools/call":
+            self.together.wait(10)
         if "id" not in message:
             return 202, {}, None
         if message["method"] not in results:

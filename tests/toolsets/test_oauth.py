@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import stat
+import struct
+import threading
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -91,6 +93,20 @@ async def test_a_token_that_is_over_is_refreshed_where_it_came_from_and_kept(
     kept = json.loads(file.read_text())["tokens"]
     assert (refreshed, authority.asked) == ("you have 2: ***", ["authorization_code", "refresh_token"])
     assert (kept["access_token"], kept["refresh_token"]) == ("access-2", "refresh-2")
+
+
+async def test_calls_of_who_is_signed_in_do_not_wait_for_each_other(authority: Authority, tmp_path: Path) -> None:
+    await signed_in(authority, tmp_path)
+    authority.together = threading.Barrier(2)
+    said: list[str] = []
+
+    async def ask(group: Group) -> None:
+        said.append(await asked(group))
+
+    async with opened(authority.url, tmp_path) as group, anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, group)
+        tasks.start_soon(ask, group)
+    assert said == ["you have 1: ***", "you have 1: ***"]
 
 
 async def test_a_refresh_that_another_process_has_made_already_is_taken_over(
@@ -287,3 +303,17 @@ async def test_the_loopback_address_hears_one_answer_and_nothing_else() -> None:
     assert [status for status, _ in wrong] == [404] * 8
     assert (right[0], "You are signed in." in right[1]) == (200, True)
     assert (answer.code, answer.state, answer.iss) == ("c", "s", "https://i")
+
+
+@pytest.mark.parametrize("said", [b"GET //[ HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\r\n\r\n", b"GET"])
+async def test_nothing_that_comes_to_the_loopback_address_ends_the_wait(said: bytes) -> None:
+    async with shell(None, lambda _: None, lambda _: True) as person:
+        await person.show("https://issuer.invalid/authorize?state=s")
+        port = int(person.redirect.partition("127.0.0.1:")[2].partition("/")[0])
+        for resets in (False, True):
+            with socket.create_connection(("127.0.0.1", port)) as stranger:
+                stranger.sendall(said)
+                if resets:  # as it closes, and before it was answered
+                    stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await anyio.to_thread.run_sync(visit, f"{person.redirect}?code=c&state=s")
+        assert (await person.answer()).code == "c"
