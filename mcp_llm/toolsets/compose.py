@@ -45,15 +45,6 @@ class Group:
         self._most = most
         self._routes: dict[str, tuple[Toolset, Tool]] | None = None
 
-    def joined(self, members: Mapping[str, Toolset], *, overflow: Overflow | None = None) -> Group:
-        """A new group of these members and the given ones; the given ones come first and win a name."""
-        return Group(
-            {**members, **{name: item for name, item in self.members.items() if name not in members}},
-            errors=self.errors,
-            overflow=overflow or self._overflow,
-            most=self._most,
-        )
-
     @property
     def notes(self) -> dict[str, tuple[str, ...]]:
         """By member: what was left out of its tools, in sentences for the user."""

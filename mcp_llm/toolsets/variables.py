@@ -44,7 +44,11 @@ def child_environment(given: Mapping[str, str], resolve: Callable[[str], str | N
 
 def secrets(server: Server, resolve: Callable[[str], str | None]) -> Iterator[str]:
     """What this server is given under the name of a secret, or from a variable of such a name."""
-    for name, value in (*server.env.items(), *server.headers.items(), *(("", part) for part in server.args)):
+    asked = ("client_secret", (server.oauth.client_secret if server.oauth else None) or "")
+    unnamed = (("", part) for part in (*server.args, server.url or ""))
+    for name, value in (*server.env.items(), *server.headers.items(), asked, *unnamed):
+        for variable in filter(SECRET.search, _NAMED.findall(value)):  # `--key=${KEY}` may come back without `--key=`
+            yield from (resolve(variable) or "").split()
         if SECRET.search(name) or any(map(SECRET.search, _NAMED.findall(value))):
             with suppress(ToolFailed):  # a variable that is not set holds no secret
                 yield from fill(value, resolve).split()

@@ -72,13 +72,6 @@ async def test_our_own_names_cannot_be_taken() -> None:
     assert (await group.call(names[1], {})).text == "bad:agent:{}"
 
 
-async def test_members_join_and_given_ones_win() -> None:
-    group = Group({"a": Echo("a", "x")}, errors={"b": "down"}).joined({"": Echo("own", "x"), "a": Echo("new", "x")})
-    assert [tool.name for tool in await group.list()] == ["x", "a__x"]
-    assert (await group.call("a__x", {})).text == "new:x:{}"
-    assert group.errors == {"b": "down"}
-
-
 @hypothesis.given(
     st.lists(st.text(max_size=80), min_size=1, max_size=6, unique=True),
     st.lists(st.text(max_size=80), min_size=1, max_size=3, unique=True),
