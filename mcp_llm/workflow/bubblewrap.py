@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,7 @@ from .boundary import Limits, Ran
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import FileIO
 
     from anyio.abc import ByteReceiveStream, Process
 
@@ -85,14 +86,15 @@ class Bubblewrap:
         given = {"code": code, "inputs": inputs, "memory": limits.memory, "seconds": int(limits.seconds) + 1}
         started = time.monotonic()
         with _pipe() as (told, tell), _pipe() as (filtered, filtering):
-            os.write(filtering, program)
-            os.close(filtering)
+            filtering.write(program)
+            filtering.close()
             inside = Path(__file__).with_name("inside.py").read_text(encoding="utf-8")
-            argv = [command, *_walls(filtered), *_python(), "-I", "-S", "-B", "-c", inside, str(tell)]
-            process = await anyio.open_process(argv, env={}, start_new_session=True, pass_fds=(tell, filtered), cwd="/")
-            os.close(tell)
-            os.close(filtered)
-            kept = _Kept(process, told, limits.output)
+            wall, said = filtered.fileno(), tell.fileno()
+            argv = [command, *_walls(wall), *_python(), "-I", "-S", "-B", "-c", inside, str(said)]
+            process = await anyio.open_process(argv, env={}, start_new_session=True, pass_fds=(said, wall), cwd="/")
+            tell.close()
+            filtered.close()
+            kept = _Kept(process, told.fileno(), limits.output)
             try:
                 with anyio.move_on_after(limits.seconds) as scope:
                     await kept.talk(json.dumps({**given, "disk": DISK}).encode())
@@ -186,17 +188,12 @@ def _refuse(name: str) -> None:
     raise ValueError(name)
 
 
-class _pipe:  # noqa: N801 - used as a function
-    """Two descriptors, closed in the end where they are still open."""
-
-    def __enter__(self) -> tuple[int, int]:
-        self._ends = os.pipe()
-        return self._ends
-
-    def __exit__(self, *_: object) -> None:
-        for end in self._ends:
-            with suppress(OSError):
-                os.close(end)
+@contextmanager
+def _pipe() -> Iterator[tuple[FileIO, FileIO]]:
+    """Both ends, each closed once: a number that was given back may be somebody else's by then."""
+    ends = os.pipe()
+    with os.fdopen(ends[0], "rb", buffering=0) as reading, os.fdopen(ends[1], "wb", buffering=0) as writing:
+        yield reading, writing
 
 
 def _walls(filtered: int) -> Iterator[str]:
