@@ -50,6 +50,7 @@ tried("it has sockets", lambda: socket.socket().close())
 tried("it starts processes", lambda: os.fork() or os._exit(0))
 tried("it sees other processes", lambda: os.listdir("/proc"))
 tried("its memory has no limit", lambda: bytearray(1 << 30))
+tried("it has memory that no limit counts", lambda: os.memfd_create("x"))
 if set(os.environb) - {b"LD_LIBRARY_PATH", b"LC_CTYPE", b"PWD"}:
     found.append("it has an environment")
 result = found

@@ -1,7 +1,8 @@
 """A second wall inside the first: the system calls that Python code in a step may not make, as a BPF program. Pure.
 
-No new process or thread, so nothing outlives the step; no socket, as not every kind belongs to a network namespace;
-nothing that reaches other processes, mounts, keys or the kernel. What is refused fails with EPERM.
+No new process or thread, so nothing outlives the step; no socket, as not every kind belongs to a network namespace; no
+memory that its limit does not count; nothing that reaches other processes, mounts, keys or the kernel. What is refused
+fails with EPERM.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ REFUSED: Final = (
     *("clone", "clone3", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev", "socket"),
     *("mount", "umount2", "unshare", "setns", "pivot_root", "chroot", "keyctl", "add_key", "request_key", "bpf"),
     *("perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "kexec_load"),
+    *("memfd_create", "memfd_secret", "shmget"),
     *("init_module", "finit_module", "delete_module", "open_by_handle_at", "quotactl", "reboot", "swapon", "acct"),
 )
 _NUMBERS: Final[dict[str, tuple[int, dict[str, int]]]] = {
@@ -57,6 +59,9 @@ _NUMBERS: Final[dict[str, tuple[int, dict[str, int]]]] = {
             "reboot": 169,
             "swapon": 167,
             "acct": 163,
+            "memfd_create": 319,
+            "memfd_secret": 447,
+            "shmget": 29,
         },
     ),
     "aarch64": (
@@ -92,6 +97,9 @@ _NUMBERS: Final[dict[str, tuple[int, dict[str, int]]]] = {
             "reboot": 142,
             "swapon": 224,
             "acct": 89,
+            "memfd_create": 279,
+            "memfd_secret": 447,
+            "shmget": 194,
         },
     ),
 }

@@ -356,6 +356,9 @@ ESCAPES = {
     "memory": "open('/proc/self/mem', 'rb').read(1)",
     "mount": "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nif libc.unshare(0x10000000) < 0: "
     "raise OSError(ctypes.get_errno(), 'unshare')",
+    "memory that no limit counts": "import os\nos.memfd_create('x')",
+    "memory that is shared": "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+    "if libc.shmget(0, 1 << 20, 0o1600) < 0: raise OSError(ctypes.get_errno(), 'shmget')",
     "socket": "import socket\nsocket.socket(40, 1)",
     "keys": "open('/root/.ssh/id_rsa').read()",
     "device": "import os\nos.mknod('/tmp/x', 0o60600, os.makedev(254, 0))",
