@@ -59,10 +59,8 @@ def read(path: str, roots: Sequence[str], limit: int) -> tuple[bytes, str]:
     try:
         with _opened(root, inside) as descriptor:
             return _read(descriptor, limit), os.path.basename(inside)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _explain(error) from None
-    except ValueError:  # a lone surrogate that the file system cannot spell
-        raise InvalidInput("The file path holds characters that cannot be in a path: pass a plain path.") from None
 
 
 def names(path: str, roots: Sequence[str], most: int) -> list[str]:
@@ -80,7 +78,7 @@ def names(path: str, roots: Sequence[str], most: int) -> list[str]:
                 if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
                     raise InvalidInput("This is a file: name the folder that it is in.")
                 found = _files(descriptor, most)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _explain(error) from None
     kept = []
     for name in sorted(found):
@@ -240,7 +238,9 @@ def _read(descriptor: int, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _explain(error: OSError) -> Exception:
+def _explain(error: OSError | ValueError) -> Exception:
+    if isinstance(error, ValueError):  # a lone surrogate that the file system cannot spell
+        return InvalidInput("The file path holds characters that cannot be in a path: pass a plain path.")
     if error.errno in {errno.EXDEV, errno.ELOOP}:
         return Denied(OUTSIDE)
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:

@@ -138,7 +138,10 @@ def _plain_path(path: str) -> str:
         return path
     if found[1].lower() != "file":
         raise Denied(f"{found[1][:20]} URLs are not read: pass a path, or an http or https URL.")
-    url = urlsplit(path)
+    try:
+        url = urlsplit(path)
+    except ValueError:
+        raise InvalidInput("The file URL cannot be read: write it as file:///folder/name.") from None
     if url.netloc.lower() not in {"", "localhost"} or url.query or url.fragment:
         raise Denied("A file URL has to be of this machine and without a query: file:///folder/name.")
     plain = unquote(url.path)
@@ -213,6 +216,8 @@ def from_url(url: str, name: str | None, mime: str | None) -> Media:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
+        # To others a circled or wide 1 is a 1, and a soft hyphen nothing: judged is what they ask for.
+        host = host if host.isascii() else host.encode("idna").decode()
         _ = parts.port
     except ValueError:
         raise InvalidInput("The URL cannot be read: check it.") from None

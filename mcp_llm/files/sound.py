@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 RATE: Final = 16_000
 """Samples a second that speech needs."""
+SLOWEST: Final = 1_000
+FASTEST: Final = 1_000_000
+"""Samples a second that a file may claim: of one a second a small file would be made into gigabytes."""
+LONGEST: Final = 6 * 3600 * RATE * 2
+"""Bytes of samples that ffmpeg may make of a recording, six hours: a small file can be weeks of silence."""
 SEARCHED: Final = 3.0
 """Seconds before the end of a piece in which a quiet moment is looked for."""
 MOMENT: Final = 0.05
@@ -52,7 +57,8 @@ def _read(data: bytes) -> tuple[wave._wave_params, bytes]:
             samples = file.readframes(min(params.nframes, len(data)))
     except _NO_WAV as exc:
         raise ValueError("no WAV file") from exc
-    if not (0 < params.sampwidth <= 4 and 0 < params.nchannels <= 256 and 0 < params.framerate <= 1_000_000):
+    rated = SLOWEST <= params.framerate <= FASTEST
+    if not (0 < params.sampwidth <= 4 and 0 < params.nchannels <= 256 and rated):
         raise ValueError("no such sound")
     return params, samples
 
@@ -163,12 +169,16 @@ def _resampled(values: array[int], channels: int, given: int, rate: int) -> byte
     return values.tobytes()
 
 
-async def to_wav(data: bytes) -> bytes | None:
-    """The recording as WAV for speech, made by ffmpeg; None where it is not installed. Raises InvalidInput."""
+async def to_wav(data: bytes, most: int = LONGEST) -> bytes | None:
+    """The recording as WAV for speech, made by ffmpeg; None where it is not installed.
+
+    Raises InvalidInput for what it cannot read, TooLarge for more than `most` bytes of samples.
+    """
     if (program := shutil.which("ffmpeg")) is None:
         return None
     command = [program, "-loglevel", "error", "-protocol_whitelist", "pipe", "-i", "pipe:0"]
-    command += ["-vn", "-ac", "1", "-ar", str(RATE), "-f", "s16le", "-c:a", "pcm_s16le", "pipe:1"]
+    command += ["-vn", "-ac", "1", "-ar", str(RATE), "-f", "s16le", "-c:a", "pcm_s16le"]
+    command += ["-t", f"{most / RATE / 2 + 1:g}", "pipe:1"]
     try:
         done = await anyio.run_process(command, input=data, check=False, stderr=subprocess.PIPE)
     except BaseExceptionGroup as group:
@@ -177,6 +187,8 @@ async def to_wav(data: bytes) -> bytes | None:
         raise _unreadable() from None  # it gave up before it had read all
     if done.returncode != 0 or not done.stdout:
         raise _unreadable()
+    if len(done.stdout) > most:
+        raise TooLarge(f"the recording is longer than {most / RATE / 7200:.3g} hours: pass it in parts")
     return wav(done.stdout, RATE)
 
 

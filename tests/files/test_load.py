@@ -212,12 +212,18 @@ async def test_examples_of_secret_files_are_readable(root: Path) -> None:
         (".", InvalidInput, "folder"),
         ("ftp://example.com/x", Denied, "ftp URLs"),
         ("file://elsewhere/etc/passwd", Denied, "this machine"),
+        ("file://[/etc/passwd", InvalidInput, "write it as file:///"),
     ],
 )
 async def test_unusable_paths_are_told_in_words(root: Path, path: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words) as caught:
         await load(path, roots=[root])
     assert str(root) not in str(caught.value)
+
+
+def test_a_folder_whose_name_nobody_can_spell_is_told_in_words(root: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot be in a path"):
+        beneath.names("\ud800", [str(root)], 10)
 
 
 async def test_without_roots_every_path_is_denied_naming_the_setting() -> None:
@@ -293,7 +299,9 @@ async def test_urls_are_handed_on_and_never_fetched() -> None:
      "0.0.0.0",
      "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fe80::1]", "[fc00::1]", "localhost", "localhost.", "LOCALHOST", "router",
      "example.com@127.0.0.1", "user:pw@example.com", "rebind.test", "db.internal", "printer.local", "224.0.0.1", "",
-     "100.64.0.1", "999.1.1.1", "[::127.0.0.1]", "[64:ff9b:1::a00:1]", "[::ffff:0:a00:1]", "[fec0::1]"],
+     "100.64.0.1", "999.1.1.1", "[::127.0.0.1]", "[64:ff9b:1::a00:1]", "[::ffff:0:a00:1]", "[fec0::1]",
+     "\u2460\u2461\u2466.\u24ea.\u24ea.\u2460", "127.0\u30020.1", "127.0.0.\u00ad1",
+     "\u24db\u24de\u24d2\u24d0\u24db\u24d7\u24de\u24e2\u24e3"],
 )  # fmt: skip
 async def test_urls_of_private_places_are_denied(host: str) -> None:
     with pytest.raises(Denied):

@@ -88,6 +88,11 @@ def test_files_are_joined_only_where_they_fit_together() -> None:
             sound.joined(wrong)
 
 
+async def test_a_rate_that_would_make_gigabytes_of_a_small_file_is_none() -> None:
+    with pytest.raises(InvalidInput):
+        await sound.samples(sound.wav(b"\0\0" * 100, 1), 24_000)
+
+
 async def test_other_formats_are_made_into_wav_where_ffmpeg_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +102,9 @@ async def test_other_formats_are_made_into_wav_where_ffmpeg_is_there(
     program.write_text('#!/bin/sh\ncase "$*" in *"-protocol_whitelist pipe -i pipe:0"*) /bin/cat ;; esac\n')
     program.chmod(0o755)
     assert frames(await sound.to_wav(b"\1\0" * 9) or b"") == b"\1\0" * 9
+    program.write_text('#!/bin/sh\ncase "$*" in *"-t 2 pipe:1") /bin/cat ;; esac\n')
+    with pytest.raises(TooLarge, match="hours: pass it in parts"):
+        await sound.to_wav(b"\1\0" * sound.RATE + b"\1\0", most=2 * sound.RATE)
     program.write_text("#!/bin/sh\nexit 1\n")
     with pytest.raises(InvalidInput, match="export it as WAV"):
         await sound.to_wav(b"x")
