@@ -39,9 +39,11 @@ class Allowance:
 
     @classmethod
     def of(cls, service: Service, run_id: str, *said: float | None) -> Allowance:
-        """The least that was said, else what the settings say."""
+        """The least that was said, by the settings for every call too, else what they say for workflows."""
         settings = service.config.settings
         caps = [Decimal(str(usd)) for usd in said if usd is not None]
+        if settings.budget.call_usd is not None:
+            caps.append(settings.budget.call_usd)
         usd = min(caps, default=settings.workflows.usd)
         return cls(run_id, usd, bool(caps), settings.workflows.unpriced_tokens)
 

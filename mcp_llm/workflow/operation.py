@@ -104,9 +104,7 @@ async def _graph(host: Host, journal: Journal, checked: Plan, *, begun: bool) ->
     request, settings = journal.request, host.service.config.settings
     workflow = checked.workflow
     approvals = Approvals(host.runs, journal, settings.agents.approval_s, journal.append, host.approver)
-    call_usd = settings.budget.call_usd
-    caps = (workflow.budget_usd, request.get("budget_usd"), None if call_usd is None else float(call_usd))
-    allowance = Allowance.of(host.service, journal.run_id, *caps)
+    allowance = Allowance.of(host.service, journal.run_id, workflow.budget_usd, request.get("budget_usd"))
     work = Work(host, journal.run_id, journal.principal, allowance, approvals, request.get("trace"))
     parallel = workflow.max_parallel_tasks or settings.workflows.parallel
     graph = Graph(checked, request["inputs"], work, journal, parallel)
@@ -166,12 +164,12 @@ def _result(graph: Graph, late: str | None, latency_ms: int) -> WorkflowResult:
 
 
 def _outputs(graph: Graph) -> tuple[dict[str, Any], list[str]]:
-    """Each output, null where what it is made of is not there."""
+    """Each output, null where what it is made of is not there, or where all together would be too large."""
     found: dict[str, Any] = {}
-    warnings = []
+    warnings, filling = [], Filling(graph.value)
     for name, value in graph.plan.workflow.outputs.items():
         try:
-            found[name] = Filling(graph.value).fill(value)
+            found[name] = filling.fill(value)
         except Error as exc:
             found[name] = None
             warnings.append(f"the output `{name}` is null: {exc}")

@@ -8,6 +8,7 @@ from mcp_llm.errors import Error
 from mcp_llm.types.message import Value
 from mcp_llm.types.result import dollars
 
+from .allowance import Allowance
 from .inputs import given
 from .template import Filling, look
 
@@ -55,8 +56,7 @@ async def quote(service: Service, plan: Plan, values: Mapping[str, Any], budget_
     least = [one.usd_at_least for one in paid if one.usd_at_least is not None]
     most = [one.usd_at_most for one in paid if one.usd_at_most is not None]
     unknown = tuple(one.task for one in paid if one.usd_at_most is None)
-    caps = [cap for cap in (budget_usd, plan.workflow.budget_usd) if cap is not None]
-    cap = min(caps, default=float(service.config.settings.workflows.usd))
+    cap = float(Allowance.of(service, "", budget_usd, plan.workflow.budget_usd).usd)
     lines = [f"{plan.workflow.name}: {len(tasks)} tasks, at most {dollars(cap)} by its budget"]
     for one in tasks:
         price = one.why or ("" if one.usd_at_most is None else f"at most {dollars(one.usd_at_most)}")
