@@ -7,7 +7,7 @@ import json
 import logging
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
@@ -15,6 +15,7 @@ import anyio
 from mcp_llm.errors import Error, ProviderError, Timeout, TooLarge
 from mcp_llm.runs.approval import verdict
 from mcp_llm.toolsets.base import Tool
+from mcp_llm.toolsets.check import shallow
 from mcp_llm.types.chat import ToolSpec
 from mcp_llm.types.events import TaskStart
 from mcp_llm.types.message import ToolCall
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 SHOWN: Final = 16 * 1024
 """Characters of arguments that the journal keeps of an attempt; longer ones can be filled in again from the results."""
+DEEPEST: Final = 128
+"""Levels of a result; twice as many and nobody can read the event again."""
 UNKNOWN: Final = (
     "it may have been done: the process ended before its result was stored. It was not repeated, since it may change "
     "something; find out whether it was done, and run what is missing"
@@ -58,7 +61,7 @@ class Work:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it."""
+    """What came of it; `size` is how many characters the result has as JSON."""
 
     status: Literal["completed", "failed"]
     result: Any = None
@@ -69,6 +72,11 @@ class Outcome:
     usage: Tokens | None = None
     cost: Cost | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    size: int = 0
+
+    def without(self, words: str) -> Outcome:
+        """The same, failed because its result is too large to be kept. It was paid all the same."""
+        return replace(self, status="failed", result=None, error=words, kind=TooLarge.kind, size=0)
 
 
 async def made(
@@ -86,11 +94,11 @@ async def made(
     try:
         filled = filling.fill(task.call.parameters)
         parameters = method.read(filled)
-        if before is not None and not before.repeatable and not await _wanted(work, step, path, filled):
+        if before is not None and not before.repeatable and not await _wanted(work, step, before, filled):
             return Outcome("failed", error=UNKNOWN, kind="may_have_run", attempts=number)
     except Error as exc:
         return Outcome("failed", error=str(exc), kind=exc.kind)
-    size = len(json.dumps(filled))
+    shown = filled if len(json.dumps(filled)) <= SHOWN else None
     why: str | None = None
     while True:
         await begin(
@@ -98,7 +106,7 @@ async def made(
                 task=task.id,
                 item=path,
                 method=task.call.method,
-                args=filled if size <= SHOWN else None,
+                args=shown,
                 attempt=number,
                 repeatable=method.repeatable,
                 why=why,
@@ -119,26 +127,18 @@ async def made(
         error: Error
         try:
             done = await _within(step, call)
+            took = round((time.monotonic() - started) * 1000)
+            return _kept(
+                Outcome("completed", done.result, None, None, number, took, done.usage, done.cost, done.metadata)
+            )
         except Error as exc:
             error = exc
         except Exception as exc:
             logger.exception("the task %s failed", task.id)
             error = Error(f"mcp-llm itself failed ({type(exc).__name__}); its log on stderr says where")
-        else:
-            took = round((time.monotonic() - started) * 1000)
-            return Outcome(
-                "completed",
-                done.result,
-                attempts=number,
-                latency_ms=took,
-                usage=done.usage,
-                cost=done.cost,
-                metadata=done.metadata,
-            )
         if number >= task.retry.max_attempts or not _may_retry(error):
             took = round((time.monotonic() - started) * 1000)
-            result = getattr(error, "result", None)
-            return Outcome("failed", result, str(error)[:4000], error.kind, number, took)
+            return _kept(Outcome("failed", getattr(error, "result", None), str(error)[:4000], error.kind, number, took))
         why = str(error)[:500]
         await anyio.sleep(delay(task.retry, number, error, random.random()))
         number, before = number + 1, None
@@ -148,12 +148,21 @@ async def _within(step: Step, call: Call) -> Done:
     """The call, within the task's own time. Raises what it raises."""
     seconds = step.task.timeout
     with anyio.move_on_after(seconds) as scope:
-        done = await step.method.call(call)
-        if len(json.dumps(done.result)) > MOST:
-            raise TooLarge(f"its result has over {MOST // 1024 // 1024} MiB: let it give less")
-        return done
+        return await step.method.call(call)
     assert scope.cancelled_caught
     raise Timeout(f"the task's timeout of {seconds:g} s was over", retry=step.method.repeatable)
+
+
+def _kept(outcome: Outcome) -> Outcome:
+    """The outcome, failed where its result is more than can be stored and read again."""
+    if outcome.result is None:
+        return outcome
+    if not shallow(outcome.result, DEEPEST):
+        return outcome.without(f"its result is nested deeper than {DEEPEST} levels: let it give a flatter one")
+    outcome.size = len(json.dumps(outcome.result))
+    if outcome.size > MOST:
+        return outcome.without(f"its result has over {MOST // 1024 // 1024} MiB: let it give less")
+    return outcome
 
 
 def _may_retry(error: Error) -> bool:
@@ -170,9 +179,9 @@ def delay(retry: Retry, number: int, error: Error, luck: float) -> float:
     return max(asked, longest * luck if retry.jitter else longest)
 
 
-async def _wanted(work: Work, step: Step, path: str | None, filled: dict[str, Any]) -> bool:
-    """Whether a person says that a call which may have been made is to be made again."""
-    method = step.task.call.method
+async def _wanted(work: Work, step: Step, before: TaskStart, filled: dict[str, Any]) -> bool:
+    """Whether a person says that a call which may have been made is to be made again: this once, not ever after."""
+    method, path = step.task.call.method, before.item
     what = f"{step.task.id} ({method})" + (f" for {path}" if path else "")
     asked = {
         "ask": "repeat_task",
@@ -182,7 +191,7 @@ async def _wanted(work: Work, step: Step, path: str | None, filled: dict[str, An
         "args": filled,
     }
     tool = Tool(ToolSpec(name=method))
-    key = f"again-{_child(work.run_id, step.task.id, path, 0)[:12]}"
+    key = f"again-{_child(work.run_id, step.task.id, path, before.seq)[:12]}"
     answer, _ = await work.approvals.ask(tool, filled, ToolCall(step.task.id, method), key, asked)
     return verdict(answer)
 

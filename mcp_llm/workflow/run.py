@@ -7,7 +7,6 @@ done again; one that was under way and may have changed something is asked about
 from __future__ import annotations
 
 import heapq
-import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +18,6 @@ from mcp_llm.runs.ending import first
 from mcp_llm.types.events import TaskEnd, TaskStart, TextEvent
 
 from . import attempts, batch
-from .attempts import Outcome
 from .pen import Pen
 from .schedule import Schedule
 from .schema import TaskResult
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     from mcp_llm.runs.journal import Journal
     from mcp_llm.types.events import Event
 
-    from .attempts import Work
+    from .attempts import Outcome, Work
     from .plan import Plan, Step
     from .template import Reference
 
@@ -89,12 +87,17 @@ class Graph:
 
     async def close(self, why: str) -> None:
         """Give every task that has no end one, the run's time being over."""
+        events = []
         for name in self.schedule.left:
             begun = self.begun.get((name, None))
             event = TaskEnd(task=name, status="skipped", error=why)
             if begun is not None:
-                event = TaskEnd(task=name, status="cancelled", error=why, attempts=begun.attempt)
-            await self.journal.append(event)
+                result = self._batched(name, begun.args["files"]) if self._is_batch(name) else None
+                event = TaskEnd(task=name, status="cancelled", result=result, error=why, attempts=begun.attempt)
+            events.append(event)
+        if events:
+            await self.journal.append(*events)
+        for event in events:
             self._keep(event)
 
     # Starting what is ready
@@ -102,7 +105,7 @@ class Graph:
     def _fill(self) -> None:
         while (name := self.schedule.take()) is not None:
             step = self.plan.steps[name]
-            self._push(step, self._batch if step.task.type == "batch" else self._one)
+            self._push(step, self._batch if self._is_batch(name) else self._one)
         while self._queue and self._running < self.parallel:
             self._running += 1
             self._tasks.start_soon(heapq.heappop(self._queue)[3])
@@ -132,11 +135,9 @@ class Graph:
 
         key = (step.task.id, path)
         outcome = await attempts.made(self.work, step, path, Filling(resolve), self.begun.get(key), self._begin)
-        size = len(json.dumps(outcome.result)) if outcome.result is not None else 0
-        if self.kept + size > KEPT:
-            outcome = Outcome("failed", None, f"the results have over {KEPT // 1024 // 1024} MiB together", "too_large")
-            size = 0
-        self.kept += size
+        if self.kept + outcome.size > KEPT:
+            outcome = outcome.without(f"the results have over {KEPT // 1024 // 1024} MiB together")
+        self.kept += outcome.size
         return outcome
 
     async def _begin(self, event: TaskStart) -> None:
@@ -181,17 +182,14 @@ class Graph:
 
     async def _all(self, step: Step, paths: list[str]) -> TaskEnd:
         """Every file as a task of its own; this one holds no place among the running ones meanwhile."""
-        name, left, done = (
-            step.task.id,
-            [path for path in paths if (step.task.id, path) not in self.items],
-            anyio.Event(),
-        )
+        name, done = step.task.id, anyio.Event()
+        left = dict.fromkeys(path for path in paths if (name, path) not in self.items)
 
         async def one(step: Step, path: str) -> None:
             event = self._event(step, await self._attempt(step, path), path)
             self._pen.put(event)
             self.items[name, path] = event
-            left.remove(path)
+            del left[path]
             if not left:
                 done.set()
 
@@ -203,20 +201,28 @@ class Graph:
             self._fill()
             await done.wait()
             self._running += 1
-        ends = [self.items[name, path] for path in paths]
-        failed = sum(end.status != "completed" for end in ends)
-        found = [{"file": end.item, "status": end.status, "result": end.result, "error": end.error} for end in ends]
-        result = {"results": found, "files": len(ends), "completed": len(ends) - failed, "failed": failed}
+        result = self._batched(name, paths)
+        lost = result["failed"] == len(paths)
         return TaskEnd(
             task=name,
-            status="failed" if failed == len(ends) else "completed",
+            status="failed" if lost else "completed",
             result=result,
-            error=f"all {failed} files failed; the first: {ends[0].error}" if failed == len(ends) else None,
+            error=f"all {len(paths)} files failed; the first: {result['results'][0]['error']}" if lost else None,
             attempts=1,
             latency_ms=round((time.monotonic() - started) * 1000),
         )
 
     # What came of it
+
+    def _is_batch(self, name: str) -> bool:
+        return self.plan.steps[name].task.type == "batch"
+
+    def _batched(self, name: str, paths: list[str]) -> dict[str, Any]:
+        """The result of a batch, as far as its files have ended."""
+        ends = [end for path in paths if (end := self.items.get((name, path))) is not None]
+        failed = sum(end.status != "completed" for end in ends)
+        found = [{"file": end.item, "status": end.status, "result": end.result, "error": end.error} for end in ends]
+        return {"results": found, "files": len(paths), "completed": len(ends) - failed, "failed": failed}
 
     def _event(self, step: Step, outcome: Outcome, path: str | None = None) -> TaskEnd:
         return TaskEnd(

@@ -123,6 +123,37 @@ async def test_what_may_have_changed_something_is_asked_about(home: Path, answer
         assert results[0].task("b").metadata["error_kind"] == "may_have_run"
 
 
+async def test_a_yes_is_for_one_time(home: Path) -> None:
+    begun = [anyio.Event(), anyio.Event()]
+
+    def hang(number: int) -> Any:
+        async def act(_: Any) -> None:
+            begun[number].set()
+            await anyio.sleep_forever()
+
+        return Counted(note=lambda given: given["n"], hang=act)
+
+    last = Counted(note=lambda given: given["n"], hang=lambda given: given["n"])
+    async with opened(home, {}) as app:
+
+        async def open_questions() -> list[Any] | None:
+            return [one for one in await app.journals.questions(RUN) if one.open] or None
+
+        await cut_off(app, TEXT, hang(0).methods(), begun[0])
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(go_on, app, hang(1).methods())
+            assert await until(app.journals, RUN, open_questions, 30)
+            await app.journals.answer(RUN, "local", True)
+            with anyio.fail_after(30):
+                await begun[1].wait()
+            tasks.cancel_scope.cancel()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(go_on, app, last.methods())
+            assert await until(app.journals, RUN, open_questions, 10)
+            await app.journals.answer(RUN, "local", False)
+    assert last.calls == []
+
+
 async def test_where_nobody_answers_it_is_not_done_again(home: Path) -> None:
     begun = anyio.Event()
 
