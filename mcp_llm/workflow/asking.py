@@ -12,7 +12,6 @@ from mcp_llm.llm.generate import Ask
 from mcp_llm.toolsets.protocol import reply
 
 from .method import Done
-from .sources import sources
 
 if TYPE_CHECKING:
     from mcp_llm.llm.ledger import Scope
@@ -31,7 +30,6 @@ _FILES: Final = ("files", "file_path", "image_path")
 async def generate(call: Call) -> Done:
     """Ask once."""
     service, ask = call.host.service, _ask(call.parameters, call.principal)
-    ask.files = await sources(service, _files(call.parameters), call.principal)
     plan = await service.plan(ask.model, ask.context)
 
     async def work(scopes: tuple[Scope, ...]) -> Generated:
@@ -59,7 +57,7 @@ async def compare(call: Call) -> Done:
     scopes = call.allowance.scopes(service, targets)
     ask = Comparison(
         **{name: getattr(given, name) for name in type(given).model_fields if name not in _FILES},
-        files=await sources(service, _files(given), call.principal),
+        files=_files(given),
         budget_usd=None if scopes[0].usd is None else float(await call.allowance.left(service)),
         principal=call.principal,
     )

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_llm.types.media import Made
 
 from .method import Done
-from .sources import sources
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 GIVES: Final = frozenset(Made.model_fields)
 EMBEDDED: Final = GIVES | {"embedding", "embeddings", "count", "dimensions"}
-FILES: Final = frozenset({"file", "images", "mask"})
-"""Parameters that name files."""
 _SHARED: Final = frozenset({"model", "context", "budget_usd", "timeout_s", "options"})
 
 
@@ -38,10 +35,6 @@ def making(operation: str, module: str, function: str, first: str) -> Callable[[
             own = {name: getattr(given, name) for name in type(given).model_fields if name not in _SHARED}
             shared = {name: getattr(given, name) for name in _SHARED}
             part = {"principal": call.principal, "run_id": call.child_id, "parent_run": call.run_id, "scopes": scopes}
-            for name in FILES & own.keys():
-                many = isinstance(own[name], tuple)
-                found = await sources(service, own[name] if many else [own[name]] if own[name] else [], call.principal)
-                own[name] = found if many else next(iter(found), None)
             do = getattr(import_module(f"mcp_llm.llm.{module}"), function)
             made: Made = await do(service, own.pop(first), **own, **shared, **part)
             return made
