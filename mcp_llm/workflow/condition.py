@@ -82,7 +82,7 @@ def condition(when: bool | str) -> Condition:
 def _literal(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip("'")
 
 

@@ -69,8 +69,9 @@ def read(data: bytes | str) -> Node:
         mark = exc.problem_mark or exc.context_mark
         line = f"line {mark.line + 1}: " if mark is not None else ""
         raise WorkflowError(f"{line}this is no YAML: {exc.problem or exc.context}") from None
-    except yaml.reader.ReaderError as exc:
-        number = text.count("\n", 0, exc.position) + 1
+    except (yaml.reader.ReaderError, UnicodeEncodeError) as exc:
+        at = exc.start if isinstance(exc, UnicodeEncodeError) else exc.position
+        number = text.count("\n", 0, at) + 1
         raise WorkflowError(f"line {number}: the file holds a character that YAML does not allow") from None
 
 

@@ -114,21 +114,15 @@ class Method:
 
     def read(self, parameters: dict[str, Any]) -> Any:
         """The filled parameters as the method takes them. Raises InvalidInput."""
-        if faults := self.faults_of_values(parameters):
-            raise InvalidInput("; ".join(f"{dotted(place)}: {words}" if place else words for place, words in faults))
         if self.takes is None or isinstance(self.takes, dict):
-            return parameters
-        return self.takes.model_validate(parameters)
-
-    def faults_of_values(self, parameters: dict[str, Any]) -> list[tuple[Place, str]]:
-        """`faults` of parameters that hold no references any more: a `${` in them is text."""
-        if self.takes is None or isinstance(self.takes, dict):
-            return []  # whoever is called checks them
+            return parameters  # whoever is called checks them
         try:
-            self.takes.model_validate(parameters)
+            return self.takes.model_validate(parameters)
         except ValidationError as exc:
-            return list(explained(exc, {}, [name for name, _ in self.takes.model_fields.items()]))
-        return []
+            faults = explained(exc, {}, list(self.takes.model_fields))  # a `${` in them is text by now
+            raise InvalidInput(
+                "; ".join(f"{dotted(place)}: {words}" if place else words for place, words in faults)
+            ) from None
 
 
 async def _never(_: Call) -> Done:

@@ -65,7 +65,7 @@ class _Checking:
         self._node = node
         self._find = find
         self._problems: list[tuple[int, int, str, type[WorkflowError]]] = []
-        self._inputs: dict[str, Input] | None = {}
+        self._inputs: dict[str, Input] = {}
         self._ids: dict[str, int] = {}
         self._fields: dict[int, frozenset[str] | None] = {}
 
@@ -187,10 +187,9 @@ class _Checking:
     def _wrong(self, one: Reference, *, file: bool) -> str | None:
         first = one.path[0] if one.path else None
         if one.root == "inputs":
-            names = list(self._inputs or ())
-            if isinstance(first, str) and first in names:
+            if first is None or first in self._inputs:
                 return None
-            return f"{one}: {self._near(str(first), names, 'input')}" if first is not None else None
+            return f"{one}: {self._near(str(first), list(self._inputs), 'input')}"
         if one.root == "file" and file:
             return None if first is None or first in FILE else f"{one}: a file has {', '.join(sorted(FILE))}"
         if one.root in {"env", "config", "secrets"}:

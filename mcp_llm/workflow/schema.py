@@ -134,7 +134,7 @@ class TaskResult(Value):
     """What came of a task; times are epoch seconds, None where it never began.
 
     `skipped`: its `when` was not so, or what it needs has no result; `error` says which. `metadata` has the method,
-    the attempts, and of a call its model, usage, cost and run id.
+    the attempts, and of a call its model and run id; usage and cost are in its `result`.
     """
 
     task_id: str

@@ -38,6 +38,7 @@ from mcp_llm.workflow.condition import condition
         ("${a.x} contains b", ["a"], False),
         (True, "whatever", True),
         (False, "whatever", False),
+        ("${a.x} == " + "[" * 50_000, "[" * 50_000, True),
     ],
 )
 def test_a_condition_holds_or_not(when: bool | str, value: Any, holds: bool) -> None:

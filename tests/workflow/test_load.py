@@ -107,3 +107,8 @@ def test_json_is_yaml_and_is_read_as_json(value: Any) -> None:
 def test_no_text_gives_anything_but_a_value_or_an_error_of_ours(text: str | bytes) -> None:
     with suppress(WorkflowError):
         load.read(text).plain()
+
+
+def test_half_a_character_is_told_with_its_line() -> None:
+    with pytest.raises(WorkflowError, match="line 2: the file holds a character that YAML does not allow"):
+        load.read("name: x\nb: \ud800")
