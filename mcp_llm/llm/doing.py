@@ -89,7 +89,10 @@ class Doing:
     def finish(self, made: Made) -> None:
         """Keep the result as the call's run."""
         data = json.dumps(made.lean(), ensure_ascii=False)
-        self.service.runs.kept(self.job.run_id, self.kind, self.job.principal, self.started_ms, self.plan.asked, data)
+        job = self.job
+        self.service.runs.kept(
+            job.run_id, self.kind, job.principal, self.started_ms, self.plan.asked, data, parent=job.parent_run
+        )
 
 
 async def keep(service: Service, data: bytes, mime: str, name: str | None, principal: str) -> File:
@@ -128,7 +131,7 @@ async def doing(service: Service, kind: str, call: Call) -> AsyncIterator[Doing]
     try:
         yield Doing(service, kind, chosen, job, options, progress, started)
     except BaseException as exc:
-        service.runs.failed(job.run_id, kind, job.principal, started, chosen.asked, exc)
+        service.runs.failed(job.run_id, kind, job.principal, started, chosen.asked, exc, parent=job.parent_run)
         raise
 
 

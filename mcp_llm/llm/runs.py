@@ -54,13 +54,14 @@ class Runs:
         model: str | None,
         data: str,
         request: dict[str, Any] | None = None,
+        parent: str | None = None,
     ) -> None:
         """Keep the result of another operation, as JSON; its `response` is what `runs://` gives page by page.
 
         `request` is what was asked, for whoever looks at the run later.
         """
         asked = None if request is None else json.dumps(request)
-        self._post(run_id, kind, principal, "finished", started_ms, model, data, asked)
+        self._post(run_id, kind, principal, "finished", started_ms, model, data, asked, parent)
 
     def failed(
         self,

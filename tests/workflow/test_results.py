@@ -94,3 +94,15 @@ async def test_a_task_reads_what_was_made_here(home: Path) -> None:
         call = f'method: llm/generate, parameters: {{prompt: hi, model: "{MODEL}", files: "{made.uri}"}}'
         result = await do(app, f"name: x\ntasks:\n- {{id: a, {call}}}\n")
     assert "kept words" in result.task("a").result["response"]
+
+
+async def test_what_a_task_has_made_is_a_run_below_the_workflows(home: Path) -> None:
+    async with opened(home, {}) as app:
+        call = "{id: a, method: llm/embed, parameters: {input: [one, two], model: demo}}"
+        result = await do(app, f"name: x\ntasks:\n- {call}\n")
+        with anyio.fail_after(30):
+            run_id = result.task("a").metadata["run_id"]
+            while await app.runs.result(run_id, "local") is None:  # noqa: ASYNC110 - it is posted, and nobody is told
+                await anyio.sleep(0.02)
+        below = await app.journals.get(run_id, "local")
+    assert (below.kind, below.parent) == ("embed", result.run_id)
