@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import InvalidInput
 from mcp_llm.schemas.usable import check_schema
 
 from . import text
 from .variables import SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOST_TOOLS: Final = 512
 MOST_PAGES: Final = 20
@@ -81,7 +84,7 @@ def _tool(name: str, given: dict[str, Any]) -> dict[str, Any]:
         raise InvalidInput("its schema's properties are no object.")
     modern = _modern(schema, 0)
     check_schema(modern, "its schema")
-    tool: dict[str, Any] = {"name": name, "inputSchema": modern}
+    tool: dict[str, Any] = {"name": name, "inputSchema": _shown(modern)}
     title, description = given.get("title"), given.get("description")
     if isinstance(description, str):
         tool["description"] = text.clean(description)
@@ -125,6 +128,30 @@ def _modern(schema: Any, depth: int) -> Any:
     if new.get("prefixItems") == []:
         del new["prefixItems"]
     return new
+
+
+def _shown(schema: dict[str, Any]) -> dict[str, Any]:
+    """A checked schema, its values as a person may read them: a default or a choice is read by models as well.
+
+    Raises InvalidInput for a name that hides something: under another one the server would not know it.
+    """
+    written = json.dumps(schema, ensure_ascii=False)  # in one piece: a text for each of many values takes ten times
+    seen = text.visible(written)
+    if seen == written:
+        return schema
+    names = "\n".join(_names(schema))
+    if text.visible(names) != names:
+        raise InvalidInput("a name in its schema has characters that nobody can see.")
+    shown: dict[str, Any] = json.loads(seen)
+    return shown
+
+
+def _names(value: dict[str, Any] | list[Any]) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, dict | list):
+            yield from _names(inner)
 
 
 def _unmirrored(name: str, schema: Any) -> Any:
