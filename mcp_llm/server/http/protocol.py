@@ -97,6 +97,10 @@ def protocol(
                 self._body = True
                 self._expect(body_seconds)
 
+        def on_header(self, name: bytes, value: bytes) -> None:
+            # Blanks around a value are not part of it (RFC 9110, 5.5); the parser leaves those behind it.
+            super().on_header(name, value.rstrip(b" \t"))
+
         def _expect(self, seconds: float) -> None:
             """What comes next has so long to be whole."""
             self._late = self.loop.call_later(seconds, self.transport.abort)

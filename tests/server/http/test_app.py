@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
-from server.http.talking import call
+from server.http.talking import call, modern
 
 pytestmark = pytest.mark.anyio
 
@@ -20,6 +21,18 @@ async def test_both_eras_list_call_and_read_on_the_same_endpoint(served: Any, mo
         assert "3 words: one two three" in result.content[0].text
         read: Any = await host.read_resource(f"runs://{result.structured_content['run_id']}")
         assert read.contents[0].text.endswith("3 words: one two three")
+
+
+async def test_blanks_around_a_header_are_not_part_of_it(served: Any) -> None:
+    asked = call("list_models", {})
+    async with served() as server:
+        spaced = (
+            modern(asked)
+            .replace(": 2026-07-28\r\n", ": \t 2026-07-28 \t \r\n")
+            .replace("list_models", " list_models  ")
+        )
+        answer = await server.ask(method="POST", head=spaced, body=json.dumps(asked).encode())
+        assert (answer.status, "result" in answer.data) == (200, True)
 
 
 async def test_health_and_ready_say_how_it_is_and_nothing_else(served: Any) -> None:
