@@ -1,4 +1,7 @@
-"""Results of a vendor's batch -> the same records that `batch run` writes, a ledger row each, one file of them all."""
+"""Results of a vendor's batch -> the same records that `batch run` writes, a ledger row each, one file of them all.
+
+The rows are made here and written with the run's end: a collector that is killed has counted nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio.lowlevel
 import anyio.to_thread
 
 from mcp_llm.catalog import price
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from mcp_llm.catalog.find import Target
     from mcp_llm.llm.service import Service
     from mcp_llm.runs.journal import Journal
+    from mcp_llm.store.artifacts import Artifact
     from mcp_llm.types.chat import ChatResponse
     from mcp_llm.wires.batch.contract import Result
 
@@ -42,22 +47,27 @@ async def collected(
     target: Target,
     share: Decimal,
     journal: Journal,
-) -> tuple[dict[str, Any], Cost]:
-    """(the run's result: counts, and the file of records as an artifact; its cost). In the order of the items."""
+) -> tuple[dict[str, Any], Cost, list[Entry]]:
+    """(the run's result: counts, and the file of records as an artifact; its cost; rows). In the order of the items."""
     records: list[dict[str, Any]] = []
+    rows: list[Entry] = []
     total, unpriced, answered = Decimal(0), 0, 0
     for index, name in enumerate(ids):
-        record, usd = await _record(service, name, schema, results.get(f"i{index}"), target, share, journal)
+        await anyio.lowlevel.checkpoint()  # there may be 100,000, and the server has other things to do
+        record, usd, row = await _record(service, name, schema, results.get(f"i{index}"), target, share, journal)
         records.append(record)
+        rows.append(row)
         if record["status"] == "ok" or "response" in record:
             answered += record["status"] == "ok"
             unpriced += usd is None
             total += usd or 0
-    data = b"".join(json.dumps(one, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for one in records)
-    principal = journal.principal
-    made = await anyio.to_thread.run_sync(
-        lambda: service.artifacts.put(data, MIME, name=f"batch-{journal.run_id[:8]}.jsonl", principal=principal)
-    )
+
+    def put() -> Artifact:
+        data = b"".join(json.dumps(one, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for one in records)
+        name = f"batch-{journal.run_id[:8]}.jsonl"
+        return service.artifacts.put(data, MIME, name=name, principal=journal.principal)
+
+    made = await anyio.to_thread.run_sync(put)
     failed = len(ids) - answered
     cost = Cost(usd=None if unpriced else float(total), source="batch" if not unpriced else None)
     words = f"{answered} of {len(ids)} answered" + (f", {failed} failed" if failed else "")
@@ -68,7 +78,7 @@ async def collected(
         "failed": failed,
         "results": {**asdict(made), "uri": made.uri},
     }
-    return told, cost
+    return told, cost, rows
 
 
 async def _record(
@@ -79,18 +89,18 @@ async def _record(
     target: Target,
     share: Decimal,
     journal: Journal,
-) -> tuple[dict[str, Any], Decimal | None]:
+) -> tuple[dict[str, Any], Decimal | None, Entry]:
     now = datetime.now(UTC)
     try:
         if result is None:
             raise ProviderError("the batch has no result for this item", provider=target.provider_id, retry=False)
         response = decoded_reply(result, target)
     except Error as error:
-        _row(service, journal, target, error.kind, None, None)
-        return {"id": name, "status": "error", "run_id": journal.run_id, "error": _told(error)}, None
+        row = _row(journal, target, error.kind, None, None)
+        return {"id": name, "status": "error", "run_id": journal.run_id, "error": _told(error)}, None, row
     quoted = price.quote(target, response.usage, at=now, overrides=service.purse.overrides)
     usd = None if quoted.usd is None else quoted.usd * (1 if quoted.source == "provider" else share)
-    _row(service, journal, target, "ok", response, usd)
+    row = _row(journal, target, "ok", response, usd)
     parsed: Any = None
     faults: list[str] = []
     if schema is not None:
@@ -116,8 +126,8 @@ async def _record(
     ).model_dump(mode="json", exclude_none=True)
     if faults:
         words = f"it does not fit the schema: {'; '.join(faults[:5])[:1000]}"
-        return {"id": name, "status": "error", **made, "error": {"kind": "schema_mismatch", "message": words}}, usd
-    return {"id": name, "status": "ok", **made}, usd
+        return {"id": name, "status": "error", **made, "error": {"kind": "schema_mismatch", "message": words}}, usd, row
+    return {"id": name, "status": "ok", **made}, usd, row
 
 
 def decoded_reply(result: Result, target: Target) -> ChatResponse:
@@ -139,29 +149,23 @@ def _told(error: Error) -> dict[str, str]:
     return {"kind": error.kind, "message": str(error)[:2000]}
 
 
-def _row(
-    service: Service, journal: Journal, target: Target, outcome: str, response: ChatResponse | None, usd: Decimal | None
-) -> None:
-    if not service.config.settings.ledger:
-        return
+def _row(journal: Journal, target: Target, outcome: str, response: ChatResponse | None, usd: Decimal | None) -> Entry:
     usage = response.usage if response is not None else None
-    service.purse.ledger.add(
-        Entry(
-            ts=time.time_ns() // 1_000_000,
-            provider=target.provider_id,
-            model=target.name,
-            outcome=outcome,
-            operation="batch",
-            model_used=(response.model if response else None) or target.model_id,
-            run_id=journal.run_id,
-            principal=journal.principal,
-            input=usage.input if usage else None,
-            output=usage.output if usage else None,
-            cached=usage.cached if usage else None,
-            cache_write=usage.cache_write if usage else None,
-            reasoning=usage.reasoning if usage else None,
-            usd=usd,
-            cost_source="batch" if usd is not None else None,
-            request_id=response.id if response else None,
-        )
+    return Entry(
+        ts=time.time_ns() // 1_000_000,
+        provider=target.provider_id,
+        model=target.name,
+        outcome=outcome,
+        operation="batch",
+        model_used=(response.model if response else None) or target.model_id,
+        run_id=journal.run_id,
+        principal=journal.principal,
+        input=usage.input if usage else None,
+        output=usage.output if usage else None,
+        cached=usage.cached if usage else None,
+        cache_write=usage.cache_write if usage else None,
+        reasoning=usage.reasoning if usage else None,
+        usd=usd,
+        cost_source="batch" if usd is not None else None,
+        request_id=response.id if response else None,
     )

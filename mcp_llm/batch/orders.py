@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio.to_thread
 from pydantic import BaseModel
 
 from mcp_llm.errors import BudgetExceeded, Error, InvalidInput, ProviderError, TooLarge, Unsupported
 from mcp_llm.http.deadlines import Deadlines
 from mcp_llm.llm import parameters
+from mcp_llm.llm.answer import Job
 from mcp_llm.llm.exchange import encode, whole
 from mcp_llm.llm.generate import request_of
+from mcp_llm.llm.ledger import Scope
 from mcp_llm.llm.money import UNKNOWN_OUTPUT
 from mcp_llm.runs.ending import fail
+from mcp_llm.runs.store import new_id
 from mcp_llm.types.events import Finish, JobEvent, Resumed, Start
 from mcp_llm.wires import batch as wires
 from mcp_llm.wires.base import HttpRequest
@@ -79,14 +84,18 @@ class Orders:
         """(run, how it stands). Raises Unsupported for a provider without batches, InvalidInput, BudgetExceeded."""
         target, wire, quirks = await self._target(defaults.get("model"), defaults.get("context"))
         entries, worst = await self._entries(items, defaults, target, quirks.max_items, quirks.max_bytes, principal)
-        self._allow(worst, budget_usd, Decimal(str(quirks.price)), target)
+        run_id = new_id()
+        job = Job(run_id, operation=KIND, principal=principal, scopes=(Scope("run", run_id, usd=budget_usd),))
+        await self._allow(None if worst is None else worst * Decimal(str(quirks.price)), budget_usd, job, target)
         order = Order(
             model=target.name,
             ids=[item.id for item in items],
             json_schema=defaults.get("json_schema"),
             context=defaults.get("context"),
         )
-        journal = await self.runs.create(KIND, order.model_dump(mode="json"), principal, model=target.name)
+        journal = await self.runs.create(
+            KIND, order.model_dump(mode="json"), principal, run_id=run_id, model=target.name
+        )
         provider, name = target.provider_id, target.model_id
         try:
             await journal.append(Start(prompt=f"{len(items)} requests", kind=KIND, provider=provider, model=name))
@@ -97,7 +106,9 @@ class Orders:
         except Exception as exc:
             await fail(journal, exc)
             raise
-        await journal.release()
+        finally:  # also of a caller who goes meanwhile: the order may have left, and `check` says so
+            with anyio.CancelScope(shield=True):
+                await journal.release()
         return journal.run_id, state
 
     async def cancel(self, run_id: str, principal: str = "local") -> State:
@@ -139,12 +150,18 @@ class Orders:
         if state.status == "failed":
             raise ProviderError(state.message or "the batch failed", provider=target.provider_id, retry=False)
         replies = [await self._call(target, request) for request in wire.reading(state, quirks)]
-        results = {one.key: one for reply in replies for one in decoded(lambda: list(wire.results(reply)))}  # noqa: B023
-        result, cost = await collected(
+        results = await anyio.to_thread.run_sync(
+            lambda: {one.key: one for reply in replies for one in decoded(lambda: list(wire.results(reply)))}  # noqa: B023
+        )
+        result, cost, rows = await collected(
             self.service, order.ids, order.json_schema, results, target, Decimal(str(quirks.price)), journal
         )
         await journal.finish(
-            Finish(result=result, cost=cost), status="cancelled" if state.status == "cancelled" else None
+            Finish(result=result, cost=cost),
+            status="cancelled" if state.status == "cancelled" else None,
+            also=partial(self.service.purse.ledger.insert, entries=rows)
+            if self.service.config.settings.ledger
+            else None,
         )
         return result
 
@@ -208,22 +225,25 @@ class Orders:
             worst = None if worst is None or one is None else worst + one
         return entries, worst
 
-    def _allow(self, worst: Decimal | None, budget: Decimal | None, share: Decimal, target: Target) -> None:
-        """Raise BudgetExceeded where the order may cost more than it may: it cannot be stopped half way."""
-        caps = [cap for cap in (budget, self.service.config.settings.budget.day_usd) if cap is not None]
-        if not caps:
+    async def _allow(self, worst: Decimal | None, budget: Decimal | None, job: Job, target: Target) -> None:
+        """Raise BudgetExceeded where the order may cost more than is left: it cannot be stopped half way."""
+        purse = self.service.purse
+        if await purse.left(job) is None:
             return
         if worst is None:
             raise BudgetExceeded(
                 f"the price of {target.name} is not known, so the batch is held to no budget: set it under [prices]",
                 limit="usd",
             )
-        if worst * share > min(caps):
+        if budget is not None and worst > budget:
             raise BudgetExceeded(
-                f"the batch may cost ${worst * share:.4f}, the budget is ${min(caps):.4f}: set max_tokens, raise it, "
-                "or order less",
+                f"the batch may cost ${worst:.4f}, the budget is ${budget:.4f}: set max_tokens, raise it, or order "
+                "less",
                 limit="usd",
             )
+        # The day's, or a person's, with what was spent of it. It is not held on: a vendor may take longer than the day.
+        if (held := await purse.ahead(job, worst)) is not None:
+            await purse.ledger.release(held)
 
     def _event(self, target: Target, state: State) -> JobEvent:
         return JobEvent(

@@ -46,8 +46,10 @@ class Allowance:
         try:
             yield
         finally:
-            with anyio.CancelScope(shield=True):
-                self._spent = (await self.ledger.used("run", self.run_id)).usd
-            del self._held[number]
-            self._ended.set()
-            self._ended = anyio.Event()
+            try:
+                with anyio.CancelScope(shield=True):
+                    self._spent = (await self.ledger.used("run", self.run_id)).usd
+            finally:  # also where the disk fails: the others wait for it
+                del self._held[number]
+                self._ended.set()
+                self._ended = anyio.Event()

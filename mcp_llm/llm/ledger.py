@@ -144,9 +144,10 @@ class Ledger:
 
     def add(self, entry: Entry) -> None:
         """Write a row of a call that nobody reserved for, soon and without waiting."""
-        self._store.post(self._insert, entry)
+        self._store.post(self.insert, entry)
 
-    def _insert(self, connection: sqlite3.Connection, entries: list[Any]) -> None:
+    def insert(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+        """Write such rows within somebody's transaction: with what they belong to, or not at all."""
         rules.insert(connection, [_row(entry) for entry in entries], now=self._clock())
 
     async def reserve(

@@ -11,7 +11,7 @@ import time
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import anyio
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mcp_llm.types.events import Event
     from mcp_llm.types.sinks import EventSink
 
+Write: TypeAlias = "Callable[[sqlite3.Connection], None]"
+
 NOTE_SECONDS: Final = 0.1
 """Deltas of this long become one event."""
 NOTE_CHARACTERS: Final = 4000
@@ -47,9 +49,9 @@ def _noted(connection: sqlite3.Connection, rows: list[Any]) -> None:
 
 def _end(connection: sqlite3.Connection, rows: list[Any]) -> None:
     for row in rows:
-        journal, event, status, text = row
+        journal, event, close = row
         with suppress(Conflict):
-            journal.end(connection, event, status, text)
+            journal.end(connection, event, close)
 
 
 @dataclass(slots=True)
@@ -153,23 +155,32 @@ class Journal:
                 if self._held:
                     await self._arrive(self._send(self._take()))
 
-    async def finish(self, event: Finish | ErrorEvent, *, status: str | None = None, result: Any = None) -> int:
+    async def finish(
+        self, event: Finish | ErrorEvent, *, status: str | None = None, result: Any = None, also: Write | None = None
+    ) -> int:
         """The last event, the run's status (`finished`, `failed`, `cancelled`) and its result, and the lease is let go.
 
-        `result` is JSON as the tool gave it; without it, the event's own. Raises as `append` does; an end that the disk
-        does not take now is written as soon as it does, unless another process drives the run by then.
+        `result` is JSON as the tool gave it; without it, the event's own. `also` writes what counts with the end only,
+        in its transaction. Raises as `append` does; an end that the disk does not take now is written as soon as it
+        does, unless another process drives the run by then.
         """
         if status is None:
             status = "finished" if isinstance(event, Finish) else "cancelled" if event.kind == "cancelled" else "failed"
         if result is None:
             result = _result(event)
         text = self.redactor(dumps(result))
+
+        def close(connection: sqlite3.Connection) -> None:
+            _close(connection, self.run_id, status, text)
+            if also is not None:
+                also(connection)
+
         self._closing = True  # from here on a lease that is gone was let go by us
         try:
-            seq = await self._write((event,), lambda connection: _close(connection, self.run_id, status, text))
+            seq = await self._write((event,), close)
         except StoreError:
             self.ended = True
-            self._store.post(_end, (self, event, status, text))
+            self._store.post(_end, (self, event, close))
             self._ended(self.run_id)
             raise
         except BaseException:
@@ -198,18 +209,8 @@ class Journal:
         if self.ended or self.lost:
             return
         self._closing = True
-        async with self._lock:
-            try:
-                await self._arrived()
-                rows, _ = self._stamped(self._take())
-
-                def work(connection: sqlite3.Connection) -> None:
-                    self._insert(connection, rows)
-                    lease.free(connection, self.run_id, self.owner, self.fence)
-
-                await self._store.write(work)
-            except Error as exc:
-                self._broken = str(exc)
+        with suppress(Error):  # else the lease is over when nobody renews it
+            await self._write((), lambda connection: lease.free(connection, self.run_id, self.owner, self.fence))
         self.ended = True
         self._ended(self.run_id)
 
@@ -251,11 +252,11 @@ class Journal:
         self.seq += len(rows)
         self._tell(stamped)
 
-    async def _write(self, events: Sequence[Event], also: Callable[[sqlite3.Connection], None] | None = None) -> int:
+    async def _write(self, events: Sequence[Event], also: Write | None = None) -> int:
         async with self._lock:
             await self._arrived()
             self._check()
-            if isinstance(events[-1], ModelStart):
+            if events and isinstance(events[-1], ModelStart):
                 self._said.clear()
             return await self._arrive(self._send([*self._take(), *events], also))
 
@@ -265,7 +266,7 @@ class Journal:
         if self.lost or self.ended:
             raise Conflict(f"run {self.run_id} is no longer driven here")
 
-    def _send(self, events: Sequence[Event], also: Callable[[sqlite3.Connection], None] | None = None) -> _Writing:
+    def _send(self, events: Sequence[Event], also: Write | None = None) -> _Writing:
         self._check()
         rows, stamped = self._stamped(events)
 
@@ -311,13 +312,13 @@ class Journal:
             )
         connection.executemany(_INSERT, rows)
 
-    def end(self, connection: sqlite3.Connection, event: Event, status: str, result: str) -> None:
+    def end(self, connection: sqlite3.Connection, event: Event, close: Write) -> None:
         """Write an end that failed before, on the writer's thread, behind whatever is there. Raises Conflict."""
         lease.check(connection, self.run_id, self.owner, self.fence)
         last = connection.execute(_LAST, (self.run_id,)).fetchone()[0]
         self.seq = -1 if last is None else last
         connection.executemany(_INSERT, self._stamped([event])[0])
-        _close(connection, self.run_id, status, result)
+        close(connection)
 
     def _join(self) -> None:
         if not self._pieces:

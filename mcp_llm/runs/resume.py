@@ -97,6 +97,9 @@ class Resumers:
         resumer = self._by_kind[info.kind]
         try:
             await resumer.check(info, again=False)
+        except Error:  # it is left to the user: so is one that is damaged on disk, which may not hold up the others
+            return
+        try:
             journal = await runs.claim(info.id)
         except (Conflict, InvalidInput):  # another process was quicker; or it is left to the user
             return

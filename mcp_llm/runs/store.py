@@ -77,7 +77,7 @@ def new_id() -> str:
 
 
 class RunStore:
-    """Runs in one `state.db`. One per Service; `ttl_s` is how long a silent process keeps its runs."""
+    """Runs in one `state.db`. One per Service; `ttl_s`, more than 0, is how long a silent process keeps its runs."""
 
     def __init__(self, store: Store, *, ttl_s: float = lease.TTL_S, redactor: Redactor | None = None) -> None:
         self.store = store

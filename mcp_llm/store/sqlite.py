@@ -146,7 +146,7 @@ class Store:
             await self.write(lambda _: None)
 
     def repeat(self, seconds: float, work: Callable[[sqlite3.Connection], Any]) -> None:
-        """Run `work` in a transaction every so many seconds while the store is open."""
+        """Run `work` in a transaction every so many seconds, more than none, while the store is open."""
         self._writer.repeat(seconds, work)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:

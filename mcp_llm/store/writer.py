@@ -110,6 +110,8 @@ class Writer:
 
     def repeat(self, seconds: float, work: Work) -> None:
         """Run `work` every so many seconds from now on, in a transaction of its own accord."""
+        if seconds <= 0:
+            raise ValueError("without a pause between them, nobody else could ever write")
         this = [seconds, time.monotonic() + seconds, work]
 
         def register(_: sqlite3.Connection) -> None:

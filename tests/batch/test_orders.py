@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
+import anyio.to_thread
 import pytest
 from faults.replies import ok
 from faults.server import FaultServer, Reply
 
 from mcp_llm.batch.items import Item
 from mcp_llm.batch.orders import Orders
-from mcp_llm.errors import AuthError, BudgetExceeded, Disconnected, InvalidInput, TooLarge, Unsupported
+from mcp_llm.errors import AuthError, BudgetExceeded, Conflict, Disconnected, InvalidInput, TooLarge, Unsupported
+from mcp_llm.llm.ledger import Entry, day
+from mcp_llm.types.events import JobEvent
 
 if TYPE_CHECKING:
     from faults.asking import Asking
 
     from mcp_llm.app import App
     from mcp_llm.llm.service import Service
+    from mcp_llm.store.sqlite import Store
+    from mcp_llm.types.events import Event
 
 pytestmark = pytest.mark.anyio
 ITEMS = [Item(name, at, {"prompt": f"say {name}"}) for at, name in enumerate(("a", "b", "c"), 1)]
@@ -51,6 +57,19 @@ RESULTS = (
 def orders(service: Service, **how: Any) -> Orders:
     app = cast("App", service)
     return Orders(app, app.journals, **how)
+
+
+class Overtaken:
+    """A sink: once the vendor is done, before anything is collected, another process takes the run."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, JobEvent):
+            self._store.send(
+                lambda connection: connection.execute("UPDATE runs SET fence = fence + 1 WHERE id = ?", (self._run_id,))
+            )
 
 
 async def drive(made: Orders, run_id: str) -> dict[str, Any]:
@@ -157,6 +176,53 @@ async def test_a_key_that_is_refused_fails_the_order(asking: Asking) -> None:
                 await orders(service).submit(ITEMS, {"model": "gate:m"})
             (info,) = await cast("App", service).journals.list("local")
     assert info.status == "failed"
+
+
+async def test_an_order_whose_caller_goes_is_driven_by_nobody(asking: Asking) -> None:
+    with FaultServer([MADE[0], Reply(hang="headers")]) as server:
+        asking.provider("gate", server.url, WIRES)
+        async with asking.open() as service:
+            app, made = cast("App", service), orders(service)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(made.submit, ITEMS, {"model": "gate:m"})
+                for _ in range(2):
+                    await anyio.to_thread.run_sync(server.wait_request, 20.0)
+                tasks.cancel_scope.cancel()
+            (info,) = await app.journals.list("local")
+            assert (info.status, app.journals.driven(info.id)) == ("interrupted", None)
+            with pytest.raises(InvalidInput, match="it may be there or not"):
+                await made.check(info, again=True)
+
+
+async def test_what_the_day_has_spent_is_not_there_for_an_order(asking: Asking) -> None:
+    with FaultServer([*MADE]) as server:
+        asking.provider("gate", server.url, PRICE + WIRES)
+        async with asking.open(budget={"day_usd": "0.2"}) as service:
+            made = orders(service)
+            now = time.time_ns() // 1_000_000
+            service.purse.ledger.add(Entry(now, "gate", "m", usd=Decimal("0.1")))
+            with pytest.raises(BudgetExceeded, match=r"0\.1 USD are spent"):
+                await made.submit(ITEMS, {"model": "gate:m"})
+            assert server.requests == []
+            await made.submit(ITEMS[:1], {"model": "gate:m"})
+            used = await service.purse.ledger.used("day", day(now))
+    assert (used.usd, used.held_usd) == (Decimal("0.1"), Decimal(0))
+
+
+async def test_what_a_killed_collector_had_counted_is_not_counted_twice(asking: Asking) -> None:
+    with FaultServer([*MADE, ENDED, *RESULTS, ENDED, *RESULTS]) as server:
+        asking.provider("gate", server.url, PRICE + WIRES)
+        async with asking.open() as service:
+            app, made = cast("App", service), orders(service)
+            run_id, _ = await made.submit(ITEMS, {"model": "gate:m", "max_tokens": 50})
+            first = await app.journals.claim(run_id)
+            first.listen(Overtaken(app.runs.store, run_id))
+            with anyio.fail_after(60), pytest.raises(Conflict):
+                await made.drive(first)
+            await app.runs.store.execute("UPDATE runs SET owner = NULL WHERE id = ?", (run_id,))
+            await drive(made, run_id)
+            spent = await service.purse.ledger.spend("provider")
+    assert [(one.calls, one.usd) for one in spent] == [(3, Decimal("0.000203"))]
 
 
 async def test_a_cancelled_batch_gives_what_it_has(asking: Asking) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from mcp_llm.compare import cost
 from mcp_llm.compare.cost import Line
-from mcp_llm.errors import BudgetExceeded
+from mcp_llm.errors import BudgetExceeded, StoreError
 from mcp_llm.llm.allowance import Allowance
 
 pytestmark = pytest.mark.anyio
@@ -88,6 +88,28 @@ async def test_a_call_that_does_not_fit_waits_for_one_that_ends() -> None:
             for _ in range(10):
                 tasks.start_soon(call)
     assert (most, done) == (2, 10)
+
+
+async def test_what_cannot_be_counted_keeps_nobody_waiting() -> None:
+    class Failing(Used):
+        async def used(self, kind: str, key: str) -> Used:
+            raise StoreError("the disk failed")
+
+    allowance = Allowance(Decimal("1"), cast("Any", Failing()), "run")
+    told: list[str] = []
+
+    async def call() -> None:
+        try:
+            async with allowance.take(0.9):
+                await anyio.lowlevel.checkpoint()
+        except StoreError as exc:
+            told.append(str(exc))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(call)
+    assert told == ["the disk failed"] * 3
 
 
 async def test_alone_a_call_starts_whatever_it_may_cost() -> None:

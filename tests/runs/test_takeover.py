@@ -12,7 +12,7 @@ from mcp_llm.runs import wait
 from mcp_llm.runs.resume import Resumers
 from mcp_llm.runs.store import RunStore
 from mcp_llm.store.sqlite import Store
-from mcp_llm.types.events import Finish
+from mcp_llm.types.events import Finish, Start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,15 +24,18 @@ pytestmark = pytest.mark.anyio
 
 
 class Taker:
-    """Ends every run it is given; refuses those that ask for it."""
+    """Ends every run it is given; refuses those that ask for it, and reads the events first where it has `runs`."""
 
-    def __init__(self, *, automatic: bool = True) -> None:
+    def __init__(self, runs: RunStore | None = None, *, automatic: bool = True) -> None:
+        self.runs = runs
         self.automatic = automatic
         self.taken: list[str] = []
 
     async def check(self, info: RunInfo, again: bool) -> None:
         if info.request.get("refuse"):
             raise InvalidInput("it was cut off again and again")
+        if self.runs is not None:
+            await self.runs.events(info.id)
 
     async def drive(self, journal: Journal) -> dict[str, Any]:
         self.taken.append(journal.run_id)
@@ -66,6 +69,28 @@ async def test_runs_that_are_left_to_the_user_hold_up_no_other(path: Path) -> No
     assert sorted(taker.taken) == sorted(agents)
     assert {(await runs.get(run_id, "me")).status for run_id in calls + refused} == {"interrupted"}
     assert await runs.next_expiry(["agent"]) is None  # nothing to look for until somebody else begins something
+    await gone.aclose()
+    await here.aclose()
+
+
+async def test_a_run_that_is_damaged_on_disk_holds_up_no_other(path: Path) -> None:
+    gone, here = Store.open(path), Store.open(path)
+    before, runs = RunStore(gone), RunStore(here)
+    damaged, whole = await before.create("agent", {}, "me"), await before.create("agent", {}, "me")
+    for journal, ago in ((damaged, 120_000), (whole, 60_000)):
+        await journal.append(Start(prompt="x"))
+        await gone.execute(
+            "UPDATE runs SET expires = expires - ?1, updated = updated - ?1 WHERE id = ?2", (ago, journal.run_id)
+        )
+    await gone.execute("UPDATE run_events SET data = '{}' WHERE run = ?", (damaged.run_id,))
+    resumers = Resumers()
+    resumers.register("agent", Taker(runs))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(resumers.watch, runs, tasks)
+        with anyio.fail_after(20):
+            assert (await wait.ended(runs, whole.run_id, "me", None, grace_s=60)).status == "finished"
+        tasks.cancel_scope.cancel()
+    assert (await runs.get(damaged.run_id, "me")).status == "interrupted"
     await gone.aclose()
     await here.aclose()
 

@@ -290,6 +290,11 @@ async def test_repeated_work_runs_while_the_store_is_open(store: Store) -> None:
     assert await anyio.to_thread.run_sync(ran.wait, 5)
 
 
+async def test_work_without_a_pause_is_refused_as_it_would_lock_everybody_else_out(store: Store) -> None:
+    with pytest.raises(ValueError, match="pause"):
+        store.repeat(0, lambda _: None)
+
+
 async def test_work_that_begins_to_repeat_beside_a_job_that_fails_runs_once_each_time(store: Store) -> None:
     def fail(_: sqlite3.Connection) -> None:
         raise ValueError("no")
