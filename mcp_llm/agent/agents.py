@@ -195,6 +195,7 @@ def _tool(agent: str, prompt: Prompt) -> Tool:
 async def outcome(runs: RunStore, run_id: str, principal: str) -> AgentResult | None:
     """What a run came to, once somebody else has brought it to an end; None where nobody drives it. Raises Error."""
     while True:
+        before = await runs.position(run_id, principal)  # before the look: a change after it is not missed
         info = await wait.ended(runs, run_id, principal, None)
         if info.status == "finished":
             return AgentResult.model_validate(info.result)
@@ -202,5 +203,4 @@ async def outcome(runs: RunStore, run_id: str, principal: str) -> AgentResult | 
             return None
         if info.status != "waiting":
             raise Conflict(f"its run {run_id} {info.status}: {info.result.get('error', 'no reason is known')}")
-        before = await runs.position(run_id, principal)
         await wait.changed(runs, run_id, principal, before, None)

@@ -177,16 +177,26 @@ class Loop:
                 job.scopes = self.meter.capped(gone + left / 2)
             try:
                 self.journal.push()  # its commit is that of the reservation
-                async with self.service.llm.stream(request, self.plan, job) as answer:
-                    async for batch in answer.batches():
-                        await self.recorder.take(batch)
-                return answer
+                return await self._streamed(request, job)
             except BudgetExceeded:
                 # What calls in flight hold is the worst they can cost: most of it comes back when they end.
                 if not await self.meter.held(ledger):
                     raise
             await anyio.sleep(pause)
             pause = min(pause * 2, LONGEST_WAIT)
+
+    async def _streamed(self, request: ChatRequest, job: Job) -> Answer:
+        """The reply. What one that breaks off had cost by then was spent as well."""
+        answer: Answer | None = None
+        try:
+            async with self.service.llm.stream(request, self.plan, job) as answer:
+                async for batch in answer.batches():
+                    await self.recorder.take(batch)
+        except BaseException:
+            if answer is not None:
+                self.meter.spent(*receipt(answer))
+            raise
+        return answer
 
     def _modest(self, request: ChatRequest, left: Decimal) -> bool:
         """Whether half of what is left is enough for a good reply.

@@ -83,7 +83,7 @@ def _answered(path: Path) -> tuple[list[bytes], set[str]]:
         try:
             record = json.loads(line)
             status, name = record["status"], str(record["id"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             if number == len(lines):  # what a kill has cut
                 continue
             raise InvalidInput(
@@ -97,7 +97,8 @@ def _answered(path: Path) -> tuple[list[bytes], set[str]]:
 
 def _replace(path: Path, lines: list[bytes]) -> None:
     """The file with these lines, all or nothing; its mode stays, a new one is for its owner alone."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.new")  # ours alone, as the lock is: a kill may have left it
+    beside.unlink(missing_ok=True)
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

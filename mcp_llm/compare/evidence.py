@@ -7,6 +7,7 @@ pair of models and prompt before anything is counted.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -176,16 +177,14 @@ def judging(
             )
         )
     kappa, of = agreement(ballots, len(panel))
-    told = [f"{panel[judge].name}: {why}" for judge, why in failures]
+    told = Counter(f"{panel[judge].name}: {why}" for judge, why in failures)
     return Judging(
         judges=tuple(rows),
         flips=flips([one for one in ballots if one.score is not None]),
         kappa=kappa,
         kappa_of=of,
         length=length_bias(_lengths(ballots, length)),
-        failures=tuple(
-            f"{words} (x{told.count(words)})" if told.count(words) > 1 else words for words in dict.fromkeys(told)
-        ),
+        failures=tuple(f"{words} (x{times})" if times > 1 else words for words, times in told.items()),
         unjudged=tuple(unjudged),
     )
 

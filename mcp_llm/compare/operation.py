@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .cost import Line
     from .evidence import Outcomes
     from .judging import Ballot, Panelist
-    from .result import Failure, Judging, Rate
+    from .result import Check, Failure, Judging, Rate
 
 KIND = "compare_models"
 
@@ -192,12 +192,11 @@ def _concluded(
 ) -> Compared:
     """Everything that follows from the answers and the verdicts."""
     names = [one.name for one in contenders]
-    checked: dict[tuple[int, int], float] = {}
-    for model, name in enumerate(names):
-        for prompt in {one.prompt for one in results}:
-            own = [one.check for one in results if (one.model, one.prompt) == (name, prompt)]
-            if (share := expect.passes(own)) is not None:
-                checked[model, prompt] = share
+    checks: dict[tuple[int, int], list[Check | None]] = {}
+    place = {name: model for model, name in enumerate(names)}
+    for one in results:
+        checks.setdefault((place[one.model], one.prompt), []).append(one.check)
+    checked = {key: share for key, own in sorted(checks.items()) if (share := expect.passes(own)) is not None}
     by_judges, by_checks = evidence.of_ballots(ballots), evidence.of_checks(checked)
     outcomes: Outcomes = by_judges or by_checks
     verdict = evidence.verdict(outcomes, names, "judges" if by_judges else "checks")

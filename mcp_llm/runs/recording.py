@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 MOST_BYTES: Final = 256 * 1024 * 1024
 MOST_CHILDREN: Final = 1000
+MOST_BELOW: Final = 100
+"""Runs that stand below one another; far fewer may, where they are made."""
 MOST_DEPTH: Final = 200
 """Of a line; pydantic writes no more than some 250."""
 _ID: Final = r"^[A-Za-z0-9_-]{1,64}$"
@@ -237,12 +239,15 @@ def _why(exc: BaseException) -> str:
 
 def _joined(sections: list[Recording], name: str) -> Recording:
     """The first section with the others below it."""
-    known = {sections[0].id: sections[0]}
+    known = {sections[0].id: (sections[0], 1)}
     for one in sections[1:]:
         if one.id in known or one.header.parent not in known:
             raise InvalidInput(f"{name}: run {one.id} belongs to no run of the recording")
-        known[one.header.parent].children.append(one)
-        known[one.id] = one
+        above, depth = known[one.header.parent]
+        if depth == MOST_BELOW:
+            raise InvalidInput(f"{name}: run {one.id} stands more than {MOST_BELOW} runs deep")
+        above.children.append(one)
+        known[one.id] = one, depth + 1
     return sections[0]
 
 

@@ -96,24 +96,32 @@ class Step:
 def steps(events: Iterable[Event]) -> list[Step]:
     """The model calls of a run in order; a call that was made again after a crash is one step."""
     history, found = History(), list[Step]()
+    after: list[list[Event]] = []
+    words: list[list[str]] = []
     shorter: Compacted | None = None
     for event in events:
         again = isinstance(event, ModelStart) and history.asking is not None and history.asking.step == event.step
         history.take(event)
         if isinstance(event, ModelStart):
-            before = found.pop() if again else None
-            shorter = shorter or (before.compacted if before is not None else None)
+            if again:
+                before, _, _ = found.pop(), after.pop(), words.pop()
+                shorter = shorter or before.compacted
             found.append(Step(len(found), history.request(), event, compacted=shorter))
+            after.append([])
+            words.append([])
             shorter = None
         elif isinstance(event, Compacted):
             shorter = event
         elif isinstance(event, ModelEnd) and found:
             found[-1] = replace(found[-1], replied=event)
         elif isinstance(event, TextEvent) and found and found[-1].replied is None:
-            found[-1] = replace(found[-1], words=found[-1].words + event.text)
+            words[-1].append(event.text)
         elif found and not isinstance(event, TextEvent | ThinkingEvent):
-            found[-1] = replace(found[-1], after=(*found[-1].after, event))
-    return found
+            after[-1].append(event)
+    return [
+        replace(step, after=tuple(events), words="" if step.replied else "".join(said))
+        for step, events, said in zip(found, after, words, strict=True)
+    ]
 
 
 def difference(step: int, recorded: ChatRequest, found: ChatRequest) -> Difference | None:

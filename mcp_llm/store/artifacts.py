@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import InvalidInput, StoreError, TooLarge
@@ -127,14 +128,13 @@ class Artifacts:
 
     def all(self, *, principal: str = LOCAL, limit: int = 100) -> list[Artifact]:
         """The principal's, the newest first."""
-        try:
-            records = sorted(
-                self.folder.glob(f"*.{_owner(principal)}.json"), key=lambda path: path.lstat().st_mtime, reverse=True
-            )
-        except OSError:
-            return []
-        found = (self.get(path.name.partition(".")[0], principal=principal) for path in records)
-        return [one for one in found if one is not None][:limit]
+        made: list[tuple[float, str]] = []
+        with contextlib.suppress(OSError):
+            for path in self.folder.glob(f"*.{_owner(principal)}.json"):
+                with contextlib.suppress(OSError):  # it was deleted this moment: the others are still there
+                    made.append((path.lstat().st_mtime, path.name.partition(".")[0]))
+        found = (self.get(sha256, principal=principal) for _, sha256 in sorted(made, reverse=True))
+        return list(islice((one for one in found if one is not None), limit))
 
     def _data(self, sha256: str, mime: str) -> Path:
         return self.folder / f"{sha256}{_ending(mime)}"

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from agent.scripted import MODEL, Scripted, call, do, names, opened, results, write_agent
 
+from mcp_llm.agent.agents import outcome
+from mcp_llm.agent.limits import Meter
 from mcp_llm.agent.task import Limits, Task, Trace
 from mcp_llm.errors import Denied, InvalidInput
+from mcp_llm.runs.store import RunStore
+from mcp_llm.store.sqlite import Store
 from mcp_llm.types.chat import End
+from mcp_llm.types.events import AgentStart, Finish, Resumed, Start
 from mcp_llm.types.usage import Usage
 
 if TYPE_CHECKING:
@@ -143,3 +149,35 @@ async def test_what_another_server_sends_can_only_shrink_what_is_usual(home: Pat
             await do(app, Task(prompt="go", agent="boss", trace=trace.model_copy(update={"path": ("boss",)})))
     assert result.turns == 2
     assert "may not stand deeper" in results(boss.requests[1])[0][1]
+
+
+class Late(RunStore):
+    """At the second look at a run that waits for a person, the person has answered and the run has ended."""
+
+    looks = 0
+
+    async def position(self, run_id: str, principal: str) -> tuple[str, int]:
+        self.looks += 1
+        if self.looks == 2 and (journal := self.driven(run_id)) is not None:
+            await journal.finish(Finish(), result={"response": "done", "model": "m", "run_id": run_id})
+        return await super().position(run_id, principal)
+
+
+async def test_a_delegate_that_ends_while_it_is_looked_at_keeps_nobody_waiting(home: Path) -> None:
+    store = Store.open(home / "state.db")
+    runs = Late(store)
+    journal = await runs.create("delegate", {}, "me")
+    await journal.mark(Start(prompt="x"), status="waiting")
+    with anyio.fail_after(20):
+        found = await outcome(runs, journal.run_id, "me")
+    assert found is not None
+    assert found.response == "done"
+    await store.aclose()
+
+
+def test_a_delegate_that_is_gone_on_with_is_counted_once() -> None:
+    begun = AgentStart(agent="a", child_run="c1", call_id="1", prompt="x")
+    other = AgentStart(agent="a", child_run="c2", call_id="2", prompt="x")
+    meter = Meter("run", Limits(seconds=60.0))
+    meter.replay([begun, other, Resumed(after=1, attempt=2), begun, other])
+    assert meter.children == 2

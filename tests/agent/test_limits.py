@@ -85,7 +85,11 @@ async def test_words_that_had_come_when_the_clock_ended_it_are_the_answer(home: 
 
     async with opened(home, {"scripted": Slow()}) as app:
         result = await do(app, Task(prompt="go", model=MODEL, budget=Limits(seconds=0.3)))
+        (spend,) = await app.purse.ledger.spend()
     assert (result.stop_reason, result.response) == ("budget", "half of ")
+    assert spend.usd is not None
+    assert (result.cost.usd, result.usage.output) == (float(spend.usd), spend.output)
+    assert result.cost.usd
 
 
 async def test_a_model_without_a_price_is_held_to_tokens_unless_dollars_were_asked_for(home: Path) -> None:

@@ -39,6 +39,16 @@ def test_answers_are_kept_and_failures_come_again(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["out.jsonl"]
 
 
+@pytest.mark.parametrize("name", [".out.jsonl.new", f".out.jsonl.{os.getpid()}"])
+def test_what_a_kill_has_left_beside_the_file_is_in_nobodys_way(tmp_path: Path, name: str) -> None:
+    """In a container the next process often has the same number."""
+    path = tmp_path / "out.jsonl"
+    (tmp_path / name).write_bytes(b"half")
+    with Results.open(path) as results:
+        results.append(ok("a"))
+    assert path.read_bytes() == json.dumps(ok("a")).encode() + b"\n"
+
+
 def test_a_line_that_a_kill_has_cut_is_taken_out(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     whole = json.dumps(ok("a")).encode() + b"\n"

@@ -139,6 +139,18 @@ async def test_what_is_nested_as_deep_as_it_may_be_can_be_recorded_again(runs: R
     assert recording.parse(text(await recording.take(runs, "r", "me"))).header.result == found.header.result
 
 
+def test_delegates_below_one_another_without_an_end_are_refused() -> None:
+    head = {"kind": "agent", "status": "finished", "created": 1, "updated": 1, "events": 0, "recording": "mcp-llm"}
+
+    def nested(count: int) -> bytes:
+        sections = [{**head, "id": f"r{n}", **({"parent": f"r{n - 1}"} if n else {})} for n in range(count)]
+        return "\n".join(map(json.dumps, sections)).encode()
+
+    assert len([*recording.parse(nested(100)).all()]) == 100
+    with pytest.raises(InvalidInput, match="r100 stands more than 100 runs deep"):
+        recording.parse(nested(3000), "a.jsonl")
+
+
 async def test_an_imported_run_cannot_put_itself_below_one_that_is_here(runs: RunStore) -> None:
     mine = await stored(runs)
     lines = (HEAD | {"parent": mine}, EVENT)

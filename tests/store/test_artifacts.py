@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,7 @@ from mcp_llm.errors import InvalidInput, StoreError
 from mcp_llm.store.artifacts import Artifact, Artifacts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -119,3 +120,16 @@ def test_many_writers_of_the_same_bytes_leave_one_whole_file(artifacts: Artifact
         thread.join()
     assert contents(artifacts, hashlib.sha256(data).hexdigest()) == data
     assert len(list(artifacts.folder.iterdir())) == 2
+
+
+def test_a_record_that_goes_while_they_are_listed_takes_no_other_with_it(tmp_path: Path) -> None:
+    class Going(type(tmp_path)):  # type: ignore[misc]  # the folder's own kind of path
+        """Lists a file that is gone when it is looked at."""
+
+        def glob(self, pattern: str, **how: Any) -> Iterator[Path]:
+            yield self / f"{'0' * 64}.gone.json"
+            yield from super().glob(pattern, **how)
+
+    artifacts = Artifacts(Going(tmp_path / "artifacts"))
+    made = artifacts.put(PNG, "image/png")
+    assert artifacts.all() == [made]
