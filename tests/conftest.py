@@ -14,6 +14,8 @@ import canary
 import hypothesis
 import pytest
 
+from mcp_llm.store.sqlite import Store
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -124,6 +126,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MCP_LLM_HOME", str(folder))
     monkeypatch.chdir(work)
     return folder
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a state database may come to be; nothing is there yet."""
+    return tmp_path / "home" / "state.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    """A state database in that place, not opened before its first use."""
+    opened = Store.open(path)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -169,10 +169,13 @@ class Calls:
     async def _call(self, tool: Tool, args: dict[str, Any], key: str) -> ToolResult:
         if tool.server is None or tool.name.rpartition("__")[2] not in OURS:
             return await self.toolset.call(tool.name, args, call_id=key, progress=self.tell)
+        before = self.meter.elsewhere
         left = await self.meter.left(self.ledger)
-        if left.usd is not None:
-            left = left.model_copy(update={"usd": left.usd / 2})
-        lent = dollars(left.usd) or Decimal(0)
+        lent = Decimal(0)
+        if (usd := dollars(left.usd)) is not None:
+            # While it was looked up, a call beside this one may have been lent a part of it.
+            lent = max(Decimal(0), usd - (self.meter.elsewhere - before)) / 2
+            left = left.model_copy(update={"usd": float(lent)})
         self.meter.elsewhere += lent
         result = await self.toolset.call(tool.name, args, call_id=key, meta=self.trace(left), progress=self.tell)
         # What it says it cost; where it says nothing, all that was lent is taken to be spent.

@@ -65,13 +65,13 @@ class Meter:
     def replay(self, events: Iterable[Event]) -> None:
         """Take the events of a run that is gone on with; the time between its processes is not counted."""
         last: int | None = None
-        begun: set[str] = set()  # one that was gone on with stands there twice
+        begun: set[str | None] = set()  # one that was gone on with stands there twice
         for event in events:
             if last is not None and not isinstance(event, Resumed):
                 self.before += max(0, event.ts - last) / 1000
             last = event.ts
             if isinstance(event, AgentStart):
-                begun.add(event.child_run)
+                begun.add(event.child_run or event.call_id)
             self.take(event)
         self.children += len(begun)
 

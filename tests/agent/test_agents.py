@@ -13,7 +13,6 @@ from mcp_llm.agent.limits import Meter
 from mcp_llm.agent.task import Limits, Task, Trace
 from mcp_llm.errors import Denied, InvalidInput
 from mcp_llm.runs.store import RunStore
-from mcp_llm.store.sqlite import Store
 from mcp_llm.types.chat import End
 from mcp_llm.types.events import AgentStart, Finish, Resumed, Start
 from mcp_llm.types.usage import Usage
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from mcp_llm.store.sqlite import Store
     from mcp_llm.types.chat import ChatRequest, Chunk
 
 pytestmark = pytest.mark.anyio
@@ -163,8 +163,7 @@ class Late(RunStore):
         return await super().position(run_id, principal)
 
 
-async def test_a_delegate_that_ends_while_it_is_looked_at_keeps_nobody_waiting(home: Path) -> None:
-    store = Store.open(home / "state.db")
+async def test_a_delegate_that_ends_while_it_is_looked_at_keeps_nobody_waiting(store: Store) -> None:
     runs = Late(store)
     journal = await runs.create("delegate", {}, "me")
     await journal.mark(Start(prompt="x"), status="waiting")
@@ -172,7 +171,6 @@ async def test_a_delegate_that_ends_while_it_is_looked_at_keeps_nobody_waiting(h
         found = await outcome(runs, journal.run_id, "me")
     assert found is not None
     assert found.response == "done"
-    await store.aclose()
 
 
 def test_a_delegate_that_is_gone_on_with_is_counted_once() -> None:

@@ -6,20 +6,30 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from agent.delegating import Tree, grown, spent
 from agent.scripted import MODEL, Scripted, call, do, names, opened, results, write_agent
 
+from mcp_llm.agent.calls import Calls
+from mcp_llm.agent.limits import Meter
 from mcp_llm.agent.task import Limits, Task
+from mcp_llm.llm.ledger import Ledger
+from mcp_llm.runs.approval import Approvals
+from mcp_llm.runs.store import RunStore
+from mcp_llm.settings import Agents
+from mcp_llm.toolsets.base import Tool
 from mcp_llm.toolsets.functions import Functions
-from mcp_llm.types.chat import Delta, End
-from mcp_llm.types.message import Text
+from mcp_llm.types.chat import Delta, End, ToolSpec
+from mcp_llm.types.message import Text, ToolResult
 from mcp_llm.types.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from mcp_llm.store.sqlite import Store
+    from mcp_llm.toolsets.base import Tools
     from mcp_llm.types.chat import ChatRequest, Chunk
 
 pytestmark = pytest.mark.anyio
@@ -161,3 +171,41 @@ class Sorted:
             return
         yield Delta(0, Text("worked"))
         yield End(stop="stop", usage=Usage(input=1, output=1))
+
+
+async def test_servers_that_are_asked_at_once_are_lent_no_more_than_there_is(store: Store) -> None:
+    """The run has just been gone on with: what it has spent is looked up on disk, by all of the calls at once."""
+    lent: list[float] = []
+
+    class Far:
+        """Another server of ours; it keeps what it is lent."""
+
+        async def list(self) -> Tools:
+            return []
+
+        async def call(self, name: str, arguments: dict[str, Any], *, meta: Any = None, **how: Any) -> ToolResult:
+            lent.append(meta["budget"].usd)
+            return ToolResult(how["call_id"], name, (Text("done"),))
+
+    async def append(_: Any) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    spec = ToolSpec(name="far__generate", description="", parameters={"type": "object"})
+    tool = Tool(spec, server="far", approval="allow")
+    runs = RunStore(store)
+    journal = await runs.create("agent", {}, "me")
+    calls = Calls(
+        {tool.name: tool},
+        Far(),
+        Agents(),
+        Meter(journal.run_id, Limits(usd=1.0, seconds=60.0)),
+        Ledger(store),
+        Approvals(runs, journal, 0.0, append),
+        append=append,
+        add=lambda _: None,
+        note=lambda _: None,
+        trace=lambda left: {"budget": left},
+    )
+    await calls.make(0, [call(tool.name, {"n": number}, f"c{number}") for number in range(4)], cut_off=False)
+    assert sorted(lent) == [0.0625, 0.125, 0.25, 0.5]
+    assert calls.meter.elsewhere == Decimal("0.9375")

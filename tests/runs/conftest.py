@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from mcp_llm.runs.store import RunStore
-from mcp_llm.store.sqlite import Store
 
 from . import drivers as processes
 
@@ -16,17 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "home" / "state.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    opened = Store.open(path)
-    yield opened
-    opened.close()
+    from mcp_llm.store.sqlite import Store
 
 
 @pytest.fixture

@@ -343,41 +343,6 @@ async def test_an_end_that_the_disk_did_not_take_is_written_when_it_does(
     assert [(event.seq, event.event) for event in await runs.events(journal.run_id)] == [(0, "start"), (1, end.event)]
 
 
-async def test_the_last_words_before_a_run_is_let_go_are_told_too(runs: RunStore) -> None:
-    told: list[tuple[int, str]] = []
-    journal = await runs.create("agent", {}, "me")
-    journal.listen(Callback(lambda event: told.append((event["seq"], event["event"]))))
-    await journal.append(Start(prompt="x"))
-    journal.note(TextEvent(text="one"))
-    journal.note(TextEvent(text="two"))
-    await journal.release()
-    assert told == [(event.seq, event.event) for event in await runs.events(journal.run_id)]
-    assert [event.text for event in await runs.events(journal.run_id) if isinstance(event, TextEvent)] == ["one", "two"]
-
-
-async def test_an_end_that_comes_too_late_is_not_written(path: Path) -> None:
-    mine, theirs = Store.open(path), Store.open(path)
-    journal = await RunStore(mine, ttl_s=50).create("agent", {}, "me")
-    # Its process was asleep for longer than a lease lasts.
-    await mine.execute("UPDATE runs SET expires = 0 WHERE id = ?", (journal.run_id,))
-    taken = await RunStore(theirs).claim(journal.run_id)
-    written: list[str] = []
-
-    def late(connection: sqlite3.Connection) -> None:
-        journal.end(connection, Finish(), lambda _: written.append("the end"))
-
-    with pytest.raises(Conflict):
-        await mine.write(late)
-    await taken.finish(Finish(result="theirs"))
-    with pytest.raises(Conflict):
-        await mine.write(late)
-    assert (await RunStore(theirs).get(journal.run_id, "me")).result["response"] == "theirs"
-    assert len(await RunStore(theirs).events(journal.run_id)) == 1
-    assert written == []
-    mine.close()
-    theirs.close()
-
-
 async def test_a_posted_row_does_not_overwrite_a_run_with_a_journal(runs: RunStore, store: Store) -> None:
     from mcp_llm.llm.runs import Runs
     from mcp_llm.types.result import Generated

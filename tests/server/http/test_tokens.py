@@ -14,17 +14,9 @@ from mcp_llm.server.http.tokens import TOKEN, Tokens
 from mcp_llm.store.sqlite import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    with_file = Store.open(home / "state.db")
-    yield with_file
-    with_file.close()
 
 
 async def test_a_token_says_whose_it_is_and_what_may_be_called_with_it(store: Store) -> None:
@@ -36,12 +28,12 @@ async def test_a_token_says_whose_it_is_and_what_may_be_called_with_it(store: St
     assert [(owner.name, owner.tools) for owner in found if owner] == [("alice", ("gen*", "runs")), ("bob", None)]
 
 
-def test_what_is_on_disk_is_a_hash_in_a_private_file(store: Store, home: Path) -> None:
+def test_what_is_on_disk_is_a_hash_in_a_private_file(store: Store, path: Path) -> None:
     token = anyio.run(Tokens(store).create, "alice")
-    kept = b"".join(path.read_bytes() for path in home.iterdir())
+    kept = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert b"alice" in kept
     assert token.split("_", 2)[2].encode() not in kept
-    assert stat.S_IMODE((home / "state.db").stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("change", ["flip", "case", "cut", "longer", "other", "id", "space", "empty", "sql", "nul"])
