@@ -8,16 +8,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from faults.replies import ok
 from faults.server import FaultServer, Reply
 
+from mcp_llm.batch.collect import collected
 from mcp_llm.batch.items import Item
 from mcp_llm.batch.orders import Orders
 from mcp_llm.errors import AuthError, BudgetExceeded, Conflict, Disconnected, InvalidInput, TooLarge, Unsupported
 from mcp_llm.llm.ledger import Entry, day
 from mcp_llm.types.events import JobEvent
+from mcp_llm.wires.batch.contract import Result
 
 if TYPE_CHECKING:
     from faults.asking import Asking
@@ -223,6 +226,39 @@ async def test_what_a_killed_collector_had_counted_is_not_counted_twice(asking: 
             await drive(made, run_id)
             spent = await service.purse.ledger.spend("provider")
     assert [(one.calls, one.usd) for one in spent] == [(3, Decimal("0.000203"))]
+
+
+async def test_others_have_their_turn_while_many_answers_are_read(asking: Asking) -> None:
+    asking.provider("gate", "http://127.0.0.1:1", WIRES)
+    names = [f"n{number}" for number in range(300)]
+    results = {f"i{number}": Result(f"i{number}", 200, ANSWER) for number in range(300)}
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with asking.open() as service:
+        journal = await cast("App", service).journals.create("batch", {}, "local")
+        target = (await service.plan("gate:m", None)).targets[0]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(other)
+            seen = 0
+
+            class Slow(dict[str, Result]):
+                """Says how many turns the other had before the last answer was looked at."""
+
+                def get(self, key: str, default: Any = None) -> Any:
+                    nonlocal seen
+                    seen = turns
+                    return super().get(key, default)
+
+            await collected(service, names, None, Slow(results), target, Decimal(1), journal)
+            tasks.cancel_scope.cancel()
+        await journal.release()
+    assert seen >= 250
 
 
 async def test_a_cancelled_batch_gives_what_it_has(asking: Asking) -> None:
