@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from faults.asking import Asking, ask, failing, rows
 
 from mcp_llm.errors import ConfigError, NotFound, Unsupported
 from mcp_llm.llm.answer import Job
-from mcp_llm.llm.backends.gguf import Gguf
+from mcp_llm.llm.backends.gguf import Engine, Gguf
 from mcp_llm.llm.embed import embed
 from mcp_llm.llm.listing import list_models
 from mcp_llm.settings import Gguf as Settings
@@ -18,6 +21,7 @@ from mcp_llm.types.chat import ChatRequest, ToolSpec
 from mcp_llm.types.message import user
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 tiny = pytest.importorskip("llm.tiny", reason="the packages gguf and numpy are not there")
@@ -155,6 +159,34 @@ async def test_whoever_stops_reading_stops_the_engine(asking: Asking, model: Pat
                     break
             after = await ask(service, "gguf:tiny", max_tokens=3)  # the only place is free again
     assert after.usage.output
+
+
+async def test_pieces_on_their_way_when_the_reader_leaves_are_let_go(model: Path) -> None:
+    engine = Engine(model, Settings(parallel=1))
+    more, real, made = threading.Event(), engine._server, 0
+
+    class Counted:
+        """The real engine; says when it has handed over several pieces."""
+
+        def handle_chat_completions(self, body: dict[str, Any], pass_on: Callable[[dict[str, Any]], bool]) -> None:
+            def one(piece: dict[str, Any]) -> bool:
+                nonlocal made
+                enough = pass_on(piece)
+                made += 1
+                if made == 20:
+                    more.set()
+                return enough
+
+            real.handle_chat_completions(body, one)
+
+    engine._server = Counted()
+    wanted = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 100, "ignore_eos": True, "stream": True}
+    async with aclosing(engine.chat(wanted)) as pieces:
+        async for _ in pieces:
+            assert more.wait(60)  # the loop is held, so that what was handed over waits in it
+            break
+    await anyio.lowlevel.checkpoint()  # a piece that still looked for its reader would fail the test here
+    engine.close()
 
 
 async def test_memory_is_given_back_when_idle_and_at_the_end(model: Path) -> None:

@@ -152,21 +152,29 @@ class Engine:
         send, receive = anyio.create_memory_object_stream[dict[str, Any] | BaseException | None](inf)
         call, stopped = scheduler(), threading.Event()
 
-        def take(piece: dict[str, Any]) -> bool:
+        def put(piece: dict[str, Any] | BaseException | None) -> None:
+            if not stopped.is_set():  # one that was on its way when the reader left has nobody to go to
+                send.send_nowait(piece)
+
+        def pass_on(piece: dict[str, Any] | BaseException | None) -> bool:
+            """From the engine's thread to the loop's; true when nobody waits for more."""
             if stopped.is_set():
                 return True
-            call(send.send_nowait, piece)
+            try:
+                call(put, piece)
+            except RuntimeError:  # the loop that asked has ended
+                return True
             return False
 
-        threading.Thread(target=self._answer, args=(body, take, call, send, stopped), daemon=True).start()
-        try:
-            with send, receive:
+        threading.Thread(target=self._answer, args=(body, pass_on, stopped), daemon=True).start()
+        with send, receive:
+            try:
                 while (piece := await receive.receive()) is not None:
                     if isinstance(piece, BaseException):
                         raise piece
                     yield piece
-        finally:
-            stopped.set()
+            finally:
+                stopped.set()  # before the ends are closed
 
     def embed(self, body: dict[str, Any]) -> Any:
         """The reply as the compatible dialect has it; blocks. Raises ConfigError for what the engine refuses."""
@@ -185,9 +193,7 @@ class Engine:
     def _answer(
         self,
         body: dict[str, Any],
-        take: Callable[[dict[str, Any]], bool],
-        call: Callable[..., Any],
-        send: Any,
+        pass_on: Callable[[dict[str, Any] | BaseException | None], bool],
         stopped: threading.Event,
     ) -> None:
         last: BaseException | None = None
@@ -197,16 +203,12 @@ class Engine:
                     return
                 server = self._begin()
                 try:
-                    server.handle_chat_completions(body, take)
+                    server.handle_chat_completions(body, pass_on)
                 finally:
                     self._rest()
         except Exception as exc:
             last = exc if isinstance(exc, Overloaded) else ConfigError(f"llama.cpp refused it: {str(exc)[:300]}")
-        if not stopped.is_set():
-            try:
-                call(send.send_nowait, last)
-            except RuntimeError:  # the loop that asked has ended
-                return
+        pass_on(last)
 
     def _begin(self) -> Any:
         with self._lock:
