@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import aclosing
 from importlib.util import find_spec
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +27,7 @@ from mcp_llm.wires.reply import Reply
 from mcp_llm.wires.whole import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from mcp_llm.settings import Gguf as Settings
@@ -92,10 +93,11 @@ class Gguf:
         request = request.model_copy(update={"messages": handoff.fit(request.messages, origin)})
         body = {**(wire.encode(request, model, QUIRKS).json or {}), "stream": True}
         reply = Reply(wire, QUIRKS)
-        async for piece in engine.chat(body):
-            piece["model"] = model  # the engine says its path
-            for chunk in reply.feed(b"data: " + json.dumps(piece).encode() + b"\n\n"):
-                yield chunk
+        async with aclosing(engine.chat(body)) as pieces:
+            async for piece in pieces:
+                piece["model"] = model  # the engine says its path
+                for chunk in reply.feed(b"data: " + json.dumps(piece).encode() + b"\n\n"):
+                    yield chunk
         for chunk in reply.close():
             yield chunk
 
@@ -147,7 +149,7 @@ class Engine:
         """Whether its memory was given back."""
         return self._server is None
 
-    async def chat(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """The pieces of the reply. Whoever stops reading stops the engine at its next token."""
         send, receive = anyio.create_memory_object_stream[dict[str, Any] | BaseException | None](inf)
         call, stopped = scheduler(), threading.Event()
