@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
+from runs.cut import CALLS, SETTINGS, numbered
 
 from mcp_llm.runs.recover import standing
-from mcp_llm.types.chat import ChatRequest, ChatResponse, ToolSpec
+from mcp_llm.types.chat import ChatResponse
 from mcp_llm.types.events import (
     Compacted,
     Event,
@@ -20,27 +19,16 @@ from mcp_llm.types.events import (
     ToolEnd,
     ToolStart,
 )
-from mcp_llm.types.message import Message, Text, Thinking, ToolCall, ToolResult, assistant, user
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from mcp_llm.types.message import Message, Text, ToolResult, user
 
 pytestmark = pytest.mark.anyio
 
-SETTINGS = ChatRequest(messages=(), system="be brief", tools=(ToolSpec(name="read"), ToolSpec(name="write")))
-CALLS = assistant(
-    Thinking("hm", {"signature": "s"}), ToolCall("a", "read", "{}"), ToolCall("b", "write", "{}"), ToolCall("c", "read")
-)
 ASKED: list[Event] = [
     Start(prompt="go"),
     ModelStart(step=0, messages=(user("go"),), settings=SETTINGS),
     TextEvent(text="..."),
 ]
 CALLED: list[Event] = [*ASKED, ModelEnd(step=0, response=ChatResponse(message=CALLS, stop="tool_calls"))]
-
-
-def numbered(events: Sequence[Event]) -> list[Event]:
-    return [event.model_copy(update={"seq": index}) for index, event in enumerate(events)]
 
 
 def results(*parts: ToolResult) -> Message:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
+from runs.cut import CALLS, SETTINGS, numbered
 
 from mcp_llm.errors import BudgetExceeded
 from mcp_llm.runs.replay import Departed, Difference, RecordEnds, ReplayBackend, steps
-from mcp_llm.types.chat import ChatRequest, ChatResponse, Delta, Fold, ToolSpec
+from mcp_llm.types.chat import ChatRequest, ChatResponse, Delta, Fold
 from mcp_llm.types.events import (
     Budget,
     Compacted,
@@ -21,24 +20,12 @@ from mcp_llm.types.events import (
     TextEvent,
     ToolEnd,
 )
-from mcp_llm.types.message import Message, Text, Thinking, ToolCall, ToolResult, assistant, user
+from mcp_llm.types.message import Message, Text, ToolResult, assistant, user
 from mcp_llm.types.usage import Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 pytestmark = pytest.mark.anyio
 
-SETTINGS = ChatRequest(messages=(), system="be brief", tools=(ToolSpec(name="read"), ToolSpec(name="write")))
-CALLS = assistant(
-    Thinking("hm", {"signature": "s"}), ToolCall("a", "read", "{}"), ToolCall("b", "write", "{}"), ToolCall("c", "read")
-)
 TOOLS = ("read", "write", "read")
-
-
-def numbered(events: Sequence[Event]) -> list[Event]:
-    return [event.model_copy(update={"seq": number}) for number, event in enumerate(events)]
-
 
 ASKED: list[Event] = [Start(prompt="go"), ModelStart(step=0, messages=(user("go"),), settings=SETTINGS)]
 RECORDED: list[Event] = numbered(

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from wires.folding import folded
 
 from mcp_llm.errors import ProviderError
 from mcp_llm.types.chat import ChatRequest, ChatResponse, Fold
@@ -36,14 +37,7 @@ def whole(message: dict[str, Any], finish: str | None = "stop", **more: Any) -> 
 
 
 def read(body: bytes, size: int | None = None, **quirks: Any) -> ChatResponse:
-    fold, reply = Fold(), Reply(openai, openai.Quirks(**quirks))
-    step = size or len(body)
-    for at in range(0, len(body), step):
-        for part in reply.feed(body[at : at + step]):
-            fold.add(part)
-    for part in reply.close():
-        fold.add(part)
-    return fold.response()
+    return folded(openai, body, size, quirks=openai.Quirks(**quirks))
 
 
 def said_before(body: bytes) -> tuple[str, ProviderError]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mcp_llm.types.chat import ChatRequest, ChatResponse, Fold
+from wires.folding import folded
+
+from mcp_llm.types.chat import ChatRequest, ChatResponse
 from mcp_llm.types.message import Origin, user
 from mcp_llm.wires.chat import responses
-from mcp_llm.wires.reply import Reply
 
 Item = dict[str, Any]
 
@@ -24,10 +25,7 @@ def whole(**fields: Any) -> bytes:
 
 
 def read(body: bytes) -> ChatResponse:
-    reply, fold = Reply(responses, responses.Quirks()), Fold()
-    for chunk in [*reply.feed(body), *reply.close()]:
-        fold.add(chunk)
-    return fold.response(ME)
+    return folded(responses, body, origin=ME)
 
 
 def sent_back(answer: ChatResponse) -> list[Item]:

@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from wires.folding import folded
 
 from mcp_llm.errors import AuthError, Disconnected, Garbled, Overloaded
-from mcp_llm.types.chat import ChatRequest, ChatResponse, Fold
+from mcp_llm.types.chat import ChatRequest, ChatResponse
 from mcp_llm.types.message import Opaque, Part, Text, Thinking, ToolCall, user
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires.chat import anthropic
@@ -45,11 +46,7 @@ def arguments(*pieces: str) -> list[dict[str, Any]]:
 
 
 def fold(body: bytes, quirks: anthropic.Quirks | None = None) -> ChatResponse:
-    reply = Reply(anthropic, quirks or anthropic.Quirks())
-    found = Fold()
-    for chunk in [*reply.feed(body), *reply.close()]:
-        found.add(chunk)
-    return found.response()
+    return folded(anthropic, body, quirks=quirks)
 
 
 def sse(*events: Event) -> bytes:

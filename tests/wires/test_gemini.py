@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from wires.folding import folded
 
 from mcp_llm.errors import Disconnected, Garbled, Overloaded, ProviderError, RateLimited
-from mcp_llm.types.chat import ChatRequest, ChatResponse, Fold
+from mcp_llm.types.chat import ChatRequest, ChatResponse
 from mcp_llm.types.message import Media, Message, Opaque, Part, Text, Thinking, ToolCall, ToolResult, assistant, user
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires.chat import gemini
-from mcp_llm.wires.reply import Reply
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def decoded(body: bytes, size: int | None = None) -> ChatResponse:
-    fold, reply = Fold(), Reply(gemini, gemini.Quirks())
-    for at in range(0, len(body), size or len(body)):
-        for chunk in reply.feed(body[at : at + (size or len(body))]):
-            fold.add(chunk)
-    for chunk in reply.close():
-        fold.add(chunk)
-    return fold.response()
+decoded = partial(folded, gemini)
 
 
 def fragment(*parts: Any, finish: str | None = None, **rest: Any) -> dict[str, Any]:

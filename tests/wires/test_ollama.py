@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from wires.folding import folded
 
 from mcp_llm.errors import Disconnected, Garbled, NotFound, Overloaded, ProviderError, Unsupported
-from mcp_llm.types.chat import ChatRequest, ChatResponse, Fold, ToolSpec
+from mcp_llm.types.chat import ChatRequest, ChatResponse, ToolSpec
 from mcp_llm.types.message import Media, Message, Text, Thinking, ToolCall, ToolResult, assistant, user
 from mcp_llm.types.usage import Usage
 from mcp_llm.wires import failures
@@ -29,14 +31,7 @@ INLINED: dict[str, Any] = {"type": "object", "properties": {"day": {"type": "str
 TOOL = ToolSpec(name="weather", description="Tells it.", parameters=SCHEMA)
 
 
-def decoded(body: bytes, size: int | None = None) -> ChatResponse:
-    fold, reply = Fold(), Reply(ollama, ollama.Quirks())
-    for at in range(0, len(body), size or len(body)):
-        for chunk in reply.feed(body[at : at + (size or len(body))]):
-            fold.add(chunk)
-    for chunk in reply.close():
-        fold.add(chunk)
-    return fold.response()
+decoded = partial(folded, ollama)
 
 
 def lines(*items: Any) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -9,20 +11,24 @@ import pytest
 from mcp_llm.server.http import turns as module
 from mcp_llm.server.http.turns import Turns
 
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
 pytestmark = pytest.mark.anyio
+
+
+async def begins(turns: Turns, tasks: TaskGroup, begun: list[int], number: int) -> None:
+    """A call: waits for its turn and says that it has begun."""
+    await turns.wait(tasks)
+    begun.append(number)
 
 
 async def test_a_crowd_begins_in_order_and_leaves_room_between(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WINDOW", float("inf"))  # the clock says that all came at once
     turns, begun = Turns(), list[int]()
     async with anyio.create_task_group() as tasks:
-
-        async def one(number: int) -> None:
-            await turns.wait(tasks)
-            begun.append(number)
-
         for number in range(100):
-            tasks.start_soon(one, number)
+            tasks.start_soon(begins, turns, tasks, begun, number)
         await anyio.lowlevel.checkpoint()
         assert begun == list(range(module.FREE))
         most = 0
@@ -54,13 +60,8 @@ async def test_while_others_come_nobody_of_a_crowd_begins_be_they_refused(monkey
     monkeypatch.setattr(module, "FREE", 0)
     turns, begun, told = Turns(lambda: True), list[int](), list[int]()
     async with anyio.create_task_group() as tasks:
-
-        async def one(number: int) -> None:
-            await turns.wait(tasks)
-            begun.append(number)
-
         for number in range(20):
-            tasks.start_soon(one, number)
+            tasks.start_soon(begins, turns, tasks, begun, number)
         for _ in range(200):
             turns.came()
             await anyio.lowlevel.checkpoint()
@@ -75,13 +76,8 @@ async def test_a_crowd_begins_after_a_while_although_others_come_for_ever(monkey
     turns, begun = Turns(lambda: True), list[int]()
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
-
-            async def one(number: int) -> None:
-                await turns.wait(tasks)
-                begun.append(number)
-
             for number in range(20):
-                tasks.start_soon(one, number)
+                tasks.start_soon(begins, turns, tasks, begun, number)
             while len(begun) < 20:
                 turns.came()
                 await anyio.lowlevel.checkpoint()
