@@ -136,6 +136,41 @@ def test_without_an_index_items_are_known_by_their_ids_and_come_once(finished: b
     assert sent_back(answer) == [said, call]
 
 
+NAMELESS: tuple[tuple[Item, Item], ...] = (
+    ({"type": "response.reasoning_text.delta", "delta": "One."}, {"type": "reasoning", "content": [{"text": "One."}]}),
+    ({"type": "response.output_text.delta", "delta": "Hello"}, {**message("Hello"), "id": ""}),
+    ({"type": "response.function_call_arguments.delta", "delta": '{"at": '}, {**function_call(), "id": None}),
+    ({"type": "response.output_text.delta", "delta": "Bye"}, {**message("Bye"), "id": ""}),
+)
+"""A delta, and the item that it is of: neither says which."""
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "not begun"])
+@pytest.mark.parametrize("finished", [True, False], ids=["finished", "not finished"])
+def test_items_that_are_named_nowhere_come_once(finished: bool, begun: bool) -> None:
+    pairs = NAMELESS if finished else NAMELESS[:3]
+    events: list[Item] = []
+    for words, item in pairs:
+        if begun:
+            empty = {"arguments": ""} if item["type"] == "function_call" else {"content": []}
+            events.append({"type": "response.output_item.added", "item": {**item, **empty}})
+        events.append(words)
+        if finished:
+            events.append({"type": "response.output_item.done", "item": item})
+    items = [{**item, "id": f"id_{index}"} for index, (_, item) in enumerate(pairs)]
+    for output in (items, []) if finished else (items,):
+        answer = read(sse(*events, completed(*output)))
+        assert answer.text == ("HelloBye" if finished else "Hello")
+        assert [part.text for part in answer.message.parts if isinstance(part, Thinking)] == ["One."]
+        assert [(call.id, call.arguments) for call in answer.message.tool_calls] == [("call_a", '{"at": "sea"}')]
+
+
+def test_a_refusal_that_names_no_item_is_noted_once() -> None:
+    item = {"type": "message", "content": [{"type": "refusal", "refusal": "I will not."}]}
+    answer = read(sse({"type": "response.refusal.delta", "delta": "I will "}, completed(item)))
+    assert (answer.text, answer.stop, answer.note) == ("", "content_filter", "I will not.")
+
+
 def test_items_of_one_id_are_all_kept() -> None:
     twice = [REASONING, message("a"), REASONING]
     assert sent_back(read(whole(output=twice))) == twice

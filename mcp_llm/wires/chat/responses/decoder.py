@@ -2,7 +2,7 @@
 
 Deltas are passed on as they come; the items themselves come from `response.output_item.done` and, where a server leaves
 those out, from the terminal event. Items are known by `output_index`, since their ids may change between events, and by
-their ids only where a server leaves the index out.
+their ids only where a server leaves the index out; where it leaves out both, by their order, one being open at a time.
 
 `echo` of a part: `item` is the output item without what the part itself holds; `part` the piece of a message's content,
 whose first piece also carries the `item` it belongs to.
@@ -37,6 +37,9 @@ _THOUGHTS: Final[dict[str, tuple[str, str]]] = {
 }
 _ARGUMENTS: Final = frozenset({"response.function_call_arguments.delta", "response.custom_tool_call_input.delta"})
 _CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
+_FORMS: Final = {"message": "content", "reasoning": "thinking", "image_generation_call": "image"} | dict.fromkeys(
+    _CALLS, "call"
+)
 _IMAGE_TYPES: Final = {"svg": "image/svg+xml", "jpg": "image/jpeg"}
 
 
@@ -55,8 +58,11 @@ class Decoder:
     def __init__(self, quirks: Any) -> None:
         self.done = False
         self._slots: dict[tuple[Hashable, Hashable], _Slot] = {}
-        self._items: set[Hashable] = set()
+        self._met: set[Hashable] = set()  # items that were begun or are finished
+        self._items: set[Hashable] = set()  # those that are finished
         self._loose: set[str] = set()  # ids of items that some event had no index for
+        self._open: Hashable = None  # the item that was begun last and is not finished
+        self._unclaimed: dict[str, list[Hashable]] = {}  # parts that came before anything named an item for them
         self._calls = 0
         self._refusals: dict[tuple[Hashable, int], list[str]] = {}
         self._citations: list[Json] = []
@@ -76,9 +82,11 @@ class Decoder:
         if kind in _ARGUMENTS:
             return self._argue(self._key(data), data["delta"])
         if kind == "response.output_item.done":
-            return self._item(self._key(data, data["item"]), data["item"])
+            return self._item(self._place(data), data["item"])
         if kind == "response.output_item.added":
-            return self._added(self._key(data, data["item"]), data["item"])
+            self._open = None
+            self._open = self._place(data)
+            return self._added(self._open, data["item"])
         if kind == "response.refusal.delta":
             key = (self._key(data), data.get("content_index", 0))
             self._refusals.setdefault(key, []).append(data["delta"])
@@ -112,20 +120,38 @@ class Decoder:
     # Deltas
 
     def _key(self, data: dict[str, Any], item: dict[str, Any] | None = None) -> Hashable:
+        """Which item an event is of: where it does not say so, the open one, and None where none is."""
         index = data.get("output_index")
         if index is not None and not self._loose:
             return int(index)
-        name = str(data.get("item_id") or (item or {}).get("id"))
+        name = str(data.get("item_id") or (item or {}).get("id") or "")
         if index is not None and name not in self._loose:
             return int(index)
+        if not name:
+            return self._open
         self._loose.add(name)
         return name
+
+    def _place(self, data: dict[str, Any]) -> Hashable:
+        """The same for the events that bring the item itself: it is the open one, or the next."""
+        key = self._key(data, data["item"])
+        key = len(self._met) if key is None else key
+        self._met.add(key)
+        return key
 
     def _slot(self, key: Hashable, piece: Hashable) -> _Slot:
         slot = self._slots.get((key, piece))
         if slot is None:
             slot = self._slots[key, piece] = _Slot(len(self._slots))
+            if key is None:
+                self._unclaimed.setdefault(piece if isinstance(piece, str) else "content", []).append(piece)
         return slot
+
+    def _claim(self, key: Hashable, kind: Any) -> None:
+        """The parts of that kind that came without a name are of this item, the first to be named."""
+        for piece in self._unclaimed.pop(_FORMS.get(kind, ""), ()):
+            if (key, piece) not in self._slots:
+                self._slots[key, piece] = self._slots.pop((None, piece))
 
     def _grow(self, key: Hashable, piece: Hashable, text: str, kind: type[Text | Thinking]) -> Iterable[Chunk]:
         slot = self._slot(key, piece)
@@ -160,7 +186,10 @@ class Decoder:
     def _item(self, key: Hashable, item: dict[str, Any]) -> Iterable[Chunk]:
         """What of a whole item was not passed on yet, and its opaque state."""
         self._items.add(key)
+        if self._open == key:
+            self._open = None
         kind = item.get("type")
+        self._claim(key, kind)
         if kind == "message":
             return self._message(key, item)
         if kind == "reasoning":
@@ -199,6 +228,7 @@ class Decoder:
                 yield from self._rest(key, index, piece.get("text") or "", Text, echo)
                 continue
             if piece.get("type") == "refusal":
+                self._refusals.pop((None, index), None)
                 self._refusals[key, index] = [piece.get("refusal") or ""]
             yield Delta(self._slot(key, ("other", index)).number, Opaque(echo))
 
