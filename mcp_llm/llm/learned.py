@@ -10,7 +10,7 @@ from mcp_llm.errors import StoreError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from mcp_llm.store.sqlite import Store
 
@@ -27,10 +27,14 @@ def _apply(connection: sqlite3.Connection, rows: list[Any]) -> None:
 
 @dataclass(slots=True)
 class Learned:
-    """The store's rows, read once a process. A model that refuses nothing leaves nothing: anybody may name any."""
+    """The store's rows, read once a process. A model that refuses nothing leaves nothing: anybody may name any.
+
+    `clock` gives seconds since the epoch.
+    """
 
     store: Store
-    _known: dict[tuple[str, str], set[str]] | None = None
+    clock: Callable[[], float] = time.time
+    _known: dict[tuple[str, str], dict[str, int]] | None = None
 
     async def of(self, provider_id: str, model_id: str) -> Collection[str]:
         """The refused parameters."""
@@ -38,22 +42,27 @@ class Learned:
             read = await self._read()
             if self._known is None:  # else another call has read them meanwhile, and may have added some
                 self._known = read
-        return self._known.get((provider_id, model_id), ())
+        refused = self._known.get((provider_id, model_id))
+        if not refused:
+            return ()
+        now = self.clock()
+        return [parameter for parameter, until in refused.items() if until > now]
 
     def add(self, provider_id: str, model_id: str, parameter: str) -> None:
         """Remember one, here and in the store."""
+        until = int(self.clock()) + KEPT_SECONDS
         if self._known is not None:
-            self._known.setdefault((provider_id, model_id), set()).add(parameter)
-        self.store.post(_apply, (provider_id, model_id, parameter, int(time.time()) + KEPT_SECONDS))
+            self._known.setdefault((provider_id, model_id), {})[parameter] = until
+        self.store.post(_apply, (provider_id, model_id, parameter, until))
 
-    async def _read(self) -> dict[tuple[str, str], set[str]]:
+    async def _read(self) -> dict[tuple[str, str], dict[str, int]]:
         try:
             rows = await self.store.query(
-                "SELECT provider, model, parameter FROM learned WHERE until > ?", (int(time.time()),)
+                "SELECT provider, model, parameter, until FROM learned WHERE until > ?", (int(self.clock()),)
             )
         except StoreError:
             return {}  # knowing less is no reason not to ask
-        known: dict[tuple[str, str], set[str]] = {}
-        for provider_id, model_id, parameter in rows:
-            known.setdefault((provider_id, model_id), set()).add(parameter)
+        known: dict[tuple[str, str], dict[str, int]] = {}
+        for provider_id, model_id, parameter, until in rows:
+            known.setdefault((provider_id, model_id), {})[parameter] = until
         return known

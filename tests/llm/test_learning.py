@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,6 +60,24 @@ async def test_what_was_learned_is_known_to_the_next_process(asking: Asking) -> 
             await ask(service, "acme:other", temperature=0.5)
     assert answer.warnings == ("`temperature` was not sent: acme:m does not take it",)
     assert ["temperature" in body(server, index) for index in range(5)] == [True, False, False, False, True]
+
+
+async def test_what_was_learned_is_tried_again_after_a_month_in_a_long_process_too(asking: Asking) -> None:
+    days = 29
+
+    def later() -> float:
+        return time.time() + days * 86_400
+
+    with FaultServer([bad("Unsupported parameter: 'temperature'", "temperature"), OK]) as server:
+        model = asking.provider("acme", server.url)
+        async with asking.open() as service:
+            await ask(service, model, temperature=0.5)
+        async with asking.open() as service:
+            service.llm.learned.clock = later
+            await ask(service, model, temperature=0.5)
+            days = 31
+            await ask(service, model, temperature=0.5)
+    assert ["temperature" in body(server, index) for index in range(4)] == [True, False, False, True]
 
 
 async def test_two_culprits_cost_two_more_requests_and_no_attempt(asking: Asking) -> None:

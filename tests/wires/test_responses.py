@@ -152,7 +152,7 @@ def test_items_that_are_named_nowhere_come_once(finished: bool, begun: bool) -> 
     events: list[Item] = []
     for words, item in pairs:
         if begun:
-            empty = {"arguments": ""} if item["type"] == "function_call" else {"content": []}
+            empty: Item = {"arguments": ""} if item["type"] == "function_call" else {"content": []}
             events.append({"type": "response.output_item.added", "item": {**item, **empty}})
         events.append(words)
         if finished:
