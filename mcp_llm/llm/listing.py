@@ -10,10 +10,10 @@ from mcp_llm.errors import ConfigError, Error
 from mcp_llm.types.message import Value
 
 from . import doing
-from .models import MOST
+from .models import MOST, each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from mcp_llm.catalog.find import Target
     from mcp_llm.catalog.schema import Kind
@@ -71,32 +71,30 @@ async def list_models(
 
     `kind` is the operation: models for it are known from the catalog only, since vendors' lists do not tell.
     """
-    available = await service.available()
-    ready = {one.provider_id: one for one in available}
+    ready = {one.provider_id for one in await service.available()}
     problems = [*service.config.problems, *service.runs.store.notes]
     rows: list[ModelRow] = []
     missing: dict[str, str] = {}
     wanted = [service.catalog.id_of(provider)] if provider else None
-    for provider_id in wanted or service.catalog.ids:
+    states = {one: _configured(service, one, ready) for one in wanted or service.catalog.ids}
+    asked = [one for one, configured in states.items() if configured and _tells(service, one, live=live)]
+    told = await _told(service, asked, refresh=live) if kind == "chat" else {}
+    for provider_id, configured in states.items():
         entry = service.catalog.provider(provider_id)
         if entry.retired:
             if wanted:
                 problems.append(f"{provider_id}: {entry.retired}")
             continue
-        remote = not entry.local and provider_id not in service.backends.builtin
-        configured = provider_id in ready or (remote and service.access.reachable(provider_id, entry))
         if not configured:
             missing[provider_id] = _missing(service, provider_id)
             if not (wanted or everything):
                 continue
-        infos: list[ModelInfo] = list(service.models.known(provider_id) or [])
+        infos = told.get(provider_id) or service.models.known(provider_id) or []
+        if isinstance(infos, Error):
+            problems.append(str(infos)[:300])
+            infos = service.models.known(provider_id) or []
         if kind != "chat":
             infos = []
-        elif configured and (live or entry.local) and provider_id != "demo":
-            try:
-                infos = await service.models.of(provider_id, refresh=live)
-            except Error as exc:
-                problems.append(str(exc)[:300])
         if len(infos) == MOST:
             problems.append(
                 f"{provider_id}: it lists {MOST:,} models or more; no more than the first {MOST:,} are known"
@@ -110,6 +108,30 @@ async def list_models(
         rows = [row for row in rows if all(word in f"{row.model} {row.name or ''}".lower() for word in words)]
     default, because = await _default(service, kind)
     return Listing(default=default, because=because, models=tuple(rows), missing=missing, problems=tuple(problems))
+
+
+def _configured(service: Service, provider_id: str, ready: Collection[str]) -> bool:
+    entry = service.catalog.provider(provider_id)
+    remote = not entry.local and provider_id not in service.backends.builtin
+    return provider_id in ready or (remote and service.access.reachable(provider_id, entry))
+
+
+def _tells(service: Service, provider_id: str, *, live: bool) -> bool:
+    """Whether it is asked for its list: a server of this machine always, since only itself knows it."""
+    entry = service.catalog.provider(provider_id)
+    return provider_id != "demo" and not entry.retired and (live or entry.local)
+
+
+async def _told(service: Service, ids: Collection[str], *, refresh: bool) -> dict[str, list[ModelInfo] | Error]:
+    """What each provider says that it has, or why it does not."""
+
+    async def ask(provider_id: str) -> list[ModelInfo] | Error:
+        try:
+            return await service.models.of(provider_id, refresh=refresh)
+        except Error as exc:
+            return exc
+
+    return await each(ids, ask)
 
 
 async def _default(service: Service, kind: Kind) -> tuple[str | None, str]:

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 
@@ -19,7 +19,7 @@ from mcp_llm.wires.reply import parse
 from .health import ProviderHealth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from mcp_llm.catalog.find import Catalog
     from mcp_llm.http.transport import Transport
@@ -29,14 +29,33 @@ if TYPE_CHECKING:
     from .access import Access
     from .backends import Backends
 
+T = TypeVar("T")
+
 FRESH: Final = 3600.0
 HEALTH_FRESH: Final = 60.0
 PAGES: Final = 20
 ASKED: Final = 64
-"""Models that are asked for one by one, and so many at once."""
+"""Models that are asked for one by one."""
 AT_ONCE: Final = 8
+"""Providers that are asked at the same time, and models of one."""
 MOST: Final = 5000
 """Models that are kept of one list: nobody has more, and who says so is not to fill our memory with them."""
+
+
+async def each(ids: Iterable[str], ask: Callable[[str], Awaitable[T]]) -> dict[str, T]:
+    """What `ask` gives for each of them, in this order; `AT_ONCE` are waited for at a time."""
+    told: dict[str, T] = {}
+    limit = anyio.CapacityLimiter(AT_ONCE)
+
+    async def one(provider_id: str) -> None:
+        async with limit:
+            told[provider_id] = await ask(provider_id)
+
+    wanted = list(ids)
+    async with anyio.create_task_group() as tasks:
+        for provider_id in wanted:
+            tasks.start_soon(one, provider_id)
+    return {provider_id: told[provider_id] for provider_id in wanted}
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from mcp_llm.errors import UnknownModel, UnknownProvider
 from mcp_llm.store.artifacts import LOCAL
 
 from .local import TIERS as LOCAL_TIERS
+from .models import each
 from .routing import Available
 
 if TYPE_CHECKING:
@@ -155,14 +156,18 @@ class Service:
 
     async def _of_own(self) -> list[Available]:
         """Providers of the user's own files: they name no tiers, so the first model of their list stands for all."""
-        found = []
-        for provider_id in self.catalog.own_ids:
-            provider = self.catalog.provider(provider_id)
-            if provider.tiers or provider.discover or not self.access.reachable(provider_id, provider):
-                continue
-            if infos := await self.models.offered(provider_id, patience=OWN_PATIENCE):
-                found.append(Available(provider_id, dict.fromkeys(LOCAL_TIERS, infos[0].id), local=provider.local))
-        return found
+        own = {provider_id: self.catalog.provider(provider_id) for provider_id in self.catalog.own_ids}
+        asked = [
+            provider_id
+            for provider_id, provider in own.items()
+            if not (provider.tiers or provider.discover) and self.access.reachable(provider_id, provider)
+        ]
+        told = await each(asked, lambda provider_id: self.models.offered(provider_id, patience=OWN_PATIENCE))
+        return [
+            Available(provider_id, dict.fromkeys(LOCAL_TIERS, infos[0].id), local=own[provider_id].local)
+            for provider_id, infos in told.items()
+            if infos
+        ]
 
     def register(self, name: str, provider: object) -> None:
         """Add a provider in code; `name:anything` asks it from now on, for what it has a method for."""
