@@ -7,7 +7,6 @@ they work inside and outside a running loop alike.
 from __future__ import annotations
 
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 from mcp_llm.background import opened
@@ -17,6 +16,7 @@ from mcp_llm.llm.generate import Ask
 from mcp_llm.streaming import Stream
 from mcp_llm.twins import blocking, taking
 from mcp_llm.types.message import Media, Message, Text, Thinking, ToolCall, ToolResult
+from mcp_llm.types.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -330,7 +330,7 @@ def _ask(contents: Any, options: dict[str, Any], **known: Any) -> Ask:
 def _spelled(options: dict[str, Any]) -> None:
     """Refuse what is nearly an argument of ours: sent on, a typing mistake would change nothing and say nothing."""
     for name in options.keys() - _FIELDS - _KNOWN:
-        if close := get_close_matches(name, _NAMES, n=1, cutoff=0.75):
+        if close := nearest(name, _NAMES, likeness=0.75):
             raise InvalidInput(
                 f"there is no argument `{name}`; did you mean `{close[0]}`? A field of the provider's own request body "
                 "goes into options={...}"

@@ -11,7 +11,6 @@ import re
 import sys
 import tomllib
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +20,7 @@ from mcp_llm import envfile
 from mcp_llm.errors import ConfigError
 from mcp_llm.redactor import Redactor
 from mcp_llm.settings import Settings
+from mcp_llm.types.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -337,7 +337,7 @@ def _validate(data: Mapping[str, Any], what: str, text: str = "") -> Settings:
         name = place[-1] if place else ""
         hint = ""
         if first["type"] == "extra_forbidden":
-            close = get_close_matches(name, list(Settings.model_fields), n=1)
+            close = nearest(name, Settings.model_fields)
             hint = f"; did you mean `{close[0]}`?" if close else ""
         lines = (
             number for number, line in enumerate(text.splitlines(), 1) if re.search(rf"\b{re.escape(name)}\b", line)

@@ -6,13 +6,13 @@ Type checkers, `help()` and `inspect.signature` see the arguments of the origina
 from __future__ import annotations
 
 import inspect
-from difflib import get_close_matches
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from mcp_llm.background import background, opened
 from mcp_llm.errors import InvalidInput
 from mcp_llm.llm.doing import Call
+from mcp_llm.types.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -38,7 +38,7 @@ def served(
 
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
         for given in kwargs.keys() - known:
-            close = get_close_matches(given, known, n=1)
+            close = nearest(given, known)
             raise InvalidInput(
                 f"{name}() has no argument `{given}`" + (f"; did you mean `{close[0]}`?" if close else "")
             )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import BudgetExceeded, Conflict, Error, InvalidInput
@@ -16,6 +15,7 @@ from mcp_llm.toolsets.base import Tool, Tools, failed, fingerprint
 from mcp_llm.types.chat import ToolSpec
 from mcp_llm.types.events import AgentEnd, AgentStart
 from mcp_llm.types.message import Text, ToolResult
+from mcp_llm.types.nearest import nearest
 
 from .task import AgentResult, Limits, Task, Trace
 
@@ -39,7 +39,7 @@ def find(prompts: Prompts, name: str) -> Prompt:
     """The agent of this name. Raises InvalidInput with near misses."""
     known = prompts.agents()
     if name not in known:
-        close = get_close_matches(name, known, n=1)
+        close = nearest(name, known)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}."
         raise InvalidInput(f'there is no agent {name[:80]!r}; {hint} An agent is a prompt file with `kind = "agent"`.')
     return known[name]

@@ -101,8 +101,8 @@ async def bench(
             context=prepared.context,
             tell=tell,
         )
-        noted = offer.noted(group.notes)
-        loop.warnings += [*plan.warnings, *group.errors.values(), *noted, *([left_out] if left_out else [])]
+        noted = offer.noted(whole.notes)
+        loop.warnings += [*plan.warnings, *whole.errors.values(), *noted, *([left_out] if left_out else [])]
         if meter.unpriced is not None:
             loop.warnings.append(
                 f"the price of {plan.targets[0].name} is not known: instead of dollars the run is held to "

@@ -11,7 +11,6 @@ import re
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -25,6 +24,7 @@ from mcp_llm.toolsets import text as words
 from mcp_llm.toolsets.base import failed
 from mcp_llm.types.events import ToolEnd, ToolStart
 from mcp_llm.types.message import Media, Text
+from mcp_llm.types.nearest import nearest
 
 from . import spans
 from .task import dollars
@@ -202,7 +202,7 @@ class Calls:
             self.add(event)  # the next request is written at once, and is not sent before this is on disk
 
     def _unknown(self, name: str) -> str:
-        close = get_close_matches(name, self.tools, n=3)
+        close = nearest(name, self.tools, most=3)
         hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(self.tools) or 'none'}."
         return f"There is no tool {words.line(name, 100)!r} here. {hint[:2000]}"
 

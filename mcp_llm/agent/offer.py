@@ -14,6 +14,7 @@ from mcp_llm.llm import parameters
 from mcp_llm.toolsets.base import Tool, Tools, Toolset, failed
 from mcp_llm.types.chat import ChatRequest, ToolSpec
 from mcp_llm.types.message import Text, ToolResult
+from mcp_llm.types.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -52,6 +53,11 @@ class Joined:
         self._members = members
         self._home: dict[str, Toolset] = {}
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out of them, in sentences for the user."""
+        return tuple(sentence for member in self._members for sentence in getattr(member, "notes", ()))
+
     async def list(self) -> Tools:
         """All tools."""
         found: Tools = []
@@ -88,9 +94,7 @@ def servers(named: Collection[str] | None, fence: Collection[str] | None, settin
         ]
     for name in named:
         if name not in settings.servers:
-            from difflib import get_close_matches
-
-            close = get_close_matches(name, settings.servers, n=1)
+            close = nearest(name, settings.servers)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(settings.servers) or 'none'}."
             raise InvalidInput(
                 f"no server is configured as {name[:80]!r}; {hint} Servers are given by name and configured under "
@@ -140,11 +144,11 @@ def fitting(tools: Sequence[Tool], context: int | None) -> tuple[list[Tool], str
 
 
 def noted(notes: Mapping[str, Sequence[str]]) -> list[str]:
-    """What was left out of servers' tools and why, for whoever reads the result: a few sentences of each server."""
+    """What was left out of tools and why, for whoever reads the result: a few sentences of each server, all of ours."""
     found: list[str] = []
     for server, sentences in notes.items():
-        shown = sentences[:MOST_NOTES] if len(sentences) > MOST_NOTES + 1 else sentences
-        found += [f"{server}: {sentence}" for sentence in shown]
+        shown = sentences[:MOST_NOTES] if server and len(sentences) > MOST_NOTES + 1 else sentences
+        found += [f"{server}: {sentence}" if server else sentence for sentence in shown]
         if len(shown) < len(sentences):
             more = len(sentences) - len(shown)
             found.append(f"{server}: {more} more such notes; `mcp-llm servers check {server}` shows them")

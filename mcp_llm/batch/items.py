@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import InvalidInput
+from mcp_llm.types.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -116,7 +116,7 @@ def _item(value: Any, number: int, template: str | None) -> Item:
         return Item(str(given), number, {"prompt": _filled(template, fields, number)})
     arguments = {name: one for name, one in fields.items() if name not in {"id", "custom_id"}}
     for name in arguments.keys() - ARGUMENTS:
-        close = get_close_matches(name, ARGUMENTS, n=1)
+        close = nearest(name, ARGUMENTS)
         hint = f"did you mean `{close[0]}`?" if close else "with a template (--template) fields fill its {{slots}}."
         lacking = "" if ASKS & {*arguments, *close} else "neither `prompt` nor `messages` is there, and "
         raise InvalidInput(f"line {number}: {lacking}there is no argument `{name[:60]}`; {hint}")

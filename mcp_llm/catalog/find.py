@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import ConfigError, InvalidInput, UnknownModel, UnknownProvider, Unsupported
+from mcp_llm.types.nearest import nearest
 
 from . import merge
 from .source import CODE_WIRES, Layer, Source
@@ -288,7 +288,7 @@ class Catalog:
 
 
 def _near(name: str, spellings: Mapping[str, str]) -> list[str]:
-    close = get_close_matches(name.lower(), list(spellings), n=3, cutoff=0.7)
+    close = nearest(name.lower(), spellings, most=3, likeness=0.7)
     return list(dict.fromkeys(spellings[match] for match in close))
 
 
@@ -318,7 +318,7 @@ def check(wire: str, quirks: Mapping[str, Any], who: str, operation: str = "chat
         name = ".".join(str(item) for item in first["loc"])
         message = first["msg"]
         if first["type"] == "extra_forbidden":
-            close = get_close_matches(name, list(cls.model_fields), n=1)
+            close = nearest(name, cls.model_fields)
             message = "unknown quirk" + (f", did you mean `{close[0]}`?" if close else f" of the wire {wire}")
         raise ConfigError(f"{who}: quirk `{name}`: {message}") from None
 

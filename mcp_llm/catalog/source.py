@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import ConfigError
+from mcp_llm.types.nearest import nearest
 
 from . import address
 
@@ -219,8 +220,6 @@ def _wrong(provider: Provider) -> tuple[tuple[str, ...], str] | None:
 
 def _explain(exc: Any, origin: str, text: str) -> str:
     """The first fault of a validation, with its place in the file and, for an unknown key, the nearest known one."""
-    from difflib import get_close_matches
-
     from . import schema
 
     first = exc.errors(include_url=False, include_input=False)[0]
@@ -228,7 +227,7 @@ def _explain(exc: Any, origin: str, text: str) -> str:
     message = first["msg"]
     if first["type"] == "extra_forbidden":
         known = {name for cls in (schema.Provider, schema.Rule, schema.Model, schema.Auth) for name in cls.model_fields}
-        close = get_close_matches(path[-1], sorted(known), n=1)
+        close = nearest(path[-1], sorted(known))
         message = "unknown key" + (f", did you mean `{close[0]}`?" if close else "; take it out")
     elif first["type"] == "missing":
         message = "is missing"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
@@ -20,6 +19,7 @@ from mcp_llm.errors import (
     SchemaMismatch,
     WorkflowError,
 )
+from mcp_llm.types.nearest import nearest
 
 from . import running, terminal
 
@@ -85,7 +85,7 @@ class Lazy(click.Group):
         name = args[0]
         if name in TABLE or name.startswith("-"):
             return super().resolve_command(ctx, args)
-        near = get_close_matches(name, TABLE, n=1, cutoff=0.6 if len(args) == 1 else 0.8)  # many words are a prompt
+        near = nearest(name, TABLE, likeness=0.6 if len(args) == 1 else 0.8)  # many words are a prompt
         meant = f"mcp-llm {near[0]}" if near else 'mcp-llm ask "..."'
         raise click.UsageError(f"there is no command {name[:80]!r}. Did you mean `{meant}`?", ctx)
 

@@ -12,6 +12,7 @@ from mcp_llm.errors import InvalidInput
 from mcp_llm.hosts import entry as entries
 from mcp_llm.hosts import install as files
 from mcp_llm.hosts import known, places
+from mcp_llm.types.nearest import nearest
 
 from . import running, terminal
 
@@ -79,9 +80,7 @@ def _host(ident: str) -> Host:
     hosts = known.installable()
     lower = ident.strip().lower().replace(" ", "-")
     if lower not in hosts:
-        from difflib import get_close_matches
-
-        near = get_close_matches(lower, hosts, n=1)
+        near = nearest(lower, hosts)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(hosts)}"
         raise InvalidInput(f"no host is known as {ident[:80]!r}: {hint}")
     return hosts[lower]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from mcp_llm.errors import InvalidInput
+from mcp_llm.types.nearest import nearest
 
 from . import running, terminal
 from .grouped import Group
@@ -186,7 +187,7 @@ async def seen(app: App, names: Sequence[str]) -> list[Seen]:
     servers = app.config.settings.servers
     for name in names:
         if name not in servers:
-            close = difflib.get_close_matches(name, servers, n=1)
+            close = nearest(name, servers)
             others = f"there are: {', '.join(servers)}" if servers else BEGIN
             hint = f"did you mean {close[0]!r}?" if close else others
             raise InvalidInput(f"no server is configured as {name[:100]!r}; {hint}")

@@ -5,7 +5,6 @@ An agent without arguments of its own takes a `task`. Filling in is `mcp_llm.pro
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp import MCPError
@@ -22,6 +21,7 @@ from mcp.types import (
 )
 
 from mcp_llm.errors import InvalidInput
+from mcp_llm.types.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ def install(server: MCPServer[Life]) -> None:
             return filled(prompt, params.arguments or {})
         if any(one.name == params.name for one in await server.list_prompts()):
             return await others.handler(ctx, params)
-        close = get_close_matches(params.name, known, n=1)
+        close = nearest(params.name, known)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}"
         raise MCPError(code=INVALID_PARAMS, message=f"there is no prompt {params.name[:80]!r}; {hint}")
 

@@ -1,24 +1,26 @@
-"""Toolsets made of toolsets: a group under prefixed names, a filter by globs, other names for some tools."""
+"""Toolsets as one toolset: each tool under a name that says whose it is and that every vendor takes."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+
+from mcp_llm.types.nearest import nearest
 
 from . import text
 from .base import Tool, Tools, Toolset, failed
 from .results import MOST_BYTES, Overflow, fit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
     from mcp_llm.types.message import ToolResult
 
 MOST_NAME: Final = 64
+_MARKED_FROM: Final = MOST_NAME - 7
 SEPARATOR: Final = "__"
 _ODD: Final = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -28,7 +30,8 @@ class Group:
 
     Names are made of [A-Za-z0-9_-], at most 64 characters and unique; a name that had to be changed ends in a hash of
     the real one, so that it does not depend on its neighbours. Results are cut to `most` bytes, the rest goes to
-    `overflow`. `errors` says which servers could not be opened, and why, in sentences for the model.
+    `overflow`. `errors` says which members have no tools, and why, in sentences for the model: servers that could not
+    be opened, and toolsets that failed to list theirs.
     """
 
     def __init__(
@@ -62,7 +65,13 @@ class Group:
         found: dict[str, Tools] = {}
 
         async def ask(name: str, member: Toolset) -> None:
-            found[name] = await member.list()
+            try:
+                found[name] = await member.list()
+                self.errors.pop(name, None)
+            except Exception as error:  # it should not raise; the others' tools are there all the same
+                found[name] = []
+                why = f"{type(error).__name__}: {text.line(str(error))}"
+                self.errors[name] = f"The tools of {name or 'this program'!r} cannot be listed ({why})."
 
         async with anyio.create_task_group() as tasks:
             for name, member in self.members.items():
@@ -105,62 +114,29 @@ class Group:
         if found is None:
             return failed(call_id, name, self._unknown(name))
         member, tool = found
-        result = await member.call(tool.name, arguments, call_id=call_id, meta=meta, progress=progress)
+        try:
+            result = await member.call(tool.name, arguments, call_id=call_id, meta=meta, progress=progress)
+        except Exception as error:  # nor should this
+            return failed(call_id, name, text.cut(f"{name} failed: {type(error).__name__}: {error}", 2048))
         if result.name != name or result.id != call_id:
             result = type(result)(call_id, name, result.parts, result.is_error)
         return await fit(result, self._overflow, self._most)
 
     def _unknown(self, name: str) -> str:
-        from difflib import get_close_matches
-
         known = list(self._routes or {})
-        close = get_close_matches(name, known, n=3)
+        close = nearest(name, known, most=3)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         if not hint and len(known) <= 20:
             hint = f" There are: {', '.join(known) or 'none'}."
-        server = name.partition(SEPARATOR)[0]
-        if server in self.errors:
-            hint = f" {self.errors[server]}"
+        missing = [server for server in self.errors if name.startswith(f"{_plain(server)}{SEPARATOR}"[:_MARKED_FROM])]
+        if missing:
+            hint = f" {self.errors[max(missing, key=len)]}"  # `a__b` may be a server as well as `a`
         return f"There is no tool {text.line(name, 100)!r}.{hint}"
-
-
-class Filter:
-    """Only the tools that match a glob of `allow` (None: all) and none of `deny`; others cannot be called either."""
-
-    def __init__(self, inner: Toolset, allow: Collection[str] | None = None, deny: Collection[str] = ()) -> None:
-        self._inner = inner
-        self._allow = allow
-        self._deny = deny
-
-    def passes(self, name: str) -> bool:
-        """Whether a tool of this name is offered."""
-        allowed = self._allow is None or any(fnmatchcase(name, glob) for glob in self._allow)
-        return allowed and not any(fnmatchcase(name, glob) for glob in self._deny)
-
-    async def list(self) -> Tools:
-        """What passes."""
-        return [tool for tool in await self._inner.list() if self.passes(tool.name)]
-
-    async def call(
-        self,
-        name: str,
-        arguments: dict[str, Any],
-        *,
-        call_id: str = "",
-        meta: dict[str, Any] | None = None,
-        progress: Callable[[str], None] | None = None,
-    ) -> ToolResult:
-        """Call a tool that passes."""
-        if not self.passes(name):
-            return failed(call_id, name, f"The tool {text.line(name, 100)!r} is not allowed here.")
-        return await self._inner.call(name, arguments, call_id=call_id, meta=meta, progress=progress)
 
 
 def offered(prefix: str, name: str) -> str:
     """The name under which a member's tool is offered."""
-    start = _ODD.sub("_", prefix)
-    if start and not (start[0].isalpha() or start[0] == "_"):
-        start = f"_{start}"  # some vendors want a letter first
+    start = _plain(prefix)
     plain = _ODD.sub("_", name)
     whole = f"{start}{SEPARATOR}{plain}" if start else plain
     if plain != name or not plain or len(whole) > MOST_NAME:
@@ -168,6 +144,12 @@ def offered(prefix: str, name: str) -> str:
     return whole
 
 
+def _plain(prefix: str) -> str:
+    start = _ODD.sub("_", prefix)
+    # Some vendors want a letter first.
+    return start if not start or start[0].isalpha() or start[0] == "_" else f"_{start}"
+
+
 def _marked(name: str, real: str) -> str:
     mark = hashlib.sha256(real.encode("utf-8", "replace")).hexdigest()[:6]
-    return f"{name[: MOST_NAME - 7]}_{mark}"
+    return f"{name[:_MARKED_FROM]}_{mark}"

@@ -6,7 +6,6 @@ import hashlib
 import logging
 import os
 from contextlib import asynccontextmanager
-from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import anyio
 from mcp_llm.errors import InvalidInput, ToolFailed
 from mcp_llm.redactor import Redactor
 from mcp_llm.settings import SignIn
+from mcp_llm.types.nearest import nearest
 
 from .compose import Group
 from .remote import Remote
@@ -148,7 +148,7 @@ def _dial(
 
 
 def _unknown(name: str, servers: Mapping[str, Server]) -> str:
-    close = get_close_matches(name, servers, n=1)
+    close = nearest(name, servers)
     hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(servers) or 'none'}."
     return f"No server is configured as {name[:100]!r}.{hint} Servers are named in the config file under [servers]."
 

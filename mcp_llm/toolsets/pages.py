@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import mcp_types
     from mcp.client import Client
 
-    from mcp_llm.settings import Approval
+    from mcp_llm.settings import Approval, Server
 
 
 async def read(client: Client, note: Callable[[str], None]) -> list[mcp_types.Tool]:
@@ -76,6 +76,12 @@ def offered(tool: mcp_types.Tool, server: str, rules: Mapping[str, Approval]) ->
         fingerprint=fingerprint(tool.name, tool.title, description, tool.input_schema, hints),
         approval=approval(tool.name, rules),
     )
+
+
+def allowed(name: str, server: Server) -> bool:
+    """Whether the user's settings let a tool of this name be offered and called."""
+    wanted = server.allow is None or any(fnmatchcase(name, glob) for glob in server.allow)
+    return wanted and not any(fnmatchcase(name, glob) for glob in server.deny)
 
 
 def approval(name: str, rules: Mapping[str, Approval]) -> Approval | None:

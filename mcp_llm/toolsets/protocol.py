@@ -73,9 +73,14 @@ class ProtocolProvider(ABC):
 
 
 def methods(provider: Any) -> list[str]:
-    """What the object says it can do; empty where it says nothing."""
+    """What the object says it can do; empty where it says nothing. Raises ToolFailed where it cannot say."""
     said = getattr(provider, "get_supported_methods", None)
-    return [str(one) for one in said()] if callable(said) else []
+    if not callable(said):
+        return []
+    try:
+        return [str(one) for one in said()]
+    except Exception as exc:
+        raise _failure(type(provider).__name__, "get_supported_methods", exc) from exc
 
 
 def spelled(provider: Any, method: str) -> str:
@@ -120,7 +125,7 @@ async def request(
     except Exception as exc:
         if isinstance(exc, ValueError) and str(exc).startswith("Unsupported method"):
             raise UnsupportedMethod(called, methods(provider)) from exc
-        raise ToolFailed(text.cut(f"{name} failed at {called}: {type(exc).__name__}: {exc}", 2048)) from exc
+        raise _failure(name, called, exc) from exc
     found: dict[str, Any] = plain if isinstance(plain, dict) else {"response": plain}
     return _complete(found, name) if called.startswith("llm/") and "embedding" not in found else found
 
@@ -130,6 +135,10 @@ def _complete(found: dict[str, Any], name: str) -> dict[str, Any]:
     words = found.get("response", found.get("content"))
     empty: dict[str, Any] = {"model": None, "tokens_used": None, "metadata": {}}
     return {**empty, "provider_id": name, **found, "response": words, "content": found.get("content", words)}
+
+
+def _failure(name: str, method: str, error: Exception) -> ToolFailed:
+    return ToolFailed(text.cut(f"{name} failed at {method}: {type(error).__name__}: {error}", 2048))
 
 
 def _said(error: Exception, otherwise: str) -> str:
@@ -187,10 +196,21 @@ REPLY: Final = frozenset({"content", "provider_id", "tokens_used", "metadata"})
 
 
 def described(provider: Any, method: str) -> dict[str, Any]:
-    """What the object says of a method, by `get_method_schema(method)`: `description`, `parameters`, and hints."""
+    """What the object says of a method, by `get_method_schema(method)`: `description`, `parameters`, and hints.
+
+    Raises ToolFailed where it cannot say, or gives parameters that JSON cannot say.
+    """
     said = getattr(provider, "get_method_schema", None)
-    found = said(method) if callable(said) else None
-    return found if isinstance(found, dict) else {}
+    if not callable(said):
+        return {}
+    try:
+        found = said(method)
+        if not isinstance(found, dict):
+            return {}
+        json.dumps(found.get("parameters"), allow_nan=False)
+    except Exception as exc:
+        raise _failure(type(provider).__name__, f"get_method_schema({method!r})", exc) from exc
+    return found
 
 
 def tool(provider: Any, method: str, name: str) -> Tool:
@@ -211,25 +231,36 @@ def tool(provider: Any, method: str, name: str) -> Tool:
 
 
 class Provided:
-    """A toolset of objects by name: `weather` with `weather/now` gives the tool `weather__now`."""
+    """A toolset of objects by name: `weather` with `weather/now` gives the tool `weather__now`.
+
+    `notes` say which of them offer nothing because they could not say what they can do.
+    """
 
     def __init__(self, providers: Mapping[str, Any], *, attach: Attach, ready: Ready) -> None:
         self._providers = dict(providers)
         self._attach = attach
         self._ready = ready
+        self.notes: list[str] = []
         self._routes: dict[str, tuple[str, str]] = {}
 
     async def list(self) -> Tools:
-        """The methods of all of them."""
+        """The methods of all of them; an object that fails costs its own."""
         found: Tools = []
+        self.notes = []
         for name, provider in self._providers.items():
-            for method in methods(provider):
-                offered = f"{name}__{method.rpartition('/')[2]}"
-                if offered in self._routes and self._routes[offered] != (name, method):
-                    offered = f"{name}__{method.replace('/', '_')}"
-                self._routes[offered] = (name, method)
-                found.append(tool(provider, method, offered))
+            try:
+                found += [self._tool(name, method) for method in methods(provider)]
+            except ToolFailed as exc:
+                self.notes.append(f"The provider {name!r} offers no tools: {exc}")
         return found
+
+    def _tool(self, name: str, method: str) -> Tool:
+        offered = f"{name}__{method.rpartition('/')[2]}"
+        if offered in self._routes and self._routes[offered] != (name, method):
+            offered = f"{name}__{method.replace('/', '_')}"
+        made = tool(self._providers[name], method, offered)
+        self._routes[offered] = (name, method)
+        return made
 
     async def call(
         self,

@@ -32,7 +32,6 @@ from mcp_llm.types.message import Media, Text, ToolResult
 from . import pages, pins, text
 from .base import Tool, Tools, failed
 from .blocks import parts, weight
-from .compose import Filter
 from .guard import MOST_NOTES
 
 if TYPE_CHECKING:
@@ -91,7 +90,6 @@ class Remote:
         self._pins = pinned or pins.NoPins()
         self._redacted = redactor or Redactor()
         self._info = Implementation(name="mcp-llm", version=version)
-        self._passes = Filter(self, server.allow, server.deny).passes
         self._tools: dict[str, Tool] = {}
         self._listed = -math.inf
         self._refreshing = anyio.Lock()
@@ -141,7 +139,9 @@ class Remote:
                 await self._refresh(self._client, self._transport)
         if self._state == "dead":
             return []
-        return [tool for name, tool in self._tools.items() if self._passes(name) and name not in self.changed]
+        return [
+            tool for name, tool in self._tools.items() if pages.allowed(name, self._server) and name not in self.changed
+        ]
 
     async def call(
         self,
@@ -183,7 +183,7 @@ class Remote:
         shown = text.line(name, 100)
         if name not in self._tools:
             return f"The server {self.name!r} has no tool {shown!r}."
-        if not self._passes(name):
+        if not pages.allowed(name, self._server):
             return f"The tool {shown!r} is not allowed here."
         if name in self.changed:
             return (

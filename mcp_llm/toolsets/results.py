@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
+from mcp_llm.errors import Error
 from mcp_llm.types.message import Media, Text, ToolResult
+
+from . import text as cleaned
 
 MOST_BYTES: Final = 256 * 1024
 """Of text in one result, UTF-8."""
@@ -26,7 +29,7 @@ async def fit(result: ToolResult, overflow: Overflow | None = None, most: int = 
         return result
     text = "".join(part.text for part in result.parts if isinstance(part, Text))
     size = len(text.encode("utf-8", "replace"))
-    handle = await overflow(result.id, text) if size > most and overflow is not None else None
+    where = await _where(overflow, result.id, text) if size > most else ""
     kept: list[Text | Media] = []
     left, left_media, dropped = (most - _NOTE_BYTES if size > most else most), MOST_MEDIA, 0
     for part in result.parts:
@@ -44,10 +47,20 @@ async def fit(result: ToolResult, overflow: Overflow | None = None, most: int = 
             kept.append(Text(piece))
     notes = []
     if size > most:
-        where = f"the rest: {handle[:250]}" if handle else "the rest was not kept; ask for a smaller part"
         notes.append(f"[cut: the first {(most - _NOTE_BYTES) // 1024} of {size // 1024} KiB are shown; {where}]")
     if dropped:
         notes.append(f"[{dropped} media left out: a result may hold {MOST_MEDIA // 1024 // 1024} MiB]")
     if notes:
         kept.append(Text("\n" + "\n".join(notes)))
     return ToolResult(result.id, result.name, tuple(kept), result.is_error)
+
+
+async def _where(overflow: Overflow | None, call_id: str, text: str) -> str:
+    """Where the rest is. On a full disk it is nowhere, but the call was made, and its result is what counts."""
+    if overflow is None:
+        return "the rest was not kept; ask for a smaller part"
+    try:
+        return f"the rest: {(await overflow(call_id, text))[:250]}"
+    except Exception as error:
+        why = cleaned.line(str(error), 200) if isinstance(error, Error) else type(error).__name__
+        return f"the rest could not be kept ({why}); ask for a smaller part"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import InvalidInput
+from mcp_llm.types.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +88,7 @@ def signature(workflow: Workflow, name: str) -> str:
 
 def near(name: str, known: Sequence[str], what: str) -> str:
     """There is no such thing, and which one was probably meant."""
-    close = get_close_matches(name, known, n=1)
+    close = nearest(name, known)
     listed = ", ".join(known[:12]) + (" ..." if len(known) > 12 else "")
     hint = f"did you mean `{close[0]}`?" if close else f"there are {listed}" if known else "there are none"
     return f"there is no {what} `{name[:60]}`; {hint}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
 from mcp_llm.errors import InvalidInput
 from mcp_llm.types.message import ToolCall
+from mcp_llm.types.nearest import nearest
 
 from .boundaries import Boundaries
 from .template import MISSING, child, references
@@ -151,7 +151,7 @@ def explained(error: ValidationError, given: Any, known: Sequence[str]) -> Itera
 
 def unknown(name: str, known: Sequence[str]) -> str:
     """A field that is not there, with the one that was probably meant."""
-    close = get_close_matches(name, known, n=1)
+    close = nearest(name, known)
     hint = f"; did you mean `{close[0]}`?" if close else f"; there are {', '.join(known)}" if known else ""
     return f"there is no field `{name[:60]}`{hint}"
 

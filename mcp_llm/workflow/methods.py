@@ -81,9 +81,10 @@ class Offer:
             return self._tool(name)
         if (method := self._object(name)) is not None:
             return method
-        known = [*self._known, *(one for one in self._objects())]
-        hint = near(name, known, "method")
-        raise InvalidInput(f"{hint}{'' if hint.endswith('?') else '.'} Tools of servers are mcp/<server>.<tool>.")
+        objects, failed = self._objects()
+        hint = near(name, [*self._known, *objects], "method")
+        told = "".join(f" {failure}" for failure in failed)
+        raise InvalidInput(f"{hint}{'' if hint.endswith('?') else '.'} Tools of servers are mcp/<server>.<tool>.{told}")
 
     def _tool(self, name: str) -> Method:
         server, _, tool = name.removeprefix(SERVER).partition(".")
@@ -103,18 +104,24 @@ class Offer:
         toolset, listed = found
         return Method(_calling(toolset, listed), listed.spec.parameters, repeatable=listed.repeatable)
 
-    def _objects(self) -> dict[str, tuple[str, Any, str]]:
-        """Method -> (its provider's name, the provider, the method as that calls it)."""
+    def _objects(self) -> tuple[dict[str, tuple[str, Any, str]], list[str]]:
+        """Method -> (its provider's name, the provider, the method as that calls it), and why some offer none."""
         found: dict[str, tuple[str, Any, str]] = {}
+        failed: list[str] = []
         for owner, provider in self._service.backends.speakers().items():
-            for method in protocol.methods(provider):
+            try:
+                methods = protocol.methods(provider)
+            except ToolFailed as failure:
+                failed.append(f"The provider {owner!r} offers no methods: {failure}.")
+                continue
+            for method in methods:
                 found[f"{owner}/{method.rpartition('/')[2]}"] = (owner, provider, method)
                 found.setdefault(f"{owner}/{method}", (owner, provider, method))
                 found.setdefault(method, (owner, provider, method))
-        return found
+        return found, failed
 
     def _object(self, name: str) -> Method | None:
-        if (found := self._objects().get(name)) is None:
+        if (found := self._objects()[0].get(name)) is None:
             return None
         owner, provider, method = found
         said = protocol.described(provider, method)

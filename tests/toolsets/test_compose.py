@@ -9,8 +9,9 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
+from mcp_llm.errors import StoreError
 from mcp_llm.toolsets.base import Tool, Tools
-from mcp_llm.toolsets.compose import Filter, Group, offered
+from mcp_llm.toolsets.compose import Group, offered
 from mcp_llm.toolsets.results import MOST_BYTES, fit
 from mcp_llm.types.chat import ToolSpec
 from mcp_llm.types.message import Media, Text, ToolResult
@@ -64,6 +65,43 @@ async def test_a_name_that_nobody_has_is_told_with_near_ones() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("server", "asked"),
+    [("my.server", "my_server__now"), ("2nd", "_2nd__now"), ("a__b", "a__b__now"), ("x" * 70, f"{'x' * 57}_0123ab")],
+)
+async def test_why_a_server_is_missing_is_told_whatever_its_name_is(server: str, asked: str) -> None:
+    group = Group({}, errors={"a": "It is another one.", server: "It is not available.", "my": "Neither."})
+    assert (await group.call(asked, {})).text == f"There is no tool '{asked}'. It is not available."
+
+
+class Broken(Echo):
+    """A toolset that raises where none should, until it is mended."""
+
+    mended = False
+
+    async def list(self) -> Tools:
+        if not self.mended:
+            raise ZeroDivisionError("a bug")
+        return await super().list()
+
+    async def call(self, name: str, arguments: dict[str, Any], **more: Any) -> ToolResult:
+        raise ZeroDivisionError("another bug")
+
+
+async def test_a_toolset_that_raises_costs_its_own_tools_only() -> None:
+    broken = Broken("broken", "x")
+    group = Group({"broken": broken, "b": Echo("b", "z")})
+    assert [tool.name for tool in await group.list()] == ["b__z"]
+    assert (await group.call("broken__x", {})).text == (
+        "There is no tool 'broken__x'. The tools of 'broken' cannot be listed (ZeroDivisionError: a bug)."
+    )
+    broken.mended = True
+    assert [tool.name for tool in await group.list()] == ["broken__x", "b__z"]
+    assert group.errors == {}
+    said = "broken__x failed: ZeroDivisionError: another bug"
+    assert await group.call("broken__x", {}, call_id="c") == ToolResult("c", "broken__x", (Text(said),), is_error=True)
+
+
 async def test_our_own_names_cannot_be_taken() -> None:
     group = Group({"run": Echo("bad", "agent"), "": Echo("own", "run__agent")})
     names = [tool.name for tool in await group.list()]
@@ -89,14 +127,6 @@ def test_whatever_servers_call_their_tools_names_are_plain_unique_and_stable(
     assert len(changed) == len(set(changed))
 
 
-async def test_a_filter_hides_and_refuses() -> None:
-    tools = Filter(Echo("s", "read_file", "read_all", "write"), allow=["read_*"], deny=["*_all"])
-    assert [tool.name for tool in await tools.list()] == ["read_file"]
-    assert (await tools.call("read_file", {})).text == "s:read_file:{}"
-    for name in ("read_all", "write", "other"):
-        assert (await tools.call(name, {})).is_error
-
-
 @pytest.mark.parametrize("letter", ["x", "é", "€", "\U0001f600"])
 @pytest.mark.parametrize("size", [MOST_BYTES - 1, MOST_BYTES, MOST_BYTES + 1, 3 * MOST_BYTES])
 async def test_a_result_keeps_to_its_size_and_the_rest_to_its_handle(letter: str, size: int) -> None:
@@ -118,6 +148,22 @@ async def test_a_result_keeps_to_its_size_and_the_rest_to_its_handle(letter: str
     assert text.startswith(cut.text.partition("\n[cut")[0])
     assert (cut.id, cut.name, cut.is_error) == ("c", "t", True)
     assert "was not kept" in (await fit(whole)).text
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(StoreError("the disk is full"), "the disk is full"), (OSError(28, "No space left", "/secret/path"), "OSError")],
+)
+async def test_a_result_whose_rest_cannot_be_kept_is_there_all_the_same(error: Exception, why: str) -> None:
+    async def overflow(call_id: str, text: str) -> str:
+        raise error
+
+    text = "x" * (2 * MOST_BYTES)
+    cut = await fit(ToolResult("c", "t", (Text(text),)), overflow)
+    assert cut.text.startswith("x" * (MOST_BYTES - 1024))
+    assert cut.text.endswith(f"KiB are shown; the rest could not be kept ({why}); ask for a smaller part]")
+    assert len(cut.text.encode()) <= MOST_BYTES
+    assert not cut.is_error
 
 
 async def test_media_beyond_the_cap_are_left_out() -> None:

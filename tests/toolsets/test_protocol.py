@@ -14,7 +14,16 @@ from workflow.work import do, summary
 
 import mcp_llm
 from mcp_llm.agent.task import Task
-from mcp_llm.errors import ConfigError, Denied, Disconnected, InvalidInput, Timeout, ToolFailed, UnsupportedMethod
+from mcp_llm.errors import (
+    ConfigError,
+    Denied,
+    Disconnected,
+    InvalidInput,
+    Timeout,
+    ToolFailed,
+    UnsupportedMethod,
+    WorkflowError,
+)
 from mcp_llm.llm.generate import Ask, generate
 from mcp_llm.toolsets.protocol import ProtocolProvider, Provided, request, spelled
 
@@ -197,6 +206,41 @@ async def test_its_methods_are_tools_of_an_agent(home: Path) -> None:
     offered = {tool.name: tool.description for tool in model.requests[0].tools}
     assert offered.keys() == {"read_more", "weather__now", "weather__fail", "weather__chat"}
     assert offered["weather__now"] == "the weather of a city"
+
+
+class Silent(Weather):
+    """Cannot say what it can do."""
+
+    def get_supported_methods(self) -> list[str]:
+        raise RuntimeError("not yet")
+
+
+class Odd(Weather):
+    """Cannot say how it is called."""
+
+    def get_method_schema(self, method: str) -> dict[str, Any]:
+        return {"parameters": {"type": "object", "default": {1, 2}}}
+
+
+async def test_an_object_that_cannot_say_what_it_can_do_costs_its_own_tools_only(home: Path) -> None:
+    silent = "Silent failed at get_supported_methods: RuntimeError: not yet"
+    model = Scripted("done")
+    providers = {"scripted": model, "silent": Silent(), "odd": Odd(), "weather": Weather()}
+    async with opened(home, providers) as app:
+        tools = Provided(app.backends.speakers(), attach=app.attachments, ready=app.backends.ready)
+        answer = await run_agent(app, Task(prompt="go", model="scripted:m", servers=()), toolsets=[tools])
+        assert [tool.name for tool in await tools.list()] == ["weather__now", "weather__fail", "weather__chat"]
+        with pytest.raises(WorkflowError) as caught:
+            await do(app, "name: x\ntasks:\n- {id: a, method: silent/now}\n")
+        with pytest.raises(ToolFailed, match=f"^{silent}$"):
+            await asked(app, Silent(), "now", {})
+        assert (await do(app, WORKFLOW)).task("now").result["response"] == "sun in Rome"
+    assert f"The provider 'silent' offers no methods: {silent}." in str(caught.value)
+    odd = "Odd failed at get_method_schema('weather/now'): TypeError: Object of type set is not JSON serializable"
+    assert answer.warnings[-2:] == (
+        f"The provider 'silent' offers no tools: {silent}",
+        f"The provider 'odd' offers no tools: {odd}",
+    )
 
 
 async def test_one_that_speaks_no_llm_is_no_model(home: Path) -> None:

@@ -7,7 +7,6 @@ never pydantic's report, never a traceback.
 from __future__ import annotations
 
 import logging
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver.exceptions import ToolError
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 
 from mcp_llm.errors import Error, ProviderError
 from mcp_llm.llm.backends.sampling import offering
+from mcp_llm.types.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -144,7 +144,7 @@ def explain(error: ValidationError, names: list[str]) -> str:
         if fault["type"] == "missing":
             sentences.append(f"the argument `{place}` is missing")
         elif fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
-            close = get_close_matches(first, names, n=1)
+            close = nearest(first, names)
             hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(names)}"
             sentences.append(f"there is no argument `{first[:60]}`; {hint}")
         else:
