@@ -72,6 +72,21 @@ HEAVY: Final = {
 }
 LATER: Final = {"genai_prices", "httpcore2", "jsonschema", "keyring", "mcp_llm.http.transport", "sqlite3", "yaml"}
 """What serving must not load before the first call that needs it."""
+WORK: Final = {
+    "mcp_llm.agent.operation",
+    "mcp_llm.agent.task",
+    "mcp_llm.batch.operation",
+    "mcp_llm.batch.orders",
+    "mcp_llm.compare.operation",
+    "mcp_llm.files.load",
+    "mcp_llm.llm.conversation",
+    "mcp_llm.llm.doing",
+    "mcp_llm.llm.generate",
+    "mcp_llm.llm.listing",
+    "mcp_llm.video",
+    "mcp_llm.workflow.operation",
+}
+"""What does the work of the tools: a list of them needs none of it, and each call only its own."""
 
 TELL: Final = "import sys; sys.stderr.write('\\n' + ' '.join(sys.modules) + '\\n')"
 
@@ -158,7 +173,7 @@ SERVE: Final = "import sys; sys.argv = ['mcp-llm']\nfrom mcp_llm.cli import main
 def test_serving_loads_nothing_that_only_calls_need(home: Path) -> None:
     loaded, said = modules(home, SERVE, session())
     assert len(json.loads(said.splitlines()[1])["result"]["tools"]) >= 2
-    assert loaded & LATER == set()
+    assert loaded & (LATER | WORK | {"mcp_llm.catalog.schema"}) == set()
     assert {"mcp", "pydantic", "mcp_llm.app"} <= loaded
 
 
@@ -172,6 +187,7 @@ def test_a_call_loads_what_it_needs_and_no_more(home: Path) -> None:
     shaped, said = modules(home, SERVE, session({"prompt": "hi", "model": "demo", "json_schema": schema}))
     assert json.loads(said.splitlines()[2])["result"]["structuredContent"]["parsed"] == {"age": 1}
     assert plain & LATER == {"sqlite3"}
+    assert plain & WORK == {"mcp_llm.files.load", "mcp_llm.llm.conversation", "mcp_llm.llm.generate"}
     assert shaped & LATER == {"sqlite3"}  # that it fits is seen without a library
     schema["properties"]["age"]["multipleOf"] = 1
     checked, _ = modules(home, SERVE, session({"prompt": "hi", "model": "demo", "json_schema": schema}))

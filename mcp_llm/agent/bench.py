@@ -17,7 +17,7 @@ from .agents import Delegates
 from .calls import Calls
 from .limits import Meter
 from .loop import Loop
-from .task import Limits, Trace
+from .task import TRACE, Limits, Trace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from .limits import Tree
     from .prepare import Prepared
     from .task import AgentResult, Task
-
-TRACE: str = "mcp-llm/trace"
-"""The key in `_meta` under which a run tells another server of ours where it stands."""
 
 
 @asynccontextmanager

@@ -64,6 +64,10 @@ class Ancestor(Value):
     """Nobody said the dollars: they are the settings'."""
 
 
+TRACE: Final = "mcp-llm/trace"
+"""The key in `_meta` under which a run tells another server of ours where it stands."""
+
+
 class Trace(Value):
     """Where a run stands in its tree, as it travels to another server of ours in `_meta`: it can only shrink.
 

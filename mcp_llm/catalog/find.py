@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_llm.errors import ConfigError, InvalidInput, UnknownModel, UnknownProvider, Unsupported
 from mcp_llm.types.nearest import nearest
 
-from . import merge
 from .source import CODE_WIRES, Layer, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from .merge import Merged
     from .schema import Facts, Model, Provider
     from .source import Index
 
@@ -250,10 +250,12 @@ class Catalog:
                 spellings |= {alias.lower(): f"{name}:{known}" for alias, known in index.aliases.items()}
         return _near(model_id, spellings)
 
-    def _merged(self, source: Source, model_id: str, operation: str = "chat") -> merge.Merged:
+    def _merged(self, source: Source, model_id: str, operation: str = "chat") -> Merged:
+        from .merge import merged
+
         provider = source.provider
         lenders = [self._source(name).provider for name in provider.rules_from]
-        return merge.merged(provider, lenders, model_id, operation)
+        return merged(provider, lenders, model_id, operation)
 
     def _target(self, source: Source, model_id: str, operation: str) -> Target:
         check_name(model_id)
@@ -325,7 +327,9 @@ def check(wire: str, quirks: Mapping[str, Any], who: str, operation: str = "chat
 
 def check_quirks(provider: Provider, origin: str) -> None:
     """Try every set of quirks that a provider's file states. Raises ConfigError for the first wrong one."""
-    for operation, wire, quirks, where in merge.stated(provider):
+    from .merge import stated
+
+    for operation, wire, quirks, where in stated(provider):
         check(wire, quirks, f"{origin}: {where}", operation)
 
 

@@ -135,6 +135,8 @@ def source(target: Target, at: datetime, *, overrides: Mapping[str, Rates] = NON
 
 def user_rates(prices: Mapping[str, Mapping[str, Any]]) -> dict[str, Rates]:
     """The settings' `[prices]` checked: `"provider:model" = { input = 1.0, output = 2.0 }`. Raises ConfigError."""
+    if not prices:  # as nearly always: what would check them is not loaded
+        return {}
     from pydantic import ValidationError
 
     from .schema import Rates

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from mcp.types import CompleteRequestParams, CompleteResult, Completion, ResourceTemplateReference
 
 from mcp_llm.llm import usage
-from mcp_llm.llm.listing import list_models
 
 from .principal import current
 
@@ -32,6 +31,8 @@ SINCE: Final = ("today", "24h", "7d", "30d", "all")
 
 
 async def _models(app: App, principal: str) -> Iterable[str]:
+    from mcp_llm.llm.listing import list_models
+
     listing = await list_models(app)
     return [*(row.model for row in listing.models), "auto", *TIERS, *app.config.settings.aliases]
 

@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from mcp_llm.agent.task import AgentResult
 from mcp_llm.runs.detach import Running
 from mcp_llm.runs.texts import cut
 from mcp_llm.runs.words import said
-from mcp_llm.types.media import Made
 from mcp_llm.types.message import Value
-from mcp_llm.types.result import Generated
 
 from . import result as results
 
@@ -55,8 +52,11 @@ def answered(info: RunInfo) -> bool:
 
 async def finished(app: App, info: RunInfo, most: int) -> CallToolResult:
     """The answer as its tool gives it; of a kind unknown here, its words page by page."""
+    from mcp_llm.agent.task import AgentResult
     from mcp_llm.compare import table
     from mcp_llm.compare.result import Compared
+    from mcp_llm.types.media import Made
+    from mcp_llm.types.result import Generated
 
     from . import compared as comparisons
     from . import made, worked

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mcp_llm.errors import Conflict, InvalidInput, StoreError
-from mcp_llm.llm.generate import generate
 from mcp_llm.runs.detach import Finished, Outcome, Running, run_detachable
 from mcp_llm.runs.ending import cancel, fail, finished
 from mcp_llm.runs.recorder import Recorder
@@ -86,6 +85,8 @@ async def lasting(
 
 async def ask_lasting(run: Run, ask: Ask, arguments: dict[str, Any], wait_s: float | None) -> Generated | Running:
     """`generate` so; `arguments` are the tool's, kept for asking again."""
+    from mcp_llm.llm.generate import generate
+
     recorder = Recorder()
 
     async def work() -> Generated:
@@ -140,6 +141,8 @@ class Again:
 
     async def drive(self, journal: Journal) -> dict[str, Any]:
         """Ask, from the beginning."""
+        from mcp_llm.llm.generate import generate
+
         ask = self.read(journal.request["arguments"], journal.principal)
         await journal.append(Resumed(after=journal.seq, attempt=journal.attempts))
         recorder = Recorder()

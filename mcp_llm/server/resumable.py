@@ -1,19 +1,13 @@
-"""The kinds of runs that can be gone on with; a new one is one line here."""
+"""The kinds of runs that can be gone on with, each by who is loaded when there is one. A new kind is one row."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mcp_llm import video
-from mcp_llm.agent.resuming import Agents
-from mcp_llm.agent.task import DELEGATE, KIND
-from mcp_llm.batch import orders
-
-from . import comparing, lasting
-from .tools import compare_models, generate
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcp_llm.app import App
     from mcp_llm.runs.journal import Journal
     from mcp_llm.runs.resume import Resumer
@@ -21,34 +15,71 @@ if TYPE_CHECKING:
 
 
 def register(app: App) -> None:
-    """Tell the app who goes on with which kind."""
-    app.resumers.register(lasting.KIND, lasting.Again(app, generate.read))
-    app.resumers.register(comparing.KIND, comparing.Onward(app, compare_models.read))
-    app.resumers.register(orders.KIND, orders.Orders(app, app.journals))
-    app.resumers.register(video.KIND, video.Films(app, app.journals))
-    app.resumers.register(KIND, Agents(app, app.journals))
-    app.resumers.register("workflow", Late(app))
-    app.resumers.register("workflow.here", Late(app, automatic=False))
-    app.resumers.register(DELEGATE, Agents(app, app.journals, automatic=False))
+    """Tell the app who goes on with which kind, and whether unasked."""
+    for kind, automatic, load in (
+        ("generate", False, _answers),
+        ("compare_models", False, _comparisons),
+        ("batch", True, _orders),
+        ("video", True, _films),
+        ("agent", True, _agents),
+        ("delegate", False, _agents),
+        ("workflow", True, _workflows),
+        ("workflow.here", False, _workflows),
+    ):
+        app.resumers.register(kind, Late(app, load, automatic))
 
 
 @dataclass(slots=True)
 class Late:
-    """Goes on with workflows; what that takes is loaded when there is one."""
+    """A Resumer that is made when there is something to go on with."""
 
     app: App
-    automatic: bool = True
-
-    def _resumer(self) -> Resumer:
-        from mcp_llm import steps
-        from mcp_llm.workflow.resuming import Workflows
-
-        return Workflows(lambda keep: steps.host(self.app, keep=keep), automatic=self.automatic)
+    load: Callable[[App], Resumer]
+    automatic: bool
 
     async def check(self, info: RunInfo, again: bool) -> None:
-        """As `Workflows` has it."""
-        await self._resumer().check(info, again)
+        """As the one it stands for has it."""
+        await self.load(self.app).check(info, again)
 
     async def drive(self, journal: Journal) -> dict[str, Any]:
-        """As `Workflows` has it."""
-        return await self._resumer().drive(journal)
+        """As the one it stands for has it."""
+        return await self.load(self.app).drive(journal)
+
+
+def _answers(app: App) -> Resumer:
+    from .lasting import Again
+    from .tools.generate import read
+
+    return Again(app, read)
+
+
+def _comparisons(app: App) -> Resumer:
+    from .comparing import Onward
+    from .tools.compare_models import read
+
+    return Onward(app, read)
+
+
+def _orders(app: App) -> Resumer:
+    from mcp_llm.batch.orders import Orders
+
+    return Orders(app, app.journals)
+
+
+def _films(app: App) -> Resumer:
+    from mcp_llm.video import Films
+
+    return Films(app, app.journals)
+
+
+def _agents(app: App) -> Resumer:
+    from mcp_llm.agent.resuming import Agents
+
+    return Agents(app, app.journals)
+
+
+def _workflows(app: App) -> Resumer:
+    from mcp_llm import steps
+    from mcp_llm.workflow.resuming import Workflows
+
+    return Workflows(lambda keep: steps.host(app, keep=keep))

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import ValidationError
 
-from mcp_llm.agent.bench import TRACE
 from mcp_llm.agent.lines import Lines
 from mcp_llm.agent.operation import run_agent
-from mcp_llm.agent.task import Task, Trace
+from mcp_llm.agent.task import TRACE, Task, Trace
 from mcp_llm.errors import Denied
 from mcp_llm.runs.detach import Finished, Running, run_detachable
 

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from mcp_llm.agent import prepare
-from mcp_llm.agent.task import DELEGATE, Task
 from mcp_llm.errors import Error, InvalidInput
 from mcp_llm.runs import wait
 
@@ -27,7 +25,7 @@ ROOM: Final = 300_000
 """Events in one look, and their characters as JSON; a host carries at most 1 MiB in one message."""
 LONG: Final = 200_000
 """Characters of one part of a result that are shown."""
-AGENTS: Final = ("agent", DELEGATE, "agent.bound")
+AGENTS: Final = ("agent", "delegate", "agent.bound")
 LISTED: Final = 100
 
 
@@ -149,6 +147,9 @@ async def _budget(app: App, root: RunInfo) -> dict[str, Any] | None:
     """What an agent's run may use, and what calls in flight hold of its dollars; None where nothing is known."""
     if root.kind not in AGENTS:
         return None
+    from mcp_llm.agent import prepare
+    from mcp_llm.agent.task import Task
+
     try:
         limits = prepare.limits(app, Task.model_validate(root.request))
     except (Error, ValidationError):

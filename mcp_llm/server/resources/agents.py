@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp.types import Annotations, Resource, ResourceTemplate
 
-from mcp_llm.agent.agents import find
-
 from .address import Content
 
 if TYPE_CHECKING:
@@ -57,6 +55,8 @@ async def listed(app: App, principal: str) -> list[Resource]:
 
 async def read(app: App, principal: str, address: Address) -> Content:
     """All with what they are for, or one whole. Raises InvalidInput with near misses."""
+    from mcp_llm.agent.agents import find
+
     address.only()
     if address.path:
         return Content(_whole(find(app.prompts, address.path)))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp.types import Annotations, Resource, ResourceTemplate
 
 from mcp_llm.errors import ConfigError, InvalidInput
-from mcp_llm.llm.listing import list_models
 
 from .address import Content
 
@@ -47,6 +46,8 @@ async def listed(app: App, principal: str) -> list[Resource]:
 
 async def read(app: App, principal: str, address: Address) -> Content:
     """The listing, or one row of it. Raises InvalidInput for a model that nobody could ask."""
+    from mcp_llm.llm.listing import list_models
+
     address.only()
     if not address.path:
         listing = await list_models(app)

@@ -9,8 +9,6 @@ from mcp.types import InputRequiredResult, ToolAnnotations
 from pydantic import Field, ValidationError
 
 from mcp_llm.errors import InvalidInput, UnknownModel
-from mcp_llm.llm.conversation import messages, parts
-from mcp_llm.llm.generate import Ask, estimate
 from mcp_llm.runs.detach import Running
 from mcp_llm.server import asking
 from mcp_llm.server import result as results
@@ -23,6 +21,7 @@ from .published import publish
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
 
+    from mcp_llm.llm.generate import Ask
     from mcp_llm.server.run import Run
 
 
@@ -82,6 +81,8 @@ async def run_generate(given: GenerateArguments, run: Run) -> CallToolResult | I
     """Ask, with a heartbeat, as long as the host waits; the same text and structured answer."""
     ask = asked(given, run.principal)
     if given.dry_run:
+        from mcp_llm.llm.generate import estimate
+
         quote = await estimate(run.service, ask)
         usd = "unknown" if quote["usd_at_most"] is None else f"${quote['usd_at_most']:.6g}"
         text = f"{quote['provider']}:{quote['model']} · ~{quote['input_tokens']:,} tokens in · at most {usd}"
@@ -115,6 +116,9 @@ def read(arguments: dict[str, Any], principal: str) -> Ask:
 
 def asked(given: GenerateArguments, principal: str) -> Ask:
     """The arguments as what is asked."""
+    from mcp_llm.llm.conversation import messages, parts
+    from mcp_llm.llm.generate import Ask
+
     return Ask(
         prompt=given.prompt if isinstance(given.prompt, str) else parts(given.prompt),
         model=given.model,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from mcp_llm.llm.listing import list_models
 from mcp_llm.server import result as results
 from mcp_llm.server.arguments import Arguments
 
@@ -47,6 +46,8 @@ OUTPUT: dict[str, Any] = {
 
 async def run_list_models(given: ListModelsArguments, run: Run) -> CallToolResult:
     """The list as a table and as data."""
+    from mcp_llm.llm.listing import list_models
+
     with run.beating():
         found = await list_models(
             run.service, provider=given.provider, search=given.search, live=given.live, everything=given.all

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from mcp_llm.agent.task import Limits, Task
 from mcp_llm.runs.detach import Running
 from mcp_llm.server import result as results
-from mcp_llm.server import working
 from mcp_llm.server.arguments import Arguments
 
 from .published import publish
@@ -18,6 +16,7 @@ from .published import publish
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
 
+    from mcp_llm.agent.task import Task
     from mcp_llm.server.run import Run
 
 
@@ -58,6 +57,8 @@ OUTPUT: dict[str, Any] = {
 
 async def run_run_agent(given: RunAgentArguments, run: Run) -> CallToolResult:
     """Do it, as long as the host waits; what goes on then is a run."""
+    from mcp_llm.server import working
+
     done = await working.work_lasting(run, task(given, run), given.wait_s)
     if isinstance(done, Running):
         return await working.unfinished(run, done)
@@ -66,6 +67,9 @@ async def run_run_agent(given: RunAgentArguments, run: Run) -> CallToolResult:
 
 def task(given: RunAgentArguments, run: Run) -> Task:
     """The arguments as what the agent is to do."""
+    from mcp_llm.agent.task import Limits, Task
+    from mcp_llm.server import working
+
     return Task(
         prompt=given.prompt,
         agent=given.agent,
