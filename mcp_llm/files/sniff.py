@@ -98,7 +98,16 @@ def _media(head: bytes) -> str | None:
         layer, rate, sampling = head[1] & 0x06, head[2] >> 4, head[2] >> 2 & 0x03
         if layer == 0x02 and head[1] & 0x18 != 0x08 and rate not in {0, 15} and sampling != 3:
             return "audio/mpeg"
-    return None
+    return "audio/aac" if _is_adts(head) else None
+
+
+def _is_adts(head: bytes) -> bool:
+    """An AAC frame as ISO 13818-7 heads it: layer 0, a sample rate that exists, its own length; then the next frame."""
+    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 0x0F > 12:
+        return False
+    length = (head[3] & 0x03) << 11 | head[4] << 3 | head[5] >> 5
+    following = head[length : length + 2]
+    return length > 7 and (len(following) < 2 or (following[0] == 0xFF and following[1] & 0xF6 == 0xF0))
 
 
 def text(data: bytes) -> str | None:

@@ -180,8 +180,6 @@ def playable(spoken: Spoken, wanted: Sound | None) -> tuple[bytes, str]:
     found = sniff.media(data[:64], "audio/ogg" if spoken.mime == "audio/ogg" else None)
     if found is not None and found.startswith("audio/"):
         return data, found
-    if data[:2] in {b"\xff\xf1", b"\xff\xf9"}:
-        return data, "audio/aac"
     raise Garbled(f"what came is no sound but {sniff.what(data)}")
 
 

@@ -67,6 +67,8 @@ async def test_home_is_expanded_and_variables_are_not(root: Path, monkeypatch: p
         (b"RIFF\x00\x00\x00\x00WAVEfmt ", "audio/wav"),
         (b"ID3\x04\x00\x00", "audio/mpeg"),
         (b"\xff\xfb\x90\x64\x00", "audio/mpeg"),
+        (b"\xff\xf1\x50\x80\x01\x7f\xfc" + bytes(4) + b"\xff\xf1\x50", "audio/aac"),
+        (b"\xff\xf8\x4c\x80\x7f\xff\xfc" + bytes(60), "audio/aac"),
         (b"fLaC\x00", "audio/flac"),
         (b"OggS\x00\x02", "audio/ogg"),
         (b"\x00\x00\x00\x20ftypM4A \x00", "audio/mp4"),
@@ -78,6 +80,19 @@ async def test_media_is_known_by_its_bytes_whatever_its_name(root: Path, data: b
     (root / "wrong.png").write_bytes(data)
     assert await load("wrong.png", roots=[root]) == Media(mime, b64(data), name="wrong.png")
     assert await load(data, roots=[]) == Media(mime, b64(data))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xf1\x74\x80\x01\x7f\xfc" + bytes(4) + b"\xff\xf1",  # a sample rate that there is not
+        b"\xff\xf1\x50\x80\x01\x7f\xfc" + bytes(8),  # no frame follows where one should
+        b"\xff\xf1\x50\x80\x00\x1f\xfc" + bytes(8),  # shorter than its own header
+    ],
+)
+async def test_what_only_begins_like_sound_is_not_taken_for_it(data: bytes) -> None:
+    with pytest.raises(InvalidInput, match="binary data of an unknown kind"):
+        await load(data, roots=[])
 
 
 async def test_text_named_like_a_picture_is_refused(root: Path) -> None:
