@@ -244,9 +244,23 @@ def _additional_properties(validator: Any, wanted: Any, instance: Any, schema: A
 
 def _unique_items(validator: Any, wanted: Any, instance: Any, schema: Any) -> Any:
     if wanted and isinstance(instance, list):
-        spelled = {json.dumps(item, sort_keys=True) for item in instance}
+        spelled = {json.dumps(_valued(item), sort_keys=True) for item in instance}
         if len(spelled) != len(instance):
             yield _error("the items are not all different")
+
+
+def _valued(value: Any) -> Any:
+    """The value with 1.0 as 1, wherever it stands: numbers are the same by what they are, not by how they are spelled.
+
+    A key needs no such care, and a truth is no number.
+    """
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, list):
+        return [_valued(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _valued(item) for name, item in value.items()}
+    return value
 
 
 def _multiple_of(validator: Any, wanted: float, instance: Any, schema: Any) -> Any:

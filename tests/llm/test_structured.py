@@ -202,6 +202,16 @@ def test_many_items_are_compared_in_linear_time() -> None:
     assert validate([*items, {"a": 0}], {"uniqueItems": True}) == ["$: the items are not all different"]
 
 
+@pytest.mark.parametrize("items", [[1, 1.0], [{"a": [2]}, {"a": [2.0]}], [0, -0.0], [1e300, int(1e300)]])
+def test_numbers_are_the_same_by_what_they_are(items: list[Any]) -> None:
+    assert validate(items, {"uniqueItems": True}) == ["$: the items are not all different"]
+
+
+@pytest.mark.parametrize("items", [[1, True], [0, False, None], ["1", 1], [1, 1.5], [[1], {"1": 1}]])
+def test_values_of_other_kinds_are_different(items: list[Any]) -> None:
+    assert validate(items, {"uniqueItems": True}) == []
+
+
 @pytest.mark.anyio
 async def test_checking_on_a_worker_thread_gives_errors_and_warnings() -> None:
     slow = {"type": "object", "properties": {"s": {"pattern": "^(a+)+$"}, "n": {"type": "integer"}}}
