@@ -225,6 +225,8 @@ class Principal(Table):
     """Calls over HTTP in any minute, in each process."""
     at_once: PositiveInt | None = None
     """Calls over HTTP in flight, in each process."""
+    sessions: PositiveInt | None = None
+    """Sessions of clients older than 2026-07-28, in each process; None is half of the `sessions` of `[http]`."""
 
 
 SignedBy: TypeAlias = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]

@@ -32,6 +32,7 @@ from .guard import Guard
 from .log import AccessLog
 from .rates import Rates
 from .replies import busy, refuse, reply
+from .sessions import Seats
 from .tokens import FRESH, Tokens
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Application:
         self._tasks: TaskGroup
         self.bodies = Bodies(http.max_body_bytes)
         self._rates = Rates()
+        self._seats = Seats()
         self._ready = (0.0, False)
         self._metadata: dict[str, Any] = {}
         guard = Guard(self._route, hosts=http.allow_hosts, origins=http.allow_origins)
@@ -192,6 +194,7 @@ class Application:
 
     async def _post(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _first(scope)
+        exchange: Exchange | None = None
         try:
             body = await self.bodies.read(headers, receive)
         except Unread as exc:
@@ -203,10 +206,26 @@ class Application:
         try:
             exchange = _exchange(_method(headers, body), caller, headers)
             _say(scope, rpc=exchange.method)
-            if not exchange.counted or await self._room(exchange, send):
+            if (not exchange.counted or await self._room(exchange, send)) and await self._seated(exchange, send):
                 await self._carry(exchange, caller, scope, replay(body, receive), send)
         finally:
             self.bodies.release(body)
+            if exchange is not None and exchange.seat is not None:
+                exchange.seat.leave()
+
+    async def _seated(self, exchange: Exchange, send: Send) -> bool:
+        """Whether it opens no session, or this caller may have one more; if not, it has been answered."""
+        if not exchange.opens:
+            return True
+        settings, who = self.config.settings, exchange.principal
+        limits = settings.principals.get(who) or settings.principals.get("*")
+        most = limits.sessions if limits is not None else None
+        if most is None:
+            most = settings.http.sessions if who == LOCAL else max(1, settings.http.sessions // 2)
+        exchange.seat = self._seats.take(who, most)
+        if exchange.seat is None:
+            await busy(send, 429, f"{who} has {most} sessions open; end one with DELETE, or go on in it", 30)
+        return exchange.seat is not None
 
     async def _room(self, exchange: Exchange, send: Send) -> bool:
         """Whether there is room for one more call, of anybody and of this caller; if not, it has been answered."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from .sessions import Seat
+
 GRACE: Final = 25.0
 """Seconds that a call of an older client outlives its connection; 30 are promised."""
 KEY: Final = "mcp_llm.exchange"
@@ -50,6 +52,8 @@ class Exchange:
     """Set when the last handler has ended, where somebody waits for that."""
     stream: anyio.CancelScope | None = None
     """Of one that only listens; cut where its caller may not stay."""
+    seat: Seat | None = None
+    """Of one that may open a session."""
 
     def end(self, why: str) -> None:
         """Cancel what it set going; whoever still waits for an answer is told why."""
@@ -62,9 +66,15 @@ class Exchange:
         """Whether it is work; the others only listen, say that they are there, or answer us."""
         return self.method not in UNCOUNTED
 
+    @property
+    def opens(self) -> bool:
+        """Whether a session may come of it."""
+        return self.session is None and self.method in OPENING
+
 
 UNCOUNTED: Final = frozenset({"GET", "DELETE", "", "subscriptions/listen", "initialize", "ping", "server/discover"})
 """An empty method is a notification's or an answer's: a call that is cancelled has to hear of it at any time."""
+OPENING: Final = frozenset({"initialize", "?"})
 
 
 class Calls:
@@ -167,6 +177,8 @@ async def follow(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Ha
     exchange = ctx.request.scope.get(KEY) if ctx.request is not None else None
     if exchange is None or ctx.request_id is None:
         return await call_next(ctx)
+    if exchange.seat is not None and ctx.method == "initialize":
+        exchange.seat.keep(ctx.session._connection.exit_stack)  # where a connection's end is told
     scope = anyio.CancelScope()
     exchange.handlers.add(scope)
     try:

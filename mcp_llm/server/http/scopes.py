@@ -17,7 +17,7 @@ from mcp_llm.server.principal import current
 from mcp_llm.server.resources.address import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
@@ -56,10 +56,16 @@ async def narrow(globs: Sequence[str], ctx: ServerRequestContext[Any, Any], call
             await _check(globs, ctx, uri)
     elif ctx.method == "completion/complete":
         _completes(globs, params)
+    elif ctx.method == "prompts/get" and str(params.get("name", "")) in _hidden(globs, ctx):
+        words = f"this token may not read {str(params['name'])[:80]!r}: it may call {', '.join(globs)} only"
+        raise MCPError(code=INVALID_PARAMS, message=words)
     result = await call_next(ctx)
-    if ctx.method not in {"tools/list", "resources/list"} or not isinstance(result, dict):
+    if ctx.method not in {"tools/list", "resources/list", "prompts/list"} or not isinstance(result, dict):
         return result
     private = {"cacheScope": "private"} if "cacheScope" in result else {}
+    if ctx.method == "prompts/list":
+        hidden = _hidden(globs, ctx)
+        return {**result, **private, "prompts": [one for one in result["prompts"] if one["name"] not in hidden]}
     if ctx.method == "resources/list":
         return {**result, **private, "resources": [one for one in result["resources"] if _shown(globs, one["uri"])]}
     return {**result, **private, "tools": [tool for tool in result["tools"] if _may(globs, tool["name"])]}
@@ -93,6 +99,11 @@ def _completes(globs: Sequence[str], params: Mapping[str, Any]) -> None:
     if (tool := COMPLETES.get(name)) is not None and not _may(globs, tool):
         words = f"this token may not complete {name!r}: it may call {', '.join(globs)} only"
         raise MCPError(code=INVALID_PARAMS, message=words)
+
+
+def _hidden(globs: Sequence[str], ctx: ServerRequestContext[Any, Any]) -> Container[str]:
+    """The prompts that are agents, for whoever may not run one: their text is what `agents://` shows."""
+    return () if _may(globs, "run_agent") else ctx.lifespan_context.service.prompts.agents()
 
 
 def _listened(params: Mapping[str, Any]) -> list[str]:

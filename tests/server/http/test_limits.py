@@ -14,10 +14,11 @@ import pytest
 from abuse import corpus
 from load.provider import many_files
 from mcp.server.mcpserver import Context  # noqa: TC002 - the SDK evaluates the annotations of tools
-from server.http.talking import ABOUT, JSON, Answer, call, drain, modern, until
+from server.http.talking import ABOUT, JSON, Answer, bearer, call, drain, modern, until
 
 from mcp_llm.server.http import protocol
 from mcp_llm.server.http.body import Bodies
+from mcp_llm.server.http.tokens import Tokens
 
 pytestmark = pytest.mark.anyio
 
@@ -266,3 +267,46 @@ async def test_hts_020_t31_random_messages_are_answered_and_never_by_a_crash(
         await alive(server)
     written = capsys.readouterr()
     assert "Traceback" not in written.err + written.out
+
+
+def opening() -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO}).encode()
+
+
+async def test_one_token_does_not_take_the_sessions_of_all_others(served: Any) -> None:
+    async with served(http={"require_token": True, "sessions": 4}) as server:
+        alice, bob = [bearer(await Tokens(server.app.store).create(name)) for name in ("alice", "bob")]
+
+        async def hello(who: str) -> Answer:
+            answer: Answer = await server.ask(method="POST", head=JSON + who, body=opening())
+            return answer
+
+        opened = [await hello(alice), await hello(alice)]
+        refused = await hello(alice)
+        assert [one.status for one in (*opened, refused, await hello(bob))] == [200, 200, 429, 200]
+        assert refused.data["error"]["message"] == ("alice has 2 sessions open; end one with DELETE, or go on in it")
+        assert refused.headers["retry-after"] == "30"
+        mine = f"mcp-session-id: {opened[0].headers['mcp-session-id']}\r\n"
+        assert (await server.ask(method="DELETE", head=mine + alice)).status == 200
+        answer = None
+        with anyio.fail_after(20):  # its seat is free when its connection has ended
+            while answer is None or answer.status == 429:
+                answer = await hello(alice)
+        assert answer.status == 200
+
+
+async def test_openings_that_come_to_nothing_keep_no_seat_and_a_crowd_gets_no_more_than_there_are(served: Any) -> None:
+    async with served(http={"require_token": True, "sessions": 8}, principals={"alice": {"sessions": 3}}) as server:
+        alice = bearer(await Tokens(server.app.store).create("alice"))
+        for _ in range(5):  # the SDK takes no client that does not read JSON
+            head = "content-type: application/json\r\naccept: text/plain\r\n"
+            assert (await server.ask(method="POST", head=head + alice, body=opening())).status == 406
+        statuses: list[int] = []
+
+        async def hello() -> None:
+            statuses.append((await server.ask(method="POST", head=JSON + alice, body=opening())).status)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(6):
+                tasks.start_soon(hello)
+        assert sorted(statuses) == [200, 200, 200, 429, 429, 429]

@@ -60,6 +60,22 @@ async def test_a_completion_goes_with_the_tool_that_would_list_the_same(served: 
                 await host.complete(template, {"name": "id", "value": ""})
 
 
+async def test_what_an_agent_is_told_goes_with_the_tool_that_runs_it(served: Any, mode: Any) -> None:
+    async with served(http={"require_token": True}) as server:
+        tokens = Tokens(server.app.store)
+        runs = await tokens.create("alice", tools=["run_agent"])
+        asks = await tokens.create("bob", tools=["generate"])
+        async with client(server, runs, mode) as host:
+            assert "agent" in {one.name for one in (await host.list_prompts()).prompts}
+            assert (await host.get_prompt("agent")).messages
+        async with client(server, asks, mode) as host:
+            names = {one.name for one in (await host.list_prompts()).prompts}
+            assert "summarize" in names
+            assert "agent" not in names
+            with pytest.raises(MCPError, match="this token may not read 'agent': it may call generate only"):
+                await host.get_prompt("agent")
+
+
 async def test_a_stream_listens_to_nothing_that_could_not_be_read(served: Any) -> None:
     listen: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen"}
     async with served(http={"require_token": True}) as server:
