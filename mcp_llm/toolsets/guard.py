@@ -66,6 +66,9 @@ class Guard:
 
     async def take(self, message: Mapping[str, Any]) -> tuple[JSONRPCMessage | None, JSONRPCMessage | None]:
         """(what the client may read, what goes back to the server), for a message of the server's."""
+        if message.get("jsonrpc") != "2.0":  # a line of a log, which may have an `id` as well
+            self.skipped += 1
+            return None, None
         method = message.get("method")
         if isinstance(method, str):
             if "id" in message:

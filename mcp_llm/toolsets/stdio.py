@@ -37,11 +37,17 @@ EOF_SECONDS: Final = 1.0
 TERM_SECONDS: Final = 0.8
 KILL_SECONDS: Final = 1.0
 LAST_LINES: Final = 20
+_MOMENT: Final = 0.3
 _KEPT: Final = 8 * 1024
 _READ: Final = 64 * 1024
 _QUEUE: Final = 256
 _GARBAGE: Final = 100_000
+_FIELD: Final = rb'"(?:jsonrpc|id)"\s*:\s*(?:"2\.0"|"?\d{1,15}"?)\s*'
+# The first and the last fields of an answer, whatever stands between them: lines of a log hold ids as well.
+_HEAD: Final = re.compile(rb'\s*\{\s*((?:%b,\s*){0,2})"(?:result|error)"\s*:' % _FIELD)
+_TAIL: Final = re.compile(rb"((?:,\s*%b){0,2})\}\s*\Z" % _FIELD)
 _ID: Final = re.compile(rb'"id"\s*:\s*"?(\d{1,15})')
+_EDGE: Final = 200
 _GROUP: Final = sys.platform != "win32"
 # The watcher is forked before the command starts and lives in its group: the group's number cannot be reused, and no
 # moment is unwatched. It holds neither stdout nor stderr, so that their ends mean the child's. Shells add variables.
@@ -207,8 +213,8 @@ class Child(Entered):
 
     async def _refuse(self, line: bytes, why: str, inbound: MemoryObjectSendStream[_Read]) -> None:
         """Garbage is skipped; where it was meant as an answer, whoever waits for it is told at once."""
-        found = _ID.search(line[:200] + line[-200:]) if line.lstrip().startswith(b"{") else None
-        error = self.guard.answer(int(found[1]), why) if found else None
+        number = _answered(line)
+        error = None if number is None else self.guard.answer(number, why)
         if error is not None:
             await inbound.send(SessionMessage(error))
         else:
@@ -245,12 +251,13 @@ class Child(Entered):
             await anyio.lowlevel.checkpoint()
 
     async def _await_end(self, process: Process, inbound: MemoryObjectSendStream[_Read]) -> None:
-        """A child may end while a process of its own still holds its pipes."""
-        await _exited(process, every=0.1)
-        with anyio.move_on_after(0.3):
+        """A child may end while a process of its own still holds its pipes, or live on and read no more."""
+        while process.returncode is None and not _is_deaf(process):  # noqa: ASYNC110 - nothing tells us
+            await anyio.sleep(0.1)
+        with anyio.move_on_after(_MOMENT):  # the end of its output says more
             await self.lost.wait()
         if not self._stopping and self.fault is None:
-            self._lose(_ending(process.returncode))
+            self._lose("it closed its input" if process.returncode is None else _ending(process.returncode))
             inbound.close()
             _kill_group(process.pid)  # whoever holds the pipes
 
@@ -268,10 +275,16 @@ async def _some(stream: ByteReceiveStream) -> bytes:
         return b""
 
 
-async def _exited(process: Process, every: float = 0.02) -> None:
+async def _exited(process: Process) -> None:
     # Not `wait()`: asyncio's also waits for the pipes, which a grandchild may hold open.
     while process.returncode is None:  # noqa: ASYNC110 - nothing tells us
-        await anyio.sleep(every)
+        await anyio.sleep(0.02)
+
+
+def _is_deaf(process: Process) -> bool:
+    """Whether nobody holds the other end of its stdin; the event loop sees that, and fails no write before the next."""
+    pipe: Any = getattr(getattr(process.stdin, "_stream", None), "transport", None)
+    return pipe is not None and pipe.is_closing()
 
 
 async def _stop(process: Process, *, gently: bool) -> None:
@@ -323,6 +336,16 @@ def _forget(process: Process) -> None:
     if (close := getattr(inner, "close", None)) is not None:
         with suppress(OSError):
             close()
+
+
+def _answered(line: bytes) -> int | None:
+    """The request that a line answers, which cannot be read or is not: None where it is no JSON-RPC answer."""
+    head, tail = _HEAD.match(line[:_EDGE]), _TAIL.search(line[-_EDGE:])
+    if head is None:
+        return None
+    fields = head[1] + (tail[1] if tail is not None else b"")
+    found = _ID.search(fields) if b'"2.0"' in fields else None
+    return None if found is None else int(found[1])
 
 
 def _ending(code: int | None) -> str:

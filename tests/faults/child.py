@@ -215,6 +215,14 @@ class Stdio:
         elif mode == "waits" and self.calls == 1:
             with open(argument, "w", encoding="utf-8") as told:
                 told.write(json.loads(sys.stdin.buffer.readline())["method"])
+        elif mode == "logs":
+            for logged in argument.split("\n"):
+                self.raw(logged.replace("N", str(number)).encode() + b"\n")
+            self.send(answer)
+        elif mode == "deaf":
+            self.send(answer)
+            os.close(0)
+            time.sleep(600)
         elif mode == "closes":
             os.close(1)
             time.sleep(600)

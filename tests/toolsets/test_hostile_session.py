@@ -14,6 +14,52 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
+LOGGED = (
+    '{"level":"info","id":N,"said":"called"}',
+    '{"level":"info","id":N,"said":"cut o',
+    '{"id":N,"error":"no database","at":nowhere}',
+    '{"said":"a \\"result\\"","jsonrpc":"2.0","id":N',
+    '{"jsonrpc":"2.0","id":N,"method":"notifications/message","params":{"cut',
+    '[{"jsonrpc":"2.0","id":N,"result":{}}]',
+    '{"jsonrpc":"1.0","id":N,"result":{}}',
+)
+UNREADABLE = (
+    '{"jsonrpc":"2.0","id":N,"result":{"content":[}',
+    ' { "id" : "N" , "jsonrpc" : "2.0" , "error" : { cut',
+    '{"result":{"content":[},"jsonrpc":"2.0","id":N}',
+    '{"jsonrpc":"2.0","result":{"content":[},"id":N}',
+    '{"id":N,"result":{"content":[},"jsonrpc":"2.0"}',
+)
+
+
+async def test_lines_of_a_log_with_an_id_are_no_answers(child: Callable[..., Any], opened: Callable[..., Any]) -> None:
+    async with opened(child("logs", "\n".join(LOGGED))) as group:
+        result = await group.call("s__work", {})
+    assert (result.text, result.is_error) == ("worked 1", False)
+
+
+@pytest.mark.parametrize("line", UNREADABLE)
+async def test_an_answer_that_cannot_be_read_is_told_at_once(
+    line: str, child: Callable[..., Any], opened: Callable[..., Any]
+) -> None:
+    async with opened(child("logs", line)) as group:
+        result = await group.call("s__work", {})
+    assert (result.text, result.is_error) == ("work failed: its answer cannot be read as JSON", True)
+
+
+async def test_a_child_that_reads_no_more_is_told_at_once_and_started_again(
+    child: Callable[..., Any], opened: Callable[..., Any], children: Callable[[], set[int]]
+) -> None:
+    with anyio.fail_after(60):
+        async with opened(child("deaf", call_timeout_s=300)) as group:
+            first, second, third = [await group.call("s__work", {}) for _ in range(3)]
+        while children():  # noqa: ASYNC110 - processes tell us nothing
+            await anyio.sleep(0.02)
+    assert (first.text, third.text) == ("worked 1", "worked 1")
+    assert second.is_error
+    assert "work was not answered. The server 's' is not available: it closed its input." in second.text
+
+
 async def test_a_flood_of_changes_is_one_more_look_at_the_tools(
     child: Callable[..., Any], opened: Callable[..., Any]
 ) -> None:
