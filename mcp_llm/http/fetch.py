@@ -44,7 +44,7 @@ class NoMore(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """`status` 200, or 206 for a part; `headers` of the last reply, over those of the hops before it."""
+    """`status` 200, or 206 for a part; `headers` of the last reply, and the `x-` ones of the hops before it."""
 
     status: int
     headers: dict[str, str]
@@ -89,7 +89,8 @@ async def fetch(
         except Redirected as moved:
             if not moved.location:
                 raise
-            passed |= dict(moved.headers)
+            # What else a hop says is of its own body: its length, its tag.
+            passed |= {name: value for name, value in moved.headers.items() if name.startswith("x-")}
             url = urljoin(f"{origin}{rest}", moved.location)
     raise Disconnected(f"{urlsplit(url).hostname} redirects more than {HOPS} times", retry=False)
 

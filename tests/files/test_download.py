@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,11 +11,13 @@ from faults.certificates import Certificates
 from faults.server import FaultServer, Reply
 
 from mcp_llm.errors import Conflict, Denied, Disconnected, Garbled, NotFound, TooLarge
+from mcp_llm.files.alone import alone
 from mcp_llm.files.download import Downloaded, download
 from mcp_llm.http.fetch import whole
 from mcp_llm.http.transport import Transport
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
@@ -23,9 +26,9 @@ HASH = hashlib.sha256(DATA).hexdigest()
 KIND = {"content-type": "application/octet-stream"}
 
 
-def rest(start: int) -> Reply:
-    spoken = {**KIND, "content-range": f"bytes {start}-{len(DATA) - 1}/{len(DATA)}"}
-    return Reply(status=206, headers=spoken, body=DATA[start:])
+def rest(start: int, headers: Mapping[str, str] | None = None, *, end: int = len(DATA)) -> Reply:
+    spoken = {**KIND, "content-range": f"bytes {start}-{end - 1}/{len(DATA)}", **(headers or {})}
+    return Reply(status=206, headers=spoken, body=DATA[start:end])
 
 
 def names(folder: Path) -> list[str]:
@@ -61,6 +64,100 @@ async def test_what_broke_off_is_gone_on_with(tmp_path: Path) -> None:
     assert (got.checked, got.sha256, path.read_bytes() == DATA, part.exists()) == (True, HASH, True, False)
 
 
+OTHER = bytes(reversed(DATA))
+TAG = {"etag": '"v1"'}
+DATE = {"last-modified": "Sat, 01 Aug 2026 10:00:00 GMT", "date": "Sun, 02 Aug 2026 10:00:00 GMT"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "condition"),
+    [
+        (TAG, '"v1"'),
+        (DATE, DATE["last-modified"]),
+        ({**DATE, "etag": 'W/"v1"'}, DATE["last-modified"]),
+        ({**DATE, "date": DATE["last-modified"]}, None),  # changed again within that second, it would say the same
+        ({"etag": 'W/"v1"'}, None),
+        ({"last-modified": DATE["last-modified"], "date": "today"}, None),
+        ({}, None),
+    ],
+)
+async def test_a_part_is_gone_on_with_only_as_the_version_that_it_is_of(
+    tmp_path: Path, headers: dict[str, str], condition: str | None
+) -> None:
+    """The server knows conditions: it gives all of the file where it has changed."""
+    path = tmp_path / "file.gguf"
+    cut = Reply(headers={**KIND, **headers}, body=DATA, reset=600_000)
+    with FaultServer([cut, Reply(headers=KIND, body=OTHER)]) as server:
+        with pytest.raises(Disconnected):
+            await fetch(server, path)
+        await fetch(server, path)
+    assert path.read_bytes() == OTHER
+    asked = server.requests[1].headers
+    assert (asked.get("if-range"), "range" in asked) == (condition, condition is not None)
+    assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("said", "now"),
+    [
+        (TAG, {"etag": '"v2"'}),
+        (DATE, {"last-modified": "Sun, 02 Aug 2026 10:00:00 GMT", "date": "Mon, 03 Aug 2026 10:00:00 GMT"}),
+        ({"x-linked-etag": hashlib.sha256(OTHER).hexdigest()}, {"x-linked-etag": HASH}),
+    ],
+)
+async def test_a_server_that_knows_no_conditions_cannot_join_two_versions(
+    tmp_path: Path, said: dict[str, str], now: dict[str, str]
+) -> None:
+    path = tmp_path / "file.gguf"
+    cut = Reply(headers={**KIND, **said}, body=OTHER, reset=600_000)
+    with FaultServer([cut, rest(10, now), Reply(headers={**KIND, **now}, body=DATA)]) as server:
+        with pytest.raises(Disconnected):
+            await fetch(server, path)
+        os.truncate(tmp_path / ".file.gguf.part", 10)
+        got = await fetch(server, path)
+    assert (got.sha256, path.read_bytes() == DATA) == (HASH, True)
+    assert ["range" in request.headers for request in server.requests] == [False, True, False]
+
+
+async def test_a_server_may_give_less_than_it_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "file.gguf"
+    with FaultServer([rest(0, TAG, end=10), rest(10, TAG, end=500), rest(500, TAG)]) as server:
+        got = await fetch(server, path)
+    assert (got.sha256, names(tmp_path)) == (HASH, [path.name])
+    assert [request.headers.get("range") for request in server.requests] == [None, "bytes=10-", "bytes=500-"]
+    with (
+        FaultServer([rest(0, TAG, end=10), rest(10, TAG, end=10)]) as server,
+        pytest.raises(Garbled, match="100 pieces"),
+    ):
+        await fetch(server, tmp_path / "other.gguf")
+
+
+async def test_what_a_redirect_says_of_its_own_body_is_not_the_files(tmp_path: Path) -> None:
+    moved = Reply(status=302, headers={"location": "/cdn", "etag": '"of the redirect"'}, body=b"Found.")
+    with FaultServer([moved, Reply(headers=KIND, body=DATA, framing="chunked")]) as server:
+        got = await fetch(server, tmp_path / "file.gguf")
+    assert (got.sha256, got.size) == (HASH, len(DATA))
+
+
+async def test_one_process_at_a_time_fetches_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.gguf"
+    with FaultServer([Reply(headers=KIND, body=DATA)]) as server:
+        with alone(path), pytest.raises(Conflict, match=r"another process is writing file\.gguf"):
+            await fetch(server, path)
+        assert (await fetch(server, path)).sha256 == HASH
+    assert len(server.requests) == 1
+
+
+async def test_a_note_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    (tmp_path / ".file.gguf.part").write_bytes(DATA[:10])
+    for words in ('{"place": "x", "mark": "a\\r\\nb"}', "[" * 10_000, ""):
+        (tmp_path / ".file.gguf.part.json").write_text(words)
+        with FaultServer([Reply(headers=KIND, body=DATA)]) as server:
+            assert (await fetch(server, tmp_path / "file.gguf")).sha256 == HASH
+        assert "range" not in server.requests[0].headers
+        (tmp_path / "file.gguf").rename(tmp_path / ".file.gguf.part")
+
+
 async def test_a_server_that_knows_no_ranges_gives_all_of_it(tmp_path: Path) -> None:
     (tmp_path / ".file.gguf.part").write_bytes(b"old")
     with FaultServer([Reply(headers=KIND, body=DATA)]) as server:
@@ -72,7 +169,7 @@ async def test_a_part_that_is_already_the_whole_is_taken(tmp_path: Path) -> None
     (tmp_path / ".file.gguf.part").write_bytes(DATA)
     over = Reply(status=416, headers={"content-range": f"bytes */{len(DATA)}", "x-linked-etag": HASH})
     with FaultServer([over]) as server:
-        got = await fetch(server, tmp_path / "file.gguf")
+        got = await fetch(server, tmp_path / "file.gguf", sha256=HASH)
     assert (got.sha256, got.checked, len(server.requests)) == (HASH, True, 1)
 
 
@@ -86,7 +183,7 @@ async def test_another_hash_and_another_part_are_refused(tmp_path: Path) -> None
     assert names(tmp_path) == []
     (tmp_path / ".file.gguf.part").write_bytes(DATA[:10])
     with FaultServer([rest(11)]) as server, pytest.raises(Garbled, match="another part"):
-        await fetch(server, path)
+        await fetch(server, path, sha256=HASH)
     assert (tmp_path / ".file.gguf.part").read_bytes() == DATA[:10]
 
 
