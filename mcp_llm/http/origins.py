@@ -7,6 +7,7 @@ would not say whether a connection had been used before, which decides whether a
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import InvalidInput
@@ -60,12 +61,15 @@ class Origin:
         self.name = host
         usual = port == (443 if scheme == "https" else 80)
         place = f"[{host}]" if ":" in host else host
+        self.used = time.monotonic()
+        """When a connection was taken last."""
         self.authority = (place if usual else f"{place}:{port}").encode()
         self._scheme = scheme
         self._port = port
         self._tls = tls
         self._proxy = proxy
         self._idle: list[Link] = []
+        self._closed = False
         self._known: tuple[dict[str, str], bytes] = ({}, b"")
 
     def encoded(self, headers: dict[str, str]) -> bytes:
@@ -88,6 +92,7 @@ class Origin:
 
     def take(self, clock: Clock, *, fresh: bool) -> Link:
         """A connection of this exchange's own."""
+        self.used = clock.started
         while self._idle and not fresh:
             link = self._idle.pop()
             if link.socket is not None and link.socket.fresh:
@@ -101,7 +106,8 @@ class Origin:
         """Take back a connection whose exchange ended cleanly."""
         if len(self._idle) >= KEEP:
             self._idle = [other for other in self._idle if other.socket is not None and other.socket.fresh]
-        if len(self._idle) < KEEP and link.connection.renew() and link.socket is not None and link.socket.fresh:
+        room = len(self._idle) < KEEP and not self._closed
+        if room and link.connection.renew() and link.socket is not None and link.socket.fresh:
             link.used = True
             link.socket.rest(KEEP_SECONDS)
             self._idle.append(link)
@@ -109,7 +115,8 @@ class Origin:
             link.abort()
 
     def close(self) -> None:
-        """Close what rests."""
+        """Close what rests, and from now on whatever is given back."""
+        self._closed = True
         for link in self._idle:
             link.abort()
         self._idle.clear()

@@ -45,6 +45,11 @@ DRAIN_SECONDS = 0.25
 WORDS = 64 * 1024
 WORDS_SECONDS = 5.0
 
+ORIGINS: Final = 64
+"""Origins whose connections are kept; what is fetched for users comes from ever new ones."""
+BASES: Final = 256
+"""Base URLs that are remembered as parsed."""
+
 _TARGET: Final = re.compile(r"/[!-~]*")
 
 
@@ -76,7 +81,10 @@ class Transport:
         """Send on `async with`. Raises InvalidInput for what is no HTTP; Timeout, Disconnected, Garbled on entering."""
         base = self._bases.get(base_url)
         if base is None:
-            base = self._bases[base_url] = self._base(base_url)
+            base = self._base(base_url)
+            if len(self._bases) >= BASES:
+                self._bases.clear()
+            self._bases[base_url] = base
         origin, prefix, query = base
         target = f"{prefix}{request.path}" if request.path.startswith("/") else f"{prefix}/{request.path}"
         if request.query or query:
@@ -132,9 +140,17 @@ class Transport:
         key = (scheme, host, port)
         origin = self._origins.get(key)
         if origin is None:
+            if len(self._origins) >= ORIGINS:
+                self._forget(min(self._origins, key=lambda one: self._origins[one].used))
             proxy = self._proxies.choose(scheme, host, port)
             origin = self._origins[key] = Origin(scheme, host, port, proxy, lambda: self.tls)
         return origin, parts.path.rstrip("/"), parts.query
+
+    def _forget(self, key: tuple[str, str, int]) -> None:
+        """Exchanges under way with it end as they would, and then their connections."""
+        gone = self._origins.pop(key)
+        gone.close()
+        self._bases = {url: base for url, base in self._bases.items() if base[0] is not gone}
 
     @cached_property
     def tls(self) -> ssl.SSLContext:

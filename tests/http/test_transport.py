@@ -24,7 +24,7 @@ from mcp_llm.errors import (
     InvalidInput,
     Timeout,
 )
-from mcp_llm.http.transport import Deadlines, Transport
+from mcp_llm.http.transport import BASES, ORIGINS, Deadlines, Transport
 from mcp_llm.wires.base import HttpRequest
 
 pytestmark = pytest.mark.anyio
@@ -327,6 +327,46 @@ async def test_nothing_of_a_call_is_logged(caplog: pytest.LogCaptureFixture) -> 
             await ask(transport, server.url)
             await failing(transport, server.url)
     assert [record.getMessage() for record in caplog.records if "asyncio" not in record.name] == []
+
+
+async def test_connections_to_origins_that_were_not_asked_for_long_are_given_up() -> None:
+    """All names lead to one server, which is their proxy."""
+    hosts = [f"host-{number}.example" for number in range(ORIGINS + 10)]
+    with FaultServer([Reply(body=b"ok")]) as server:
+        async with Transport(http_proxy=server.url) as transport:
+
+            async def get(host: str) -> bytes:
+                async with transport.stream(f"http://{host}", HttpRequest("GET", "/"), {}) as exchange:
+                    return await exchange.body()
+
+            for host in hosts:
+                assert await get(host) == b"ok"
+            with anyio.fail_after(10):
+                while server.open > ORIGINS:
+                    await anyio.lowlevel.checkpoint()
+            assert server.connections == len(hosts)
+            assert (await get(hosts[-1]), server.connections) == (b"ok", len(hosts))
+            assert (await get(hosts[0]), server.connections) == (b"ok", len(hosts) + 1)
+
+
+async def test_an_exchange_outlasts_the_giving_up_of_its_origin() -> None:
+    with FaultServer([Reply(body=b"ok", framing="chunked")]) as server:
+        async with Transport(http_proxy=server.url) as transport:
+            async with transport.stream("http://first.example", HttpRequest("GET", "/"), {}) as exchange:
+                for number in range(ORIGINS):
+                    async with transport.stream(f"http://h{number}.example", HttpRequest("GET", "/"), {}) as other:
+                        await other.body()
+                assert await exchange.body() == b"ok"
+            with anyio.fail_after(10):
+                while server.open > ORIGINS:
+                    await anyio.lowlevel.checkpoint()
+
+
+async def test_base_urls_without_end_are_not_remembered_without_end() -> None:
+    async with Transport() as transport:
+        for number in range(BASES * 2 + 1):
+            transport.stream(f"http://127.0.0.1:1/{number}", ASK, HEADERS)
+        assert len(transport._bases) <= BASES
 
 
 async def test_closing_leaves_no_socket_open() -> None:
