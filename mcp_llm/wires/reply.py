@@ -164,8 +164,8 @@ class Reply:
     def _say(self, words: list[str], chunks: list[Chunk]) -> None:
         """Pieces of text that came in one read leave as one delta."""
         slot, text = self._quick_slot, words[0] if len(words) == 1 else "".join(words)
+        self._count += len(words)
         words.clear()
-        self._count += 1
         if self._kinds.setdefault(slot, Text) is not Text:
             raise Garbled("the reply has two kinds of part in one place")
         chunks.append(Delta(slot, Text(text)))
