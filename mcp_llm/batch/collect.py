@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from mcp_llm.wires.batch.contract import Result
 
 MIME: Final = "application/jsonl"
+BILLED: Final = frozenset({"ok", Garbled.kind})
+"""Outcomes of calls that were answered, whatever the answer was worth to us."""
 
 
 async def collected(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio.to_thread
@@ -21,8 +20,8 @@ from mcp_llm.llm.answer import Job
 from mcp_llm.llm.exchange import encode, whole
 from mcp_llm.llm.generate import request_of
 from mcp_llm.llm.ledger import Scope
-from mcp_llm.llm.money import UNKNOWN_OUTPUT
-from mcp_llm.runs.ending import fail
+from mcp_llm.llm.money import may_be_billed
+from mcp_llm.runs.ending import cancel, fail
 from mcp_llm.runs.store import new_id
 from mcp_llm.types.events import Finish, JobEvent, Resumed, Start
 from mcp_llm.wires import batch as wires
@@ -30,11 +29,11 @@ from mcp_llm.wires.base import HttpRequest
 from mcp_llm.wires.batch.contract import Entry
 from mcp_llm.wires.whole import decoded
 
-from .collect import collected
+from .collect import BILLED, collected
 from .operation import asked
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from mcp_llm.catalog.find import Target
     from mcp_llm.llm.service import Service
@@ -83,31 +82,49 @@ class Orders:
     ) -> tuple[str, State]:
         """(run, how it stands). Raises Unsupported for a provider without batches, InvalidInput, BudgetExceeded."""
         target, wire, quirks = await self._target(defaults.get("model"), defaults.get("context"))
-        entries, worst = await self._entries(items, defaults, target, quirks.max_items, quirks.max_bytes, principal)
+        entries, worst, tokens = await self._entries(items, defaults, target, quirks, principal)
         run_id = new_id()
-        job = Job(run_id, operation=KIND, principal=principal, scopes=(Scope("run", run_id, usd=budget_usd),))
-        await self._allow(None if worst is None else worst * Decimal(str(quirks.price)), budget_usd, job, target)
+        context = defaults.get("context")
+        scopes = (Scope("run", run_id, usd=budget_usd),)
+        job = Job(run_id, operation=KIND, principal=principal, context=context, scopes=scopes)
+        self._allow(worst, budget_usd)
+        purse = self.service.purse
         order = Order(
             model=target.name,
             ids=[item.id for item in items],
             json_schema=defaults.get("json_schema"),
-            context=defaults.get("context"),
+            context=context,
         )
         journal = await self.runs.create(
-            KIND, order.model_dump(mode="json"), principal, run_id=run_id, model=target.name
+            KIND,
+            order.model_dump(mode="json"),
+            principal,
+            run_id=run_id,
+            model=target.name,
+            also=purse.order(job, target, worst, tokens, len(items)),
         )
         provider, name = target.provider_id, target.model_id
+        left = False
+
+        def leaves() -> None:
+            nonlocal left
+            left = True
+
         try:
             await journal.append(Start(prompt=f"{len(items)} requests", kind=KIND, provider=provider, model=name))
             await journal.append(JobEvent(state="submitting", total=len(items), provider=provider, model=name))
-            state = await self._conversation(target, wire.submit(entries, target.model_id, quirks))
+            state = await self._conversation(target, wire.submit(entries, target.model_id, quirks), leaves)
             sent = JobEvent(state="submitted", job_id=state.id, total=len(items), provider=provider, model=name)
             await journal.append(sent)
         except Exception as exc:
-            await fail(journal, exc)
+            kind = exc.kind if isinstance(exc, Error) else "error"
+            made = [purse.attempted(job, target, kind)] if left and may_be_billed(exc) else []
+            await fail(journal, exc, purse.ordered(run_id, made, billed={kind}))
             raise
         finally:  # also of a caller who goes meanwhile: the order may have left, and `check` says so
             with anyio.CancelScope(shield=True):
+                if not left:
+                    await cancel(journal, purse.ordered(run_id, []))
                 await journal.release()
         return journal.run_id, state
 
@@ -147,8 +164,11 @@ class Orders:
             await self.service.llm.sleep(pause)
             pause = min(pause * 1.5, LONGEST)
         await journal.append(self._event(target, state))
+        purse = self.service.purse
         if state.status == "failed":
-            raise ProviderError(state.message or "the batch failed", provider=target.provider_id, retry=False)
+            failed = ProviderError(state.message or "the batch failed", provider=target.provider_id, retry=False)
+            await fail(journal, failed, purse.ordered(journal.run_id, []))
+            raise failed
         replies = [await self._call(target, request) for request in wire.reading(state, quirks)]
         results = await anyio.to_thread.run_sync(
             lambda: {one.key: one for reply in replies for one in decoded(lambda: list(wire.results(reply)))}  # noqa: B023
@@ -159,9 +179,7 @@ class Orders:
         await journal.finish(
             Finish(result=result, cost=cost),
             status="cancelled" if state.status == "cancelled" else None,
-            also=partial(self.service.purse.ledger.insert, entries=rows)
-            if self.service.config.settings.ledger
-            else None,
+            also=purse.ordered(journal.run_id, rows, BILLED),
         )
         return result
 
@@ -191,23 +209,23 @@ class Orders:
         return target, wires.wire(name), service.catalog.quirks(target.provider_id, KIND)
 
     async def _entries(
-        self,
-        items: Sequence[Item],
-        defaults: dict[str, Any],
-        target: Target,
-        most: int,
-        most_bytes: int,
-        principal: str,
-    ) -> tuple[list[Entry], Decimal | None]:
-        """The requests as they go into the batch, and the most that they cost at the usual price."""
-        if len(items) > most:
+        self, items: Sequence[Item], defaults: dict[str, Any], target: Target, quirks: Any, principal: str
+    ) -> tuple[list[Entry], Decimal | None, int]:
+        """The requests as they go into the batch, and the most that they cost and use; dollars None: not known."""
+        if len(items) > quirks.max_items:
             raise TooLarge(
-                f"a batch of {target.provider_id} holds {most:,} requests, these are {len(items):,}: split them"
+                f"a batch of {target.provider_id} holds {quirks.max_items:,} requests, these are {len(items):,}: "
+                "split them"
             )
         learned = await self.service.llm.learned.of(target.provider_id, target.model_id)
+        share, purse, most = (
+            Decimal(str(quirks.price)),
+            self.service.purse,
+            self.service.config.settings.budget.call_usd,
+        )
         entries: list[Entry] = []
         worst: Decimal | None = Decimal(0)
-        size = 0
+        tokens = size = 0
         for index, item in enumerate(items):
             if item.arguments.get("model") not in {None, defaults.get("model")}:
                 raise InvalidInput(f"item {item.number} names a model of its own; a batch has one (-m)")
@@ -215,35 +233,31 @@ class Orders:
             request, _ = parameters.fit(request.model_copy(update={"stream": False}), target, learned)
             http = encode(request, target)
             size += len(str(http.json))
-            if size > most_bytes:
+            if size > quirks.max_bytes:
                 raise TooLarge(
-                    f"a batch of {target.provider_id} holds {most_bytes:,} bytes, these are more: split them"
+                    f"a batch of {target.provider_id} holds {quirks.max_bytes:,} bytes, these are more: split them"
                 )
             entries.append(Entry(f"i{index}", http))
-            longest = request.max_tokens or target.facts.output or UNKNOWN_OUTPUT
-            one = self.service.purse.worst(target, parameters.estimate_tokens(request), longest)
+            one, used = purse.at_most(request, target)
+            one = None if one is None else one * share
+            if one is not None and most is not None and one > most:
+                raise BudgetExceeded(
+                    f"item {item.number} may cost ${one:.4f}, a call ${most:.4f}: set max_tokens, or raise "
+                    "[budget] call_usd",
+                    limit="usd",
+                )
             worst = None if worst is None or one is None else worst + one
-        return entries, worst
+            tokens += used
+        return entries, worst, tokens
 
-    async def _allow(self, worst: Decimal | None, budget: Decimal | None, job: Job, target: Target) -> None:
-        """Raise BudgetExceeded where the order may cost more than is left: it cannot be stopped half way."""
-        purse = self.service.purse
-        if await purse.left(job) is None:
-            return
-        if worst is None:
-            raise BudgetExceeded(
-                f"the price of {target.name} is not known, so the batch is held to no budget: set it under [prices]",
-                limit="usd",
-            )
-        if budget is not None and worst > budget:
+    def _allow(self, worst: Decimal | None, budget: Decimal | None) -> None:
+        """Raise BudgetExceeded, in the words of an order, where it may cost more than it was given."""
+        if budget is not None and worst is not None and worst > budget:
             raise BudgetExceeded(
                 f"the batch may cost ${worst:.4f}, the budget is ${budget:.4f}: set max_tokens, raise it, or order "
                 "less",
                 limit="usd",
             )
-        # The day's, or a person's, with what was spent of it. It is not held on: a vendor may take longer than the day.
-        if (held := await purse.ahead(job, worst)) is not None:
-            await purse.ledger.release(held)
 
     def _event(self, target: Target, state: State) -> JobEvent:
         return JobEvent(
@@ -260,9 +274,14 @@ class Orders:
         reply = await self._call(target, wire.poll(job, quirks))
         return decoded(lambda: wire.state(reply))
 
-    async def _conversation(self, target: Target, steps: Generator[HttpRequest, HttpReply, State]) -> State:
+    async def _conversation(
+        self, target: Target, steps: Generator[HttpRequest, HttpReply, State], leaves: Callable[[], None]
+    ) -> State:
+        """The answers to each request; `leaves` is told before the one that makes the order."""
         found: HttpRequest | State = next(steps)
         while isinstance(found, HttpRequest):
+            if found.once:
+                leaves()
             reply = await self._call(target, found)
             found = decoded(lambda: _after(steps, reply))  # noqa: B023 - called at once
         return found

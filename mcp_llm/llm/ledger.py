@@ -13,9 +13,8 @@ from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from mcp_llm.types.text import name, unbroken
-
 from . import reservation as rules
+from .entry import Entry, columns
 from .reservation import Reservation, Scope
 
 if TYPE_CHECKING:
@@ -50,36 +49,6 @@ _GROUPS: dict[str, str] = {
 _FIGURES = ("ts", "input", "output", "cached", "reasoning", "usd", "charged")
 _SOUND = " AND ".join(f"typeof({column}) IN ('integer', 'null')" for column in _FIGURES)
 """SQLite keeps words in a column of numbers, and would take them for 0 in a sum."""
-
-
-@dataclass(slots=True)
-class Entry:
-    """One upstream call. `ts` is its start in epoch milliseconds; `outcome` is "ok" or the `kind` of an error.
-
-    `model` is what was asked for, `model_used` what the provider said it was. `input` includes cache reads and writes,
-    `output` includes reasoning. Unknown is None, never 0. `cost_source` says where `usd` comes from.
-    """
-
-    ts: int
-    provider: str
-    model: str
-    outcome: str = "ok"
-    operation: str = "chat"
-    model_used: str | None = None
-    run_id: str | None = None
-    parent_run: str | None = None
-    principal: str | None = None
-    context: str | None = None
-    input: int | None = None
-    output: int | None = None
-    cached: int | None = None
-    cache_write: int | None = None
-    reasoning: int | None = None
-    usd: Decimal | None = None
-    cost_source: str | None = None
-    first_token_ms: int | None = None
-    total_ms: int | None = None
-    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +117,7 @@ class Ledger:
 
     def insert(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
         """Write such rows within somebody's transaction: with what they belong to, or not at all."""
-        rules.insert(connection, [_row(entry) for entry in entries], now=self._clock())
+        rules.insert(connection, [columns(entry) for entry in entries], now=self._clock())
 
     async def reserve(
         self,
@@ -186,7 +155,7 @@ class Ledger:
             self._store.repeat(PRUNE_SECONDS, self._prune)
             await self._store.write(self._prune)
         amount = (None if usd is None else rules.nano(usd), tokens, calls)
-        row = rules.AHEAD if ahead else None if entry is None else _row(entry)
+        row = rules.AHEAD if ahead else None if entry is None else columns(entry)
 
         def hold(connection: sqlite3.Connection) -> tuple[list[rules.Row], int]:
             now = self._clock()
@@ -229,7 +198,7 @@ class Ledger:
         if reservation.settled:
             raise ValueError("this reservation has been settled before")
         worst = (None if reservation.usd is None else rules.nano(reservation.usd), reservation.tokens)
-        row = _row(entry, worst, usd=usd, tokens=tokens)
+        row = columns(entry, worst, usd=usd, tokens=tokens)
         if not reservation.scopes:
             reservation.settled = True
             self._store.post(self._rows, row)
@@ -263,7 +232,7 @@ class Ledger:
 
     def _settled(self, connection: sqlite3.Connection, rows: list[Any]) -> None:
         for reservation, row in rows:
-            rules.settle(connection, reservation, row, reservation.calls, now=self._clock())
+            rules.settle(connection, reservation, [] if row is None else [row], reservation.calls, now=self._clock())
 
     def _prune(self, connection: sqlite3.Connection) -> None:
         rules.prune(connection, self._clock())
@@ -343,51 +312,6 @@ def _spend(key: str, *sums: Any) -> Spend:
 
 def _dollars(amount: int | None) -> Decimal | None:
     return None if amount is None else rules.dollars(amount)
-
-
-def _row(
-    entry: Entry,
-    worst: tuple[int | None, int | None] = (None, None),
-    *,
-    usd: Decimal | None = None,
-    tokens: int | None = None,
-) -> rules.Row:
-    """The row in the order of `COLUMNS`; impossible figures become unknown, unknown ones are charged at the worst."""
-    price = rules.money(entry.usd)
-    paid = rules.money(usd)
-    read, written = rules.count(entry.input), rules.count(entry.output)
-    used = rules.count(tokens)
-    if used is None and read is not None and written is not None:
-        used = read + written
-    charged = paid if paid is not None else price
-    return (
-        entry.ts,
-        entry.run_id,
-        entry.parent_run,
-        None if entry.principal is None else unbroken(entry.principal),
-        _text(entry.context),
-        _text(entry.provider),
-        _text(entry.model),
-        _text(entry.model_used),
-        entry.operation,
-        read,
-        written,
-        rules.count(entry.cached),
-        rules.count(entry.cache_write),
-        rules.count(entry.reasoning),
-        price,
-        entry.cost_source,
-        entry.first_token_ms,
-        entry.total_ms,
-        entry.outcome,
-        _text(entry.request_id),
-        charged if charged is not None else worst[0] or 0,
-        used if used is not None else worst[1] or 0,
-    )
-
-
-def _text(value: str | None) -> str | None:
-    return None if value is None else name(value)
 
 
 def _now() -> int:

@@ -18,13 +18,14 @@ from mcp_llm.errors import BudgetExceeded, ConfigError, Denied, Error, InvalidIn
 from mcp_llm.types.result import dollars
 from mcp_llm.types.usage import Usage
 
-from . import parameters
+from . import parameters, standing
 from . import reservation as rules
 from .answer import Hold
 from .ledger import Entry, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from sqlite3 import Connection
 
     from mcp_llm.catalog.find import Target
     from mcp_llm.catalog.price import Cost
@@ -39,6 +40,8 @@ SMALLEST: Final = 16
 """Fewer output tokens than this are not worth asking for when a budget cuts the answer short."""
 UNKNOWN_OUTPUT: Final = 32_000
 """Output tokens assumed at most where neither the caller nor the catalog knows a limit."""
+_BILLED: Final = frozenset({"timeout", "cancelled", "disconnected", "garbled", "too_large"})
+"""Kinds of failures after which the vendor may have done the work."""
 
 
 @dataclass(slots=True)
@@ -88,12 +91,11 @@ class Purse:
     async def _hold(self, scopes: list[Scope], usd: Decimal | None, tokens: int, target: Target, job: Job) -> Hold:
         entry = self._entry(target, job, target.name, "unknown", time.monotonic())
         reservation = await self.ledger.reserve(scopes, usd=usd, tokens=tokens, entry=entry, out_of=job.ahead)
-        if not self.ledger.durable and any(scope.kind in rules.DAILY for scope in scopes):
+        try:
+            self._lasting(scopes)
+        except StoreError:
             await self.ledger.release(reservation)
-            raise StoreError(
-                "the state database cannot be used, so a budget for the day cannot be held over calls and processes. "
-                "`mcp-llm doctor` says why; mend it, or take the day's budget out of the settings."
-            )
+            raise
         return Hold(reservation, usd, tokens)
 
     def _unknown(self, target: Target, ceiling: Decimal) -> Decimal:
@@ -119,6 +121,58 @@ class Purse:
         if all((scope.kind, scope.key) == ("run", job.run_id) for scope in scopes):
             return None
         return await self.ledger.reserve(scopes, usd=usd, tokens=0, calls=0, ahead=True)
+
+    def order(
+        self, job: Job, target: Target, worst: Decimal | None, tokens: int, calls: int
+    ) -> Callable[[Connection], None] | None:
+        """What sets an order of so many calls aside, in the transaction that begins it; it may raise BudgetExceeded.
+
+        It stands until `ordered` says what came of it. None where nothing is counted. `worst` None is not known.
+        """
+        limited = self._scopes(job)
+        if not limited and not self.settings.ledger:
+            return None
+        caps = [scope.usd for scope in limited if scope.usd is not None]
+        if caps and worst is None:
+            worst = self._unknown(target, min(caps)) * calls
+        known = {scope.kind for scope in limited}
+        day = _today()
+        days = [Scope("day", day), Scope(rules.PRINCIPAL, f"{job.principal} on {day}")]
+        scopes = [*limited, *(scope for scope in days if scope.kind not in known)]
+        entry = self._entry(target, job, target.name, "unknown", time.monotonic())
+
+        def begin(connection: Connection) -> None:
+            self._lasting(limited)
+            standing.hold(connection, job.run_id, scopes, entry, usd=worst, tokens=tokens, calls=calls)
+
+        return begin
+
+    def ordered(
+        self, run_id: str, entries: Sequence[Entry], billed: Collection[str] = ()
+    ) -> Callable[[Connection], None]:
+        """What puts the calls of an order in the place of what it held, in the transaction that ends it: none frees it.
+
+        `billed` are the outcomes of calls that were paid for, whether or not it is known what.
+        """
+
+        def end(connection: Connection) -> None:
+            now = time.time_ns() // 1_000_000
+            if not standing.settle(connection, run_id, entries, billed=billed, now=now) and self.settings.ledger:
+                self.ledger.insert(connection, entries)
+
+        return end
+
+    def attempted(self, job: Job, target: Target, outcome: str) -> Entry:
+        """The row of an order of which nobody knows whether it was made."""
+        return self._entry(target, job, target.name, outcome, time.monotonic())
+
+    def _lasting(self, scopes: Sequence[Scope]) -> None:
+        """Refuse a budget for the day where there is no database to hold it."""
+        if not self.ledger.durable and any(scope.kind in rules.DAILY for scope in scopes):
+            raise StoreError(
+                "the state database cannot be used, so a budget for the day cannot be held over calls and processes. "
+                "`mcp-llm doctor` says why; mend it, or take the day's budget out of the settings."
+            )
 
     async def _left(self, scopes: list[Scope], ahead: Reservation | None = None) -> Decimal | None:
         """Dollars that the tightest scope still has, calls in flight counted; None where none is limited in dollars."""
@@ -170,7 +224,7 @@ class Purse:
             caps.append(budget.call_usd)
         if caps and not any((scope.kind, scope.key) == ("run", job.run_id) for scope in scopes):
             scopes.append(Scope("run", job.run_id, usd=min(caps)))  # a scope of its own is held to them already
-        day = datetime.now(UTC).date().isoformat()
+        day = _today()
         principals = self.settings.principals
         mine = principals.get(job.principal) or principals.get("*")
         for kind, key, limits in (("day", day, budget), (rules.PRINCIPAL, f"{job.principal} on {day}", mine)):
@@ -199,13 +253,11 @@ class Purse:
                 await self.ledger.release(hold.reservation)
             return
         kind = error.kind if isinstance(error, Error) else "cancelled"
-        unsent = getattr(error, "code", "") == "connect"
-        billed = kind in {"timeout", "cancelled", "disconnected", "garbled", "too_large"} and not unsent
         entry = self._entry(target, job, asked_for, kind, asked)
         entry.request_id = getattr(error, "request_id", None)
         if hold is None:
             self._post(entry)
-        elif billed:
+        elif may_be_billed(error):
             await self.ledger.commit(hold.reservation, entry)
         else:
             await self.ledger.commit(hold.reservation, entry, usd=Decimal(0), tokens=0)
@@ -275,6 +327,12 @@ class Purse:
         """The most that a call of so many tokens can cost; None where the price is not known."""
         return price.worst_case(target, tokens_in, output, datetime.now(UTC), overrides=self.overrides)
 
+    def at_most(self, request: ChatRequest, target: Target) -> tuple[Decimal | None, int]:
+        """(dollars, tokens) that a request can cost and use; dollars None where the price is not known."""
+        tokens_in = parameters.estimate_tokens(request)
+        longest = request.max_tokens or target.facts.output or UNKNOWN_OUTPUT
+        return self.worst(target, tokens_in, longest), tokens_in + longest
+
     def _post(self, entry: Entry) -> None:
         if self.settings.ledger:
             self.ledger.add(entry)
@@ -295,6 +353,12 @@ class Purse:
         )
 
 
+def may_be_billed(error: BaseException) -> bool:
+    """Whether a request that was sent and gave no answer may be on the vendor's bill all the same."""
+    kind = error.kind if isinstance(error, Error) else "cancelled"
+    return kind in _BILLED and getattr(error, "code", "") != "connect"
+
+
 def _counted(options: Mapping[str, Any], target: Target) -> None:
     """Refuse, under a budget, options that change what the call can cost."""
     if loose := parameters.uncounted(options, target.facts.extra or {}):
@@ -302,6 +366,11 @@ def _counted(options: Mapping[str, Any], target: Target) -> None:
             f"under a budget `options` may not set {', '.join(loose)}: what the call can cost would not be known. "
             "Use the arguments (`max_tokens`, `tools`, ...) where there are some, or leave it out."
         )
+
+
+def _today() -> str:
+    """The UTC day, as budgets name it."""
+    return datetime.now(UTC).date().isoformat()
 
 
 def _plain(usd: Decimal) -> str:

@@ -29,6 +29,8 @@ PRINCIPAL = "principal"
 DAILY = frozenset({"day", PRINCIPAL})
 """Kinds that hold over calls and processes."""
 DAY_MS = 86_400_000
+ORDER = "order"
+"""The owner of what an order holds for as long as it is open (`standing.py`): no process renews it, none lets it go."""
 FAR_MS = 600_000
 """What was to be renewed later than that, in milliseconds from now, was reserved before the clock was set back."""
 _EPOCH = datetime.date(1970, 1, 1)
@@ -133,12 +135,13 @@ def hold(
 ) -> list[Row]:
     """Check every scope and hold the amount in all of them, or raise BudgetExceeded and hold nothing.
 
-    What each scope had used and held before, in the order of the columns of `budgets`.
+    What each limited scope had used and held before, in the order of the columns of `budgets`.
     """
     expire(connection, now)
     held = tuple(min(value or 0, _MOST) for value in amount)
-    states = [_state(connection, scope, now) for scope in scopes]
-    for scope, state in zip(scopes, states, strict=True):
+    limited = [scope for scope in scopes if scope.limited]
+    states = [_state(connection, scope, now) for scope in limited]
+    for scope, state in zip(limited, states, strict=True):
         _check(scope, state, amount)
     _move(connection, [(scope.kind, scope.key) for scope in scopes], held=held, now=now)
     connection.execute(
@@ -172,18 +175,17 @@ def _state(connection: sqlite3.Connection, scope: Scope, now: int) -> Row:
     select = "SELECT usd, tokens, calls, held_usd, held_tokens, held_calls FROM budgets WHERE kind = ? AND key = ?"
     found: Row | None = connection.execute(select, (scope.kind, scope.key)).fetchone()
     if found is None:
-        spent = _seed(connection, scope.kind, scope.key)
+        found = _seed(connection, scope.kind, scope.key)
         connection.execute(
-            "INSERT INTO budgets VALUES (?, ?, ?, ?, ?, 0, 0, 0, ?)", (scope.kind, scope.key, *spent, now)
+            "INSERT INTO budgets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (scope.kind, scope.key, *found, now)
         )
-        found = (*spent, 0, 0, 0)
     return found
 
 
 def _seed(connection: sqlite3.Connection, kind: str, key: str) -> Row:
-    """What the ledger already has for a scope that is limited for the first time."""
+    """What the ledger, and orders that are open, already have for a scope that is limited for the first time."""
     if kind not in DAILY:
-        return (0, 0, 0)
+        return (0,) * 6
     who, _, date = key.rpartition(" on ")
     start = (datetime.date.fromisoformat(date) - _EPOCH).days * DAY_MS
     sums = "SELECT coalesce(sum(charged), 0), coalesce(sum(charged_tokens), 0), count(*) FROM ledger"
@@ -191,8 +193,13 @@ def _seed(connection: sqlite3.Connection, kind: str, key: str) -> Row:
     values: list[Any] = [start, start + DAY_MS]
     if kind == PRINCIPAL:
         where, values = f"{where} AND principal = ?", [*values, who]
-    found: Row = connection.execute(sums + where, values).fetchone()
-    return found
+    spent: Row = connection.execute(sums + where, values).fetchone()
+    open_ = (
+        "SELECT coalesce(sum(usd), 0), coalesce(sum(tokens), 0), coalesce(sum(calls), 0) FROM reservations "
+        "WHERE ledger IS NULL AND instr(scopes, ?)"
+    )
+    held: Row = connection.execute(open_, (json.dumps((kind, key)),)).fetchone()
+    return spent + held
 
 
 def _check(scope: Scope, state: Row, amount: tuple[int | None, int | None, int]) -> None:
@@ -223,12 +230,14 @@ def _show(unit: str, amount: int) -> str:
     return f"{dollars(amount).normalize():f} USD" if unit == "usd" else f"{amount} {unit}"
 
 
-def settle(connection: sqlite3.Connection, reservation: Reservation, row: Row | None, calls: int, *, now: int) -> None:
-    """Put the real figure (`charged` and `charged_tokens` of the row) in the place of what was held; None: nothing."""
+def settle(
+    connection: sqlite3.Connection, reservation: Reservation, rows: Sequence[Row], calls: int, *, now: int
+) -> None:
+    """Put the real figures (`charged` and `charged_tokens` of rows of so many calls each) in the place of the held."""
     found = connection.execute(
         "SELECT usd, tokens, calls, ledger FROM reservations WHERE id = ?", (reservation.id,)
     ).fetchone()
-    spent = (0, 0, 0) if row is None else (row[-2], row[-1], calls)
+    spent = (sum(row[-2] for row in rows), sum(row[-1] for row in rows), calls * len(rows))
     if found is None:
         _move(connection, reservation.scopes, spent=spent, now=now)
     else:
@@ -241,8 +250,8 @@ def settle(connection: sqlite3.Connection, reservation: Reservation, row: Row | 
             _drop_row(connection, stand_in, worst, reservation.scopes, now)
             _move(connection, reservation.scopes, spent=spent, now=now)
         connection.execute("DELETE FROM reservations WHERE id = ?", (reservation.id,))
-    if row is not None:
-        insert(connection, [row], besides=reservation.scopes, calls=calls, now=now)
+    if rows:
+        insert(connection, rows, besides=reservation.scopes, calls=calls, now=now)
 
 
 def _drop_row(connection: sqlite3.Connection, ledger: int, worst: Row, scopes: Sequence[Key], now: int) -> None:
@@ -285,11 +294,12 @@ def _move(
 def expire(connection: sqlite3.Connection, now: int, gone: Key | None = None) -> None:
     """Turn reservations that nobody renews into spent ones, each with an "unknown" row in the ledger.
 
-    Those in the scope `gone` too: whoever made them is known not to be there any more.
+    Those in the scope `gone` too: whoever made them is known not to be there any more. What an order holds stays, until
+    nobody can have its results any more.
     """
     select = (
-        "SELECT id, scopes, usd, tokens, calls, entry, created FROM reservations "
-        "WHERE ledger IS NULL AND (expires < ? OR expires > ? OR instr(scopes, ?))"
+        "SELECT id, scopes, usd, tokens, calls, entry, created FROM reservations WHERE ledger IS NULL "
+        f"AND (expires < ? OR (owner <> '{ORDER}' AND (expires > ? OR instr(scopes, ?))))"
     )
     among = json.dumps(gone)  # a part of the text of its scopes; `null`, which none has, where there is none
     for reserved, scopes, usd, tokens, calls, entry, created in connection.execute(

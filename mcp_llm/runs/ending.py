@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mcp_llm.types.result import Generated
 
-    from .journal import Journal
+    from .journal import Journal, Write
 
 T = TypeVar("T")
 
@@ -77,23 +77,25 @@ def failure(error: BaseException, partial: str = "") -> ErrorEvent:
     return ErrorEvent(error=str(error)[:2000], kind=error.kind, partial=partial or arrived or None, **more)
 
 
-async def fail(journal: Journal, error: BaseException) -> None:
-    """Write the end of a run that failed; nothing where it has ended or belongs to another process now."""
+async def fail(journal: Journal, error: BaseException, also: Write | None = None) -> None:
+    """Write the end of a run that failed, `also` with it; nothing where it has ended or belongs to another process."""
     if journal.ended or journal.lost:
         return
     try:
-        await journal.finish(failure(error, journal.partial))
+        await journal.finish(failure(error, journal.partial), also=also)
     except Error:  # the disk or another process: whoever drives it next sees a run without an end
         return
 
 
-async def cancel(journal: Journal) -> None:
-    """Write that the user ended it; what was said so far is kept."""
+async def cancel(journal: Journal, also: Write | None = None) -> None:
+    """Write that the user ended it, `also` with it; what was said so far is kept."""
     if journal.ended or journal.lost:
         return
     try:
         words = journal.partial
-        await journal.finish(ErrorEvent(error="cancelled by the user", kind="cancelled", partial=words or None))
+        await journal.finish(
+            ErrorEvent(error="cancelled by the user", kind="cancelled", partial=words or None), also=also
+        )
     except Error:
         return
 

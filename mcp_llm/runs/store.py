@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mcp_llm.store.sqlite import Store
     from mcp_llm.types.events import Event
 
+    from .journal import Write
     from .questions import Question
 
 EXPIRED: Final = 1000
@@ -101,8 +102,12 @@ class RunStore:
         run_id: str | None = None,
         model: str | None = None,
         created: int | None = None,
+        also: Write | None = None,
     ) -> Journal:
-        """A new run, driven by this process. `request` is JSON: what `resume` needs to build the run again."""
+        """A new run, driven by this process. `request` is JSON: what `resume` needs to build the run again.
+
+        `also` writes what begins with it, in its transaction; where it raises, there is no run.
+        """
         run_id = run_id or new_id()
         now = time.time_ns() // 1_000_000
         text = dumps(request)
@@ -113,6 +118,8 @@ class RunStore:
                 "VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?)",
                 (run_id, kind, principal, created or now, now, model, text, parent),
             )
+            if also is not None:
+                also(connection)
             return lease.take(connection, run_id, self.owner, self.ttl_s)
 
         fence = await self.store.write(work)
