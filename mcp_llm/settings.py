@@ -318,6 +318,20 @@ class Telemetry(Table):
     """Also prompts, answers, tool arguments and results, each cut at 64 KiB."""
 
 
+class Keep(Table):
+    """How long what was made is kept. A server lets go of the rest now and then, `mcp-llm runs prune` at once.
+
+    What has no end yet stays, with all that it needs to be gone on with, and so does what changed within the hour.
+    """
+
+    days: PositiveInt | None = 90
+    """Days for which runs (with their events and texts), conversations and artifacts are kept once nothing changes."""
+    max_mb: PositiveInt | None = 8192
+    """MiB that the state database may use, and as many again the artifacts; then the oldest go sooner."""
+    ledger_days: Annotated[int, Field(ge=32)] | None = 400
+    """Days for which the token log has its rows. What budgets count does not come from them."""
+
+
 class Settings(Table):
     """Everything the user can decide, after all layers are joined."""
 
@@ -368,4 +382,5 @@ class Settings(Table):
     """Seconds after which a call that goes on hands back a run id; None is what is known of the host."""
     ledger: bool = True
     """Write a row for every upstream request."""
+    keep: Keep = Field(default_factory=Keep)
     telemetry: Telemetry = Field(default_factory=Telemetry)

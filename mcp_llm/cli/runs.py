@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mcp_llm.app import App
+    from mcp_llm.runs.retention import Gone
     from mcp_llm.runs.store import RunInfo
 
 T = TypeVar("T")
@@ -32,6 +34,7 @@ Examples:
   mcp-llm runs resume RUN
   mcp-llm runs replay RUN
   mcp-llm runs rerun RUN --step 2 -m anthropic:pro
+  mcp-llm runs prune --days 30
 """
 
 
@@ -190,6 +193,45 @@ def export(run_id: str, jsonl: bool) -> int:
         return events
     for event in events:
         terminal.dump(event, indent=None)
+    return 0
+
+
+@command.command()
+@click.option("--days", type=click.IntRange(min=0), help="Only what is older; the settings' `keep.days` without it.")
+@click.option("--compact", is_flag=True, help="Write the database anew too; servers on it wait meanwhile.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def prune(days: int | None, compact: bool, as_json: bool) -> int:
+    """Let go of old runs, conversations and artifacts now, as servers do by themselves; says what went."""
+
+    async def work(app: App) -> Gone:
+        from dataclasses import replace
+
+        from anyio import to_thread
+
+        from mcp_llm.runs.retention import Retention
+        from mcp_llm.store import space
+
+        app.store.must_last("there is nothing to let go of")
+        keep = app.config.settings.keep
+        if days is not None:
+            keep = keep.model_copy(update={"days": days})
+        gone = await Retention(app.store, app.artifacts, keep).apply()
+        if compact and app.store.path is not None:
+            await to_thread.run_sync(space.compact, app.store.path)
+            return replace(gone, bytes=await app.store.read(space.used))
+        return gone
+
+    found = _do(work)
+    if isinstance(found, int):
+        return found
+    if as_json:
+        terminal.dump(asdict(found))
+        return 0
+    terminal.line(
+        f"gone: {found.runs:,} runs, {found.conversations:,} conversations, {found.artifacts:,} artifacts "
+        f"({found.artifact_bytes:,} bytes), {found.calls:,} rows of the token log; "
+        f"the database now uses {found.bytes:,} bytes"
+    )
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from mcp_llm.app import open_app
+from mcp_llm.runs.retention import Retention
 
 from . import resumable
 from .life import Life
@@ -33,6 +34,7 @@ async def live(config: Config, heart: Heart, changes: Changes, seal: Seal) -> As
         for name, work in (
             ("telling hosts how far calls are", heart.run),
             ("looking for changed files", partial(changes.watch, service)),
+            ("letting go of what is old", Retention(service.store, service.artifacts, config.settings.keep).watch),
             ("looking for runs whose process is gone", partial(service.resumers.watch, service.journals, tasks)),
         ):
             tasks.start_soon(steady, name, work)

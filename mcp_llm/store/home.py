@@ -102,6 +102,7 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     )
     try:
         if write:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # heard while the file is empty, and never after
             _use_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")

@@ -185,7 +185,12 @@ _SIXTH = (
     "DROP INDEX reservations_expires",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
+_SEVENTH = (
+    # What is asked again and again, of a table of which nearly all has ended.
+    "CREATE INDEX runs_live ON runs (kind) WHERE status IN ('running', 'waiting')",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -120,3 +120,24 @@ def test_an_unknown_run_is_told(run: Any, action: str) -> None:
     done = run("runs", action, "nope")
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no run 'nope'" in done.stderr
+
+
+def test_old_runs_are_let_go_of_by_hand_and_the_database_is_written_anew(run: Any, stored: Any, home: Path) -> None:
+    with closing(sqlite3.connect(home / "state.db")) as older:  # as it was made before files could shrink
+        older.execute("CREATE TABLE somebodys (id INTEGER)")
+        older.commit()
+    kept, gone = stored(_interrupted), stored(_finished)
+    spent = run("runs", "prune", "--json")
+    assert json.loads(spent.stdout) | {"bytes": 0} == dict.fromkeys(
+        ("runs", "conversations", "artifacts", "artifact_bytes", "calls", "bytes"), 0
+    )
+    with closing(sqlite3.connect(home / "state.db")) as state:
+        state.execute("UPDATE runs SET updated = 1, result = ?", ("x" * 2_000_000,))
+        state.commit()
+    told = run("runs", "prune", "--days", "30", "--compact")
+    assert told.stdout.startswith("gone: 1 runs, 0 conversations, 0 artifacts (0 bytes), 0 rows of the token log; ")
+    assert "there is no run" in run("runs", "read", gone).stderr
+    assert run("runs", "read", kept).returncode == 0
+    assert 2_000_000 < (home / "state.db").stat().st_size < 3_000_000
+    with closing(sqlite3.connect(home / "state.db")) as state:
+        assert state.execute("PRAGMA auto_vacuum").fetchone() == (2,)
