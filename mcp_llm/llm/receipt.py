@@ -65,6 +65,8 @@ def result(
         ),
         warnings=tuple(dict.fromkeys([*said, *_notes(response)])),
         citations=extras.get("citations"),
+        search_results=extras.get("search_results"),
+        logprobs=extras.get("logprobs"),
     )
 
 

@@ -58,7 +58,10 @@ def _lean(one: Result) -> dict[str, Any]:
     data = one.model_dump(
         mode="json",
         exclude_none=True,
-        exclude={"response", "finish_reason_raw", "thinking", "request_id", "first_token_ms", "warnings", "fallbacks"},
+        exclude={
+            *("response", "finish_reason_raw", "thinking", "request_id", "first_token_ms", "warnings", "fallbacks"),
+            *("search_results", "logprobs"),
+        },
     )
     data["usage"] = {name: count for name, count in data["usage"].items() if name in {"input", "output", "estimated"}}
     data["cost"] = {"usd": one.cost.usd, **({"source": one.cost.source} if one.cost.source else {})}

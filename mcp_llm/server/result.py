@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp.types import CallToolResult, ResourceLink, TextContent
 
+from mcp_llm.wires import sources
+
 if TYPE_CHECKING:
     from mcp_llm.runs.detach import Running
     from mcp_llm.types.result import Generated
@@ -15,6 +17,9 @@ SHOWN: Final = 60_000
 """Characters of an answer in one reply, about 15,000 tokens: the strictest host seen cuts at 25,000."""
 PARTIAL_SHOWN: Final = 4000
 """Characters of an answer that is still coming: its end is what is new."""
+ASIDE: Final = ("citations", "search_results", "logprobs")
+"""What may be longer than the answer itself: it goes along where both fit."""
+SOURCES_SHOWN: Final = 20
 THINKING_SHOWN: Final = 2000
 """Characters of reasoning in structured content: the run keeps all of it, the host's context should not."""
 
@@ -32,6 +37,14 @@ def generated(result: Generated, shown: int = SHOWN) -> CallToolResult:
         data.pop("warnings")
     if result.thinking and len(result.thinking) > THINKING_SHOWN:
         data["thinking"] = result.thinking[:THINKING_SHOWN] + f"... ({len(result.thinking):,} characters in the run)"
+    room = shown - len(result.response)
+    for name in ASIDE:
+        if name in data:
+            size = len(json.dumps(data[name], ensure_ascii=False))
+            if size > room:
+                data[name] = f"({size:,} characters in the run)"
+            else:
+                room -= size
     blocks = [result.response] if result.response else []
     links: list[ResourceLink] = []
     if len(result.response) > shown:
@@ -45,6 +58,8 @@ def generated(result: Generated, shown: int = SHOWN) -> CallToolResult:
         f"wants {call.name}({json.dumps(call.arguments, ensure_ascii=False)}) [id {call.id}]"
         for call in result.tool_calls or ()
     ]
+    if named := sources.named(result.citations):
+        blocks.append("\n".join(["Sources:", *(f"[{number}] {one}" for number, one in named[:SOURCES_SHOWN])]))
     blocks.append(f"[{result.receipt}]")
     blocks += [f"[fell back: {one.provider}:{one.model} {one.error}: {one.message[:200]}]" for one in result.fallbacks]
     blocks += [f"[note: {words}]" for words in result.warnings]

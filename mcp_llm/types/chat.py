@@ -78,7 +78,7 @@ class End:
     """The last chunk, exactly once: why the model stopped and what it used. `stop_raw` is the vendor's own word.
 
     `note` is what the vendor said about it (a refusal's explanation, a block reason); `extras` what has no neutral name
-    and is worth telling the caller (citations, search results), JSON.
+    and is worth telling the caller (citations, search results, log probabilities), JSON.
     """
 
     stop: Stop

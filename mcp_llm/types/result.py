@@ -136,6 +136,10 @@ class Generated(Value):
     """What was noticed: parameters left out, files skipped, a price unknown."""
     citations: Any = None
     """Sources, as the vendor gives them."""
+    search_results: Any = None
+    """What was found on the web for it, cited or not, as the vendor gives it."""
+    logprobs: Any = None
+    """How likely its tokens were, as the vendor gives them; where `options` asked for them."""
 
     @property
     def receipt(self) -> str:

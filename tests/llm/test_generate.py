@@ -326,3 +326,23 @@ async def test_a_plain_call_goes_on_while_the_disk_is_full_and_its_row_comes_lat
     command = [sys.executable, "-c", ON_A_FULL_DISK, str(home)]
     done = await anyio.run_process(command, env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.STDOUT)
     assert done.stdout.decode().splitlines() == [*["Hello there"] * 4, "[(4,)]"]
+
+
+async def test_what_was_found_and_how_likely_the_tokens_were_reaches_the_caller(asking: Asking) -> None:
+    likely = {"content": [{"token": "Hi", "logprob": -0.5}]}
+    message = {"role": "assistant", "content": "Hi"}
+    told = {
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": likely}],
+        "citations": ["https://a.example"],
+        "search_results": [{"title": "A"}],
+    }
+    with FaultServer([Reply(body=json.dumps(told).encode())]) as server:
+        model = asking.provider("acme", server.url)
+        async with asking.open() as service:
+            answer = await ask(service, model, options={"logprobs": True})
+    assert body(server)["logprobs"] is True
+    assert (answer.citations, answer.search_results, answer.logprobs) == (
+        ["https://a.example"],
+        [{"title": "A"}],
+        likely,
+    )

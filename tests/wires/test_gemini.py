@@ -224,6 +224,14 @@ def test_grounding_and_citations_are_told_at_the_end() -> None:
     }
 
 
+def test_log_probabilities_grow_over_the_fragments() -> None:
+    first, last = fragment({"text": "a"}), fragment({"text": "b"}, finish="STOP")
+    first["candidates"][0]["logprobsResult"] = {"chosenCandidates": [{"token": "a", "logProbability": -0.1}]}
+    last["candidates"][0]["logprobsResult"] = {"chosenCandidates": [{"token": "b", "logProbability": -2}]}
+    chosen = [{"token": "a", "logProbability": -0.1}, {"token": "b", "logProbability": -2}]
+    assert decoded(stream(first, last)).extras == {"logprobs": {"chosenCandidates": chosen}}
+
+
 def test_other_candidates_are_left_alone() -> None:
     other = {"index": 1, "content": {"parts": [{"text": "no"}]}, "finishReason": "MAX_TOKENS"}
     body = fragment({"text": "yes"}, finish="STOP")

@@ -295,3 +295,9 @@ def test_a_prompt_beyond_the_usual_window_gets_a_larger_one_and_is_not_cut_in_si
     )
     assert asked(90_000, max_tokens=4_000)[0] == 65_536
     assert asked(90_000, options={"options": {"num_ctx": 4096}})[0] == 4096
+
+
+def test_log_probabilities_are_told_at_the_end() -> None:
+    likely = [[{"token": "Hi", "logprob": -0.5}], [{"token": "!", "logprob": -1}]]
+    events = [said(content="Hi") | {"logprobs": likely[0]}, said(content="!") | {"logprobs": likely[1]}, done()]
+    assert decoded(lines(*events)).extras == {"logprobs": [*likely[0], *likely[1]]}

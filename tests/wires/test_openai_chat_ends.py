@@ -52,6 +52,22 @@ def test_citations_are_kept_as_they_come() -> None:
     assert read(body) == answer(Text("ab"), extras=extras)
 
 
+def likely(*tokens: str) -> dict[str, Any]:
+    return {"content": [{"token": token, "logprob": -0.5, "bytes": None} for token in tokens], "refusal": None}
+
+
+def test_log_probabilities_of_a_stream_are_those_of_the_whole() -> None:
+    expected = answer(Text("Hi you"), extras={"logprobs": likely("Hi", " you")})
+    events = [chunk({"role": "assistant", "content": ""})]
+    for token in ("Hi", " you"):
+        events.append(chunk({"content": token}))
+        events[-1]["choices"][0]["logprobs"] = likely(token)
+    assert read(sse(*events, chunk({}, "stop"), DONE)) == expected
+    body = json.loads(whole({"content": "Hi you"}))
+    body["choices"][0]["logprobs"] = likely("Hi", " you")
+    assert read(json.dumps(body).encode()) == expected
+
+
 # Usage
 
 

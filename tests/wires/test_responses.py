@@ -315,6 +315,9 @@ def test_sources_are_told_beside_the_answer() -> None:
         "citations": [{"type": "url_citation", "url": "https://a.example"}],
         "search_results": [{"url": "https://b.example"}],
     }
+    likely = message("a")
+    likely["content"][0]["logprobs"] = [{"token": "a", "logprob": -0.1}]
+    assert read(sse(done(0, likely), completed(likely))).extras == {"logprobs": [{"token": "a", "logprob": -0.1}]}
     assert read(whole(output=[message("a")])).extras is None
 
 

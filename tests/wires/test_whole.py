@@ -121,6 +121,7 @@ def chat_whole(chunks: list[Json]) -> Json:
     message: Json = {"role": "assistant", "content": None}
     calls: dict[int, Json] = {}
     finish: str | None = None
+    likely: Json = {}
     for chunk in chunks:
         choices = chunk.get("choices") or ()
         if len(choices) > 1 or any(choice.get("index") or "message" in choice for choice in choices):
@@ -129,6 +130,8 @@ def chat_whole(chunks: list[Json]) -> Json:
         for choice in choices:
             finish = choice.get("finish_reason") or finish
             delta = choice.get("delta") or {}
+            for key, value in (choice.get("logprobs") or {}).items():
+                likely[key] = value if likely.get(key) is None else [*likely[key], *(value or ())]
             for key, value in delta.items():
                 if key in {"content", "reasoning", "reasoning_content", "refusal"} and isinstance(value, str):
                     message[key] = (message.get(key) or "") + value
@@ -148,7 +151,7 @@ def chat_whole(chunks: list[Json]) -> Json:
     return {
         **whole,
         "object": "chat.completion",
-        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": likely or None}],
     }
 
 

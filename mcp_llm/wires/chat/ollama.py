@@ -221,6 +221,7 @@ class Decoder:
     def __init__(self, quirks: object) -> None:
         self.done = False
         self._calls = 0
+        self._logprobs: list[Any] = []
         self._last: dict[str, Any] = {}
 
     def feed(self, frame: base.Frame) -> list[Chunk]:
@@ -231,6 +232,8 @@ class Decoder:
             return []
         if data.get("error") is not None:
             raise failures.from_data(data)
+        if logprobs := data.get("logprobs"):
+            self._logprobs += logprobs
         chunks: list[Chunk] = []
         if message := data.get("message"):
             if thinking := message.get("thinking"):
@@ -258,6 +261,7 @@ class Decoder:
                 stop_raw=raw,
                 usage=None if read is None and written is None else Usage(input=read, output=written),
                 model=word(self._last.get("model")),
+                extras={"logprobs": self._logprobs} if self._logprobs else None,
             )
         ]
 

@@ -15,6 +15,7 @@ from mcp_llm.types.chat import Chunk, Delta, End, Stop
 from mcp_llm.types.message import Media, Opaque, Text, Thinking, ToolCall
 from mcp_llm.wires import counts, failures
 from mcp_llm.wires.gemini_usage import usage
+from mcp_llm.wires.joined import joined
 from mcp_llm.wires.words import word
 
 from .arguments import PartialArgs
@@ -101,6 +102,8 @@ class Decoder:
         note = None
         if stop in ("content_filter", "error", "other"):  # beside STOP the message says nothing
             note = self._finish_note or self._block_note or self._blocked
+        if (told := self._extras.pop("logprobsResult", None)) is not None:
+            self._extras["logprobs"] = told
         if sources := _sources(self._extras):
             self._extras["citations"] = sources
         chunks.append(
@@ -156,7 +159,7 @@ class Decoder:
         self._finish_note = candidate.get("finishMessage") or self._finish_note
         for key in _EXTRAS:
             if value := candidate.get(key):
-                self._extras[key] = _joined(self._extras.get(key), value, append=key in _GROWING)
+                self._extras[key] = joined(self._extras.get(key), value, append=key in _GROWING)
 
     def _part(self, part: dict[str, Any], first: bool, chunks: list[Chunk]) -> None:
         if (text := part.get("text")) is not None:
@@ -229,15 +232,3 @@ def _sources(extras: dict[str, Json]) -> list[Json]:
     grounding, cited = counts.table(extras, "groundingMetadata"), counts.table(extras, "citationMetadata")
     lists = (grounding.get("groundingChunks"), cited.get("citations"), cited.get("citationSources"))
     return [one for found in lists if isinstance(found, list) for one in found]
-
-
-def _joined(old: Json, new: Json, *, append: bool) -> Json:
-    """Metadata of a candidate over several fragments: objects join, lists of citations and tokens grow, in place."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key, value in new.items():
-            old[key] = _joined(old.get(key), value, append=append)
-        return old
-    if append and isinstance(old, list) and isinstance(new, list):
-        old += new
-        return old
-    return new

@@ -16,6 +16,7 @@ from mcp_llm.types.chat import Chunk, Delta, End, Stop
 from mcp_llm.types.message import Text, Thinking
 from mcp_llm.wires import failures
 from mcp_llm.wires.excerpts import printable
+from mcp_llm.wires.joined import joined
 from mcp_llm.wires.words import word
 
 from .calls import Calls, dumped
@@ -100,6 +101,7 @@ class Decoder:
             and choice.get("finish_reason") is None
             and not choice.get("index")
             and content
+            and not choice.get("logprobs")
         ):
             self._said = True
             return content
@@ -177,6 +179,8 @@ class Decoder:
         self._finish = choice.get("finish_reason") or self._finish
         if choice.get("usage"):
             self._usage = choice["usage"]
+        if choice.get("logprobs"):
+            self._extras["logprobs"] = joined(self._extras.get("logprobs"), choice["logprobs"])
         delta, message = choice.get("delta"), choice.get("message")
         if self._whole:
             return self._message(message or delta or {})

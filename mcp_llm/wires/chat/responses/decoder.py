@@ -67,6 +67,7 @@ class Decoder:
         self._refusals: dict[tuple[Hashable, int], list[str]] = {}
         self._citations: list[Json] = []
         self._results: list[Json] = []
+        self._logprobs: list[Json] = []
         self._response: dict[str, Any] = {}
 
     def feed(self, frame: Frame) -> Iterable[Chunk]:
@@ -225,6 +226,8 @@ class Decoder:
             if is_text:
                 annotations = piece.get("annotations")
                 self._citations.extend(annotations if isinstance(annotations, list) else ())
+                logprobs = piece.get("logprobs")
+                self._logprobs.extend(logprobs if isinstance(logprobs, list) else ())
                 yield from self._rest(key, index, piece.get("text") or "", Text, echo)
                 continue
             if piece.get("type") == "refusal":
@@ -297,6 +300,7 @@ class Decoder:
         extras: dict[str, Json] = {
             "citations": [*self._citations, *(citations if isinstance(citations, list) else ())],
             "search_results": self._results,
+            "logprobs": self._logprobs,
         }
         return {name: value for name, value in extras.items() if value} or None
 
