@@ -164,6 +164,8 @@ class Auth(Strict):
 
     env: Names = ()
     headers: dict[str, str] = Field(default_factory=dict)
+    headers_of: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """One of the variables -> the headers that its key travels in, where they are others than `headers`."""
     required: bool = True
     url: str | None = None
     """Where a person makes a key."""

@@ -48,9 +48,9 @@ class Access:
             variables = self.variables(provider_id, provider)
             key = self.config.find_key(variables)
             if key is not None:
-                secret = key[1].get_secret_value()
+                variable, secret = key[0], key[1].get_secret_value()
                 self.config.redactor.learn([secret])
-                given = provider.auth.headers
+                given = provider.auth.headers_of.get(variable, provider.auth.headers)
                 found |= {name: Hidden(value.replace("{key}", secret)) for name, value in given.items()}
             elif provider.auth.required and not provider.local:
                 why = self.config.left_open(variables)

@@ -105,6 +105,8 @@ class Models:
         name = provider.wires.get("models")
         if name is None:
             raise Unsupported(f"{provider_id} has no model list; name a model yourself")
+        if base_url is None and (own := provider.base_urls.get("models")) is not None:
+            base_url = self.access.base_url(provider_id, provider, own)
         wire = wires.wire(name)
         quirks = self.catalog.quirks(provider_id, "models")
         found: list[ModelInfo] = []

@@ -40,6 +40,25 @@ async def test_without_a_key_nothing_is_sent_and_the_variable_is_named(asking: A
     assert answer.response == "Hello there"
 
 
+async def test_a_key_travels_in_the_headers_of_the_variable_that_it_stands_in(asking: Asking) -> None:
+    two = (
+        '[auth]\nenv = ["ACME_SECRET_KEY", "ACME_TOKEN"]\nheaders = { x-api-key = "{key}" }\n'
+        'headers_of = { ACME_TOKEN = { Authorization = "Bearer {key}" } }\n'
+    )
+    sent = []
+    for variable in ("ACME_SECRET_KEY", "ACME_TOKEN"):
+        with FaultServer([OK]) as server:
+            model = asking.provider("acme", server.url, two, key=None)
+            asking.environment = {"MCP_LLM_HOME": str(asking.home), variable: CANARY}
+            async with asking.open() as service:
+                await ask(service, model)
+        sent.append({name: server.requests[0].headers.get(name) for name in ("x-api-key", "authorization")})
+    assert sent == [
+        {"x-api-key": CANARY, "authorization": None},
+        {"x-api-key": None, "authorization": f"Bearer {CANARY}"},
+    ]
+
+
 async def test_a_wrong_key_is_tried_once_and_said_to_be_which(asking: Asking, home: Path) -> None:
     body = b'{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","code":"invalid_api_key"}}'
     with FaultServer([Reply(status=401, body=body)]) as server:

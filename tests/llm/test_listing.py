@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from faults.server import FaultServer, Reply
 
 from mcp_llm.llm.listing import list_models
 from mcp_llm.llm.models import AT_ONCE
@@ -42,6 +43,20 @@ class Hub:
             status = b"503 Out" if name == "p03" else b"200 OK"
             start = b"HTTP/1.1 %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (status, len(body))
             await stream.send(start + body)
+
+
+async def test_a_list_that_is_elsewhere_is_asked_for_there(asking: Asking) -> None:
+    """As Cohere's is: its chat is spoken in another dialect at another place."""
+    body = b'{"models":[{"name":"command-x","endpoints":["chat"],"context_length":9.0,"features":["tools"]}]}'
+    with FaultServer([Reply(body=body)]) as server:
+        elsewhere = f'base_urls = {{ models = "{server.url}/v1" }}\n[quirks.models]\nquery = {{ endpoint = "chat" }}\n'
+        asking.provider("acme", "http://127.0.0.1:9", f'{elsewhere}[tiers]\npro = "command-x"\n')
+        async with asking.open() as service:
+            found = await list_models(service, provider="acme", live=True)
+    assert [(row.model, row.can, row.context) for row in found.models] == [
+        ("acme:command-x", ("streaming", "tools"), 9)
+    ]
+    assert [request.target for request in server.requests] == ["/v1/models?endpoint=chat"]
 
 
 @pytest.mark.parametrize("tiers", ["", '[tiers]\npro = "m"\n'], ids=["to know who there is", "for their lists"])
