@@ -32,6 +32,7 @@ from mcp_llm.runs.resume import Resumers
 from mcp_llm.runs.store import RunStore
 from mcp_llm.store.artifacts import Artifacts
 from mcp_llm.store.sqlite import Store
+from mcp_llm.workflow.boundaries import Boundaries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -48,6 +49,7 @@ class App(Service):
     store: Store
     journals: RunStore
     resumers: Resumers
+    boundaries: Boundaries
 
 
 class _Wire:
@@ -137,4 +139,5 @@ def build(config: Config, store: Store, transport: _Wire) -> App:
         store=store,
         journals=RunStore(store, redactor=config.redactor),
         resumers=Resumers(),
+        boundaries=Boundaries(settings.python),
     )

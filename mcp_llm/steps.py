@@ -93,7 +93,7 @@ def host(
     keep: Callable[[], bool] = lambda: False,
 ) -> Host:
     """What a workflow needs of this process."""
-    return Host(app, app.journals, METHODS, approver, tell, keep)
+    return Host(app, app.journals, app.boundaries, METHODS, approver, tell, keep)
 
 
 async def run_workflow(

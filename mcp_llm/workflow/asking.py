@@ -14,6 +14,7 @@ from mcp_llm.toolsets.protocol import reply
 from .method import Done
 
 if TYPE_CHECKING:
+    from mcp_llm.compare.result import Compared
     from mcp_llm.llm.ledger import Scope
     from mcp_llm.llm.service import Service
     from mcp_llm.types.result import Generated
@@ -54,14 +55,17 @@ async def compare(call: Call) -> Done:
 
     service, given = call.host.service, call.parameters
     targets = [target for model in given.models for target in (await service.plan(model, given.context)).targets[:1]]
-    scopes = call.allowance.scopes(service, targets)
-    ask = Comparison(
-        **{name: getattr(given, name) for name in type(given).model_fields if name not in _FILES},
-        files=_files(given),
-        budget_usd=None if scopes[0].usd is None else float(await call.allowance.left(service)),
-        principal=call.principal,
-    )
-    found = await comparing(service, ask, run_id=call.child_id, again=call.again, scopes=scopes)
+
+    async def work(scopes: tuple[Scope, ...]) -> Compared:
+        ask = Comparison(
+            **{name: getattr(given, name) for name in type(given).model_fields if name not in _FILES},
+            files=_files(given),
+            budget_usd=None if scopes[0].usd is None else float(await call.allowance.left(service)),
+            principal=call.principal,
+        )
+        return await comparing(service, ask, run_id=call.child_id, again=call.again, scopes=scopes)
+
+    found = await call.allowance.within(service, targets, 0, open_ended=False, work=work)
     if found.quoted:  # of models whose price nobody knows
         raise BudgetExceeded(f"{found.response} In a workflow that is `budget_usd` of the file.", limit="usd")
     result = found.model_dump(mode="json", exclude_none=True)

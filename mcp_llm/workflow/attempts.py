@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
 
-from mcp_llm.errors import Error, ProviderError, Timeout, TooLarge
+from mcp_llm.errors import Error, ProviderError, Timeout, TooLarge, ToolFailed
 from mcp_llm.runs.approval import verdict
 from mcp_llm.toolsets.base import Tool
 from mcp_llm.toolsets.check import shallow
@@ -94,8 +94,11 @@ async def made(
     try:
         filled = filling.fill(task.call.parameters)
         parameters = method.read(filled)
-        if before is not None and not before.repeatable and not await _wanted(work, step, before, filled):
+        unsure = before if before is not None and not before.repeatable else None
+        if unsure is not None and not await _wanted(work, step, unsure, filled):
             return Outcome("failed", error=UNKNOWN, kind="may_have_run", attempts=number)
+        if (refused := await _refusal(work, step, path, parameters, asked=unsure is not None)) is not None:
+            return Outcome("failed", error=refused, kind=ToolFailed.kind, attempts=number)
     except Error as exc:
         return Outcome("failed", error=str(exc), kind=exc.kind)
     shown = filled if len(json.dumps(filled)) <= SHOWN else None
@@ -194,6 +197,19 @@ async def _wanted(work: Work, step: Step, before: TaskStart, filled: dict[str, A
     key = f"again-{_child(work.run_id, step.task.id, path, before.seq)[:12]}"
     answer, _ = await work.approvals.ask(tool, filled, ToolCall(step.task.id, method), key, asked)
     return verdict(answer)
+
+
+async def _refusal(work: Work, step: Step, path: str | None, parameters: Any, *, asked: bool) -> str | None:
+    """None: it may be called. Before it is written down as begun, and once for all its attempts.
+
+    So a process that dies while the question is open leaves nothing that may have been done, and whoever goes on asks
+    under the same key: an answer that came meanwhile holds. Who was `asked` whether to do it again has said yes.
+    """
+    tool = step.method.tool
+    if tool is None or (asked and tool.policy != "deny"):
+        return None
+    key = _child(work.run_id, step.task.id, path, 1)
+    return await work.approvals.refusal(tool, parameters, ToolCall(step.task.id, tool.name), key)
 
 
 def _child(run_id: str, task_id: str, path: str | None, number: int) -> str:

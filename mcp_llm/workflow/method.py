@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ValidationError
 
 from mcp_llm.errors import InvalidInput
-from mcp_llm.types.message import ToolCall
 from mcp_llm.types.nearest import nearest
 
-from .boundaries import Boundaries
 from .template import MISSING, child, references
 
 if TYPE_CHECKING:
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from mcp_llm.types.result import Cost, Tokens
 
     from .allowance import Allowance
+    from .boundaries import Boundaries
 
 Place = tuple[str | int, ...]
 
@@ -38,14 +37,11 @@ class Host:
 
     service: Service
     runs: RunStore
+    boundaries: Boundaries
     methods: Mapping[str, Method] = field(default_factory=dict)
     approver: Approver | None = None
     tell: Callable[[str], None] = lambda _: None
     keep: Callable[[], bool] = lambda: False
-    boundaries: Boundaries = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.boundaries = Boundaries(self.service.config.settings.python)
 
 
 @dataclass(slots=True)
@@ -66,11 +62,6 @@ class Call:
     again: bool = False
     trace: dict[str, Any] | None = None
     """Where the run stands in another server's tree, for the agents in it."""
-
-    async def approve(self, tool: Tool) -> str | None:
-        """None: the tool may be called with these parameters; else why not."""
-        asked = ToolCall(self.task_id, tool.name)
-        return await self.approvals.refusal(tool, self.parameters, asked, self.child_id)
 
 
 @dataclass(slots=True)
@@ -98,6 +89,8 @@ class Method:
     """What one call would cost, as `llm.generate.estimate` says it."""
     bound: bool = False
     """Only this process has it."""
+    tool: Tool | None = None
+    """What the user's policy says may be called, has to be asked about, or may not."""
 
     def faults(self, parameters: dict[str, Any]) -> list[tuple[Place, str]]:
         """What is wrong with parameters, as far as it can be told before their references are filled."""

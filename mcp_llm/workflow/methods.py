@@ -102,7 +102,7 @@ class Offer:
         if found is None:
             raise InvalidInput(near(tool, list(self._servers.get(server, {})), f"tool of {server}"))
         toolset, listed = found
-        return Method(_calling(toolset, listed), listed.spec.parameters, repeatable=listed.repeatable)
+        return Method(_calling(toolset, listed), listed.spec.parameters, repeatable=listed.repeatable, tool=listed)
 
     def _objects(self) -> tuple[dict[str, tuple[str, Any, str]], list[str]]:
         """Method -> (its provider's name, the provider, the method as that calls it), and why some offer none."""
@@ -173,8 +173,6 @@ async def _closed(_: Call) -> Done:
 
 def _calling(toolset: Toolset, tool: Tool) -> Callable[[Call], Any]:
     async def call(call: Call) -> Done:
-        if (refused := await call.approve(tool)) is not None:
-            raise ToolFailed(refused)
         given = await toolset.call(tool.name, call.parameters, call_id=call.task_id, progress=call.host.tell)
         if given.is_error:
             raise ToolFailed(given.text[:4000] or f"{tool.name} failed without saying why")

@@ -7,6 +7,7 @@ done again; one that was under way and may have changed something is asked about
 from __future__ import annotations
 
 import heapq
+import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -262,6 +263,9 @@ class Graph:
             self.ended[event.task] = event
         else:
             self.items[event.task, event.item] = event
+        # As `_attempt` has counted it: the result of a batch is that of its files.
+        if event.result is not None and (event.item is not None or not self._is_batch(event.task)):
+            self.kept += len(json.dumps(event.result))
 
     def value(self, one: Reference) -> Any:
         """What a reference to an input or a task means now. Raises UnknownReference."""

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from workflow.cut import RUN, cut_off, go_on, resumers
 from workflow.work import MODEL, Counted, Scripted, do, opened, summary
 
 from mcp_llm import steps
 from mcp_llm.errors import InvalidInput
-from mcp_llm.runs.resume import Resumers, drive
+from mcp_llm.runs.approval import Approvals
+from mcp_llm.runs.resume import drive
 from mcp_llm.runs.wait import until
 from mcp_llm.workflow import load
-from mcp_llm.workflow.operation import BOUND, HERE, KIND
-from mcp_llm.workflow.resuming import Workflows
-from mcp_llm.workflow.schema import WorkflowResult
+from mcp_llm.workflow.allowance import Allowance
+from mcp_llm.workflow.attempts import Work
+from mcp_llm.workflow.operation import HERE, check
+from mcp_llm.workflow.run import Graph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from mcp_llm.app import App
-    from mcp_llm.workflow.method import Host, Method
+    from mcp_llm.workflow.schema import WorkflowResult
+
 
 pytestmark = pytest.mark.anyio
-RUN = "d" * 32
 TEXT = """
 name: three
 inputs: {n: integer}
@@ -34,37 +36,6 @@ tasks:
 - {id: b, method: test/hang, parameters: {n: "${a.response}"}}
 - {id: c, method: test/note, parameters: {n: "${b.response}"}, dependencies: [b]}
 """
-
-
-async def cut_off(app: App, text: str, methods: dict[str, Method], begun: anyio.Event, **more: Any) -> None:
-    """Run it until `begun`, then let its process be gone."""
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(
-            lambda: do(app, text, more.pop("inputs", {"n": 1}), methods, run_id=RUN, keep=lambda: True, **more)
-        )
-        with anyio.fail_after(30):
-            await begun.wait()
-        tasks.cancel_scope.cancel()
-    assert (await app.journals.get(RUN, "local")).status == "interrupted"
-
-
-def resumers(app: App, methods: dict[str, Method]) -> Resumers:
-    def host(keep: Callable[[], bool]) -> Host:
-        made = steps.host(app, keep=keep)
-        made.methods = {**made.methods, **methods}
-        return made
-
-    found = Resumers()
-    for kind in (KIND, HERE, BOUND):
-        found.register(kind, Workflows(host))
-    return found
-
-
-async def go_on(app: App, methods: dict[str, Method], **more: Any) -> WorkflowResult:
-    journal, resumer = await resumers(app, methods).claim(app.journals, RUN, "local", **more)
-    with anyio.fail_after(30):
-        await drive(resumer, journal)
-    return WorkflowResult.model_validate((await app.journals.get(RUN, "local")).result)
 
 
 async def test_what_may_be_done_again_is_and_the_rest_is_not(home: Path) -> None:
@@ -152,6 +123,26 @@ async def test_a_yes_is_for_one_time(home: Path) -> None:
             assert await until(app.journals, RUN, open_questions, 10)
             await app.journals.answer(RUN, "local", False)
     assert last.calls == []
+
+
+async def test_what_the_results_had_together_before_a_crash_still_counts(home: Path) -> None:
+    begun = anyio.Event()
+
+    async def hang(_: Any) -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    methods = Counted(note=lambda _: "x" * 1000, hang=hang).methods()
+    async with opened(home, {}) as app:
+        await cut_off(app, TEXT, methods, begun)
+        node = load.read(TEXT)
+        host = steps.host(app)
+        host.methods = methods
+        journal = await app.journals.claim(RUN)
+        work = Work(host, RUN, "local", Allowance.of(app, RUN), Approvals(app.journals, journal, 1, journal.append))
+        graph = Graph(check(host, node), {"n": 1}, work, journal, 1)
+        graph.replay(await app.journals.events(RUN))
+    assert graph.kept == len(json.dumps({"response": "x" * 1000}))
 
 
 async def test_where_nobody_answers_it_is_not_done_again(home: Path) -> None:
