@@ -26,10 +26,16 @@ class Inflater:
         self._bits = 31 if self._gzip else 15
         self._stream = zlib.decompressobj(self._bits)
         self._started = False
+        self._held = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The decoded pieces, at most 64 KiB each, made one at a time."""
+        if self._held:
+            data, self._held = self._held + data, b""
         while data:
+            if len(data) == 1 and (self._stream.eof or not self._started):
+                self._held = data  # what begins here, two bytes tell
+                return
             if self._stream.eof:
                 if not self._gzip or not data.startswith(b"\x1f\x8b"):
                     return  # padding after the end is ignored
@@ -49,6 +55,8 @@ class Inflater:
 
     def close(self) -> Iterator[bytes]:
         """What is left. Raises when the compressed data end too early."""
+        if self._held and not self._started:
+            raise Garbled("the reply's compressed data end too early")
         if not self._stream.eof and self._started:
             rest = self._stream.flush()
             if rest:
