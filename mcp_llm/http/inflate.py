@@ -27,18 +27,20 @@ class Inflater:
         self._stream = zlib.decompressobj(self._bits)
         self._started = False
         self._held = b""
+        self._over = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The decoded pieces, at most 64 KiB each, made one at a time."""
         if self._held:
             data, self._held = self._held + data, b""
-        while data:
+        while data and not self._over:
             if len(data) == 1 and (self._stream.eof or not self._started):
                 self._held = data  # what begins here, two bytes tell
                 return
             if self._stream.eof:
                 if not self._gzip or not data.startswith(b"\x1f\x8b"):
-                    return  # padding after the end is ignored
+                    self._over = True  # padding after the end is ignored, whatever it looks like
+                    return
                 self._stream = zlib.decompressobj(self._bits)
             try:
                 piece = self._stream.decompress(data, PIECE)

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 FOUND: Final = Path(__file__).parent / "found"
 """Inputs that broke something once: `found/<target>/<what broke>`, as bytes."""
-MODULES: Final = ("calls", "records", "schemes", "settings", "streams")
+MODULES: Final = ("calls", "records", "replies", "schemes", "settings", "streams")
 
 
 @dataclass(frozen=True, slots=True)
