@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import anyio
 
 from mcp_llm.errors import BudgetExceeded, ContextTooLong, ProviderError, Refused
-from mcp_llm.llm import parameters
+from mcp_llm.llm import bound
 from mcp_llm.llm.answer import Job
 from mcp_llm.llm.money import UNKNOWN_OUTPUT
 from mcp_llm.types.events import Fallback, ModelEnd, ModelStart
@@ -203,14 +203,15 @@ class Loop:
 
         Then it asks for no more: others may need the rest, and what a killed process holds is spent at its worst case.
         """
-        worst = self.service.purse.worst(self.plan.targets[0], parameters.estimate_tokens(request), GOOD)
+        target = self.plan.targets[0]
+        worst = self.service.purse.worst(target, bound.tokens(request, target.facts.context), GOOD)
         return worst is not None and worst <= left / 2
 
     async def _held_to_tokens(self, request: ChatRequest) -> ChatRequest:
         room = await self.meter.room(self.service.purse.ledger)
         if room is None:
             return request
-        most = room - parameters.estimate_tokens(request)
+        most = room - bound.tokens(request, self.plan.targets[0].facts.context)
         if most < SMALLEST:
             if await self.meter.held(self.service.purse.ledger):
                 return request  # the reservation refuses it, and it is tried again when the others are done

@@ -15,13 +15,11 @@ from uuid import uuid4
 import anyio
 
 from mcp_llm.errors import BudgetExceeded, Error, StoreError
-from mcp_llm.llm import parameters
 from mcp_llm.llm.allowance import Allowance
 from mcp_llm.llm.answer import Job
 from mcp_llm.llm.conversation import messages, parts
 from mcp_llm.llm.generate import Ask, generate
 from mcp_llm.llm.ledger import Scope
-from mcp_llm.llm.money import UNKNOWN_OUTPUT
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.message import Text, user
 
@@ -129,9 +127,8 @@ class Batch:
         plan = await self.service.plan(ask.model, ask.context)
         target = plan.targets[0]
         said = [Text(ask.prompt)] if isinstance(ask.prompt, str) else [p for p in ask.prompt if not isinstance(p, str)]
-        tokens = parameters.estimate_tokens(ChatRequest(messages=(*ask.messages, user(*said)), system=ask.system))
-        longest = ask.max_tokens or target.facts.output or UNKNOWN_OUTPUT
-        worst = self.service.purse.worst(target, tokens, longest)
+        request = ChatRequest(messages=(*ask.messages, user(*said)), system=ask.system, max_tokens=ask.max_tokens)
+        worst, _ = self.service.purse.at_most(request, target)
         return None if worst is None else float(worst)
 
     def _count(self, outcome: Outcome) -> None:

@@ -15,12 +15,11 @@ from pydantic import BaseModel
 
 from mcp_llm.errors import BudgetExceeded, Error, InvalidInput, ProviderError, TooLarge, Unsupported
 from mcp_llm.http.deadlines import Deadlines
-from mcp_llm.llm import parameters
+from mcp_llm.llm import billing, parameters
 from mcp_llm.llm.answer import Job
 from mcp_llm.llm.exchange import encode, whole
 from mcp_llm.llm.generate import request_of
 from mcp_llm.llm.ledger import Scope
-from mcp_llm.llm.money import may_be_billed
 from mcp_llm.runs.ending import cancel, fail
 from mcp_llm.runs.store import new_id
 from mcp_llm.types.events import Finish, JobEvent, Resumed, Start
@@ -118,7 +117,7 @@ class Orders:
             await journal.append(sent)
         except Exception as exc:
             kind = exc.kind if isinstance(exc, Error) else "error"
-            made = [purse.attempted(job, target, kind)] if left and may_be_billed(exc) else []
+            made = [purse.attempted(job, target, kind)] if left and billing.possible(exc) else []
             await fail(journal, exc, purse.ordered(run_id, made, billed={kind}))
             raise
         finally:  # also of a caller who goes meanwhile: the order may have left, and `check` says so

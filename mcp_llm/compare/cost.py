@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_llm.catalog import price
 from mcp_llm.errors import BudgetExceeded
-from mcp_llm.llm import parameters
+from mcp_llm.llm import bound, parameters
 from mcp_llm.llm.money import UNKNOWN_OUTPUT
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.message import user
@@ -45,15 +45,21 @@ class Line:
     verdict: bool = False
     turns: int = 1
     """2 where an answer that does not fit its schema is repaired once."""
+    more: float = 0.0
+    """Dollars that the input may cost beyond what it probably does."""
 
     def usd(self, tokens: int) -> float:
-        """Dollars of one call with this many output tokens; 0 where no price is known."""
+        """Dollars of one call with this many output tokens, probably; 0 where no price is known."""
         return 0.0 if self.base is None else self.base + self.per_token * tokens
+
+    def most(self, tokens: int) -> float:
+        """The same at most."""
+        return self.usd(tokens) + self.more
 
     @property
     def worst(self) -> float | None:
         """The most that one of them can cost."""
-        return None if self.base is None else self.usd(self.longest)
+        return None if self.base is None else self.most(self.longest)
 
 
 def lines(
@@ -67,46 +73,48 @@ def lines(
     found: list[Line] = []
     for question in asked:
         request = ChatRequest(messages=(user(*question.said),), system=ask.system, json_schema=ask.json_schema)
-        tokens = parameters.estimate_tokens(request)
+        tokens, more = parameters.estimate_tokens(request), bound.tokens(request, None)
         longest = ask.max_tokens
         written = []
         for target in targets:
             turns = 1 if ask.json_schema is None else 2
-            line = replace(_line(service, target, tokens, longest, USUAL, ask.samples), turns=turns)
+            line = replace(_line(service, target, (tokens, more), longest, USUAL, ask.samples), turns=turns)
             written.append(min(line.longest, USUAL))
             found.append(line)
         read = tokens + 2 * max(written, default=USUAL) + len(ask.rubric or "") // 4 + FRAME
         for target, pairs in judges:
-            line = _line(service, target, read, VERDICT, USUAL_VERDICT, 2 * pairs * ask.samples)
+            line = _line(service, target, (read, read + more - tokens), VERDICT, USUAL_VERDICT, 2 * pairs * ask.samples)
             found.append(replace(line, verdict=True, turns=2))
     return found
 
 
-def _line(service: Service, target: Target, tokens: int, longest: int | None, usual: int, calls: int) -> Line:
+def _line(
+    service: Service, target: Target, tokens: tuple[int, int], longest: int | None, usual: int, calls: int
+) -> Line:
+    """`tokens` of input: probably, and at most."""
     now = datetime.now(UTC)
     limit = target.facts.output or UNKNOWN_OUTPUT
     most = min(longest, limit) if longest is not None else limit
-    base, more = (
-        price.worst_case(target, tokens, output, now, overrides=service.purse.overrides) for output in (0, 1000)
+    likely, worst = (min(count, target.facts.context or count) for count in tokens)
+    base, more, held = (
+        price.worst_case(target, count, output, now, overrides=service.purse.overrides)
+        for count, output in ((likely, 0), (likely, 1000), (worst, 0))
     )
-    if base is None or more is None:
-        base = more = service.config.settings.budget.unknown_usd
-    per_token = 0.0 if base is None or more is None else float(more - base) / 1000
-    return Line(target, None if base is None else float(base), per_token, min(usual, most), most, calls)
+    if base is None or more is None or held is None:
+        base = more = held = service.config.settings.budget.unknown_usd
+    if base is None or more is None or held is None:
+        return Line(target, None, 0.0, min(usual, most), most, calls)
+    per_token = float(more - base) / 1000
+    return Line(target, float(base), per_token, min(usual, most), most, calls, more=float(held - base))
 
 
 def quote(found: Sequence[Line]) -> Quote:
     """The sums of all lines."""
     unpriced = tuple(dict.fromkeys(line.target.name for line in found if line.base is None))
     known = any(line.base is not None for line in found)
-    least, likely, most = (
-        sum(line.calls * line.usd(tokens) for line, tokens in pairs)
-        for pairs in (
-            [(line, 0) for line in found],
-            [(line, line.usual) for line in found],
-            [(replace(line, calls=line.calls * line.turns), line.longest) for line in found],
-        )
-    )
+    least = sum(line.calls * line.usd(0) for line in found)
+    likely = sum(line.calls * line.usd(line.usual) for line in found)
+    most = sum(line.calls * line.turns * line.most(line.longest) for line in found)
     return Quote(
         answers=sum(line.calls for line in found if not line.verdict),
         judgements=sum(line.calls for line in found if line.verdict),
@@ -123,7 +131,7 @@ def together(found: Sequence[Line], tokens: int | None) -> float:
     Judges are counted at their usual length, since they are asked one after another when money gets scarce.
     """
     return sum(
-        line.calls * line.usd(line.usual if line.verdict else min(tokens or line.longest, line.longest))
+        line.calls * line.most(line.usual if line.verdict else min(tokens or line.longest, line.longest))
         for line in found
     )
 

@@ -19,7 +19,7 @@ from mcp_llm.types.embed import Embedded, EmbedRequest
 from mcp_llm.types.text import unbroken
 from mcp_llm.types.usage import Usage
 
-from . import kept_vectors
+from . import bound, kept_vectors
 from .doing import doing, unusable
 from .exchange import blame
 from .operation import Operation
@@ -40,6 +40,8 @@ FILE: Final = 20 * 1024 * 1024
 """Bytes of one file of vectors, about."""
 AT_ONCE: Final = 4
 """Requests under way together."""
+_FRAME: Final = 8
+"""Tokens that a vendor puts around a text, at most."""
 
 
 def _counted(request: EmbedRequest) -> Usage:
@@ -47,8 +49,7 @@ def _counted(request: EmbedRequest) -> Usage:
 
 
 def _worst(request: EmbedRequest) -> Usage:
-    """A character is hardly ever more than one token."""
-    return Usage(input=sum(max(1, len(text)) for text in request.texts), output=0)
+    return Usage(input=sum(bound.text(text) + _FRAME for text in request.texts), output=0)
 
 
 EMBED: Final[Operation[EmbedRequest, Vectors]] = Operation(

@@ -18,7 +18,7 @@ from mcp_llm.errors import BudgetExceeded, ConfigError, Denied, Error, InvalidIn
 from mcp_llm.types.result import dollars
 from mcp_llm.types.usage import Usage
 
-from . import parameters, standing
+from . import billing, bound, parameters, standing
 from . import reservation as rules
 from .answer import Hold
 from .ledger import Entry, Scope
@@ -40,8 +40,6 @@ SMALLEST: Final = 16
 """Fewer output tokens than this are not worth asking for when a budget cuts the answer short."""
 UNKNOWN_OUTPUT: Final = 32_000
 """Output tokens assumed at most where neither the caller nor the catalog knows a limit."""
-_BILLED: Final = frozenset({"timeout", "cancelled", "disconnected", "garbled", "too_large"})
-"""Kinds of failures after which the vendor may have done the work."""
 
 
 @dataclass(slots=True)
@@ -59,10 +57,10 @@ class Purse:
         scopes = self._scopes(job)
         if not scopes:
             return request, None, []
-        _counted(request.options, target)
+        billing.countable(request.options, target)
         words: list[str] = []
         ceiling = await self._left(scopes, job.ahead)
-        tokens_in = parameters.estimate_tokens(request)
+        tokens_in = bound.tokens(request, target.facts.context)
         worst: Decimal | None = None
         if ceiling is not None:
             request, worst, words = self._fit(request, target, tokens_in, ceiling)
@@ -74,7 +72,7 @@ class Purse:
         scopes = self._scopes(job)
         if not scopes:
             return None
-        _counted(options, target)
+        billing.countable(options, target)
         usd: Decimal | None = None
         if (ceiling := await self._left(scopes, job.ahead)) is not None:
             now = datetime.now(UTC)
@@ -257,7 +255,7 @@ class Purse:
         entry.request_id = getattr(error, "request_id", None)
         if hold is None:
             self._post(entry)
-        elif may_be_billed(error):
+        elif billing.possible(error):
             await self.ledger.commit(hold.reservation, entry)
         else:
             await self.ledger.commit(hold.reservation, entry, usd=Decimal(0), tokens=0)
@@ -270,8 +268,25 @@ class Purse:
         end = answer.fold.end
         entry.first_token_ms = round((answer.first_chunk - answer.asked) * 1000)
         entry.total_ms = round(((answer.finished or time.monotonic()) - answer.asked) * 1000)
-        await self._enter(entry, usage, cost, (end.model if end else None, end.id if end else None), answer.hold)
+        names = (end.model if end else None, end.id if end else None)
+        charged = (
+            self._uncounted(answer, answer.hold) if answer.hold and usage.estimated and usage.usd is None else None
+        )
+        await self._enter(entry, usage, cost, names, answer.hold, charged)
         return usage, cost
+
+    def _uncounted(self, answer: Answer, hold: Hold) -> tuple[Decimal | None, int]:
+        """(dollars, tokens) that budgets count for an answer which the provider did not count, or which broke off.
+
+        As much as it can have been, by what was sent and what came. What a model thought in secret nobody knows.
+        """
+        target = answer.target
+        if "reasoning" in (target.facts.can or ()):
+            return hold.usd, hold.tokens
+        read = bound.tokens(answer.request, target.facts.context)
+        written = answer.fold.written() * bound.CHARACTER
+        usd, tokens = self.worst(target, read, written), min(hold.tokens, read + written)
+        return (hold.usd if usd is None or hold.usd is None else min(usd, hold.usd)), tokens
 
     async def paid(
         self, begun: Begun[Any, Any], usage: Usage, names: tuple[str | None, str | None], job: Job, asked_for: str
@@ -284,7 +299,13 @@ class Purse:
         return cost
 
     async def _enter(
-        self, entry: Entry, usage: Usage, cost: Cost, names: tuple[str | None, str | None], hold: Hold | None
+        self,
+        entry: Entry,
+        usage: Usage,
+        cost: Cost,
+        names: tuple[str | None, str | None],
+        hold: Hold | None,
+        charged: tuple[Decimal | None, int | None] | None = None,
     ) -> None:
         entry.model_used = names[0] or entry.model_used
         entry.request_id = names[1]
@@ -294,7 +315,8 @@ class Purse:
         if hold is None:
             self._post(entry)
         else:
-            await self.ledger.commit(hold.reservation, entry)
+            usd, tokens = charged or (None, None)
+            await self.ledger.commit(hold.reservation, entry, usd=usd, tokens=tokens)
 
     def count(self, answer: Answer) -> tuple[Usage, Cost]:
         """What an answer used and cost; counted here, and marked so, where the provider did not say."""
@@ -309,11 +331,15 @@ class Purse:
         return usage, price.quote(answer.target, usage, at=datetime.now(UTC), overrides=self.overrides)
 
     def quote(self, request: ChatRequest, target: Target) -> dict[str, Any]:
-        """What a call would cost: input tokens as guessed, dollars for the input alone and at most."""
+        """What a call would cost: input tokens as guessed, dollars for the input alone and at most.
+
+        At least is by the guess; at most by what a budget has to have for it.
+        """
         now = datetime.now(UTC)
         tokens = parameters.estimate_tokens(request)
         least = price.worst_case(target, tokens, 0, now, overrides=self.overrides)
-        most = price.worst_case(target, tokens, request.max_tokens, now, overrides=self.overrides)
+        held = bound.tokens(request, target.facts.context)
+        most = price.worst_case(target, held, request.max_tokens, now, overrides=self.overrides)
         return {
             "model": target.model_id,
             "provider": target.provider_id,
@@ -329,7 +355,7 @@ class Purse:
 
     def at_most(self, request: ChatRequest, target: Target) -> tuple[Decimal | None, int]:
         """(dollars, tokens) that a request can cost and use; dollars None where the price is not known."""
-        tokens_in = parameters.estimate_tokens(request)
+        tokens_in = bound.tokens(request, target.facts.context)
         longest = request.max_tokens or target.facts.output or UNKNOWN_OUTPUT
         return self.worst(target, tokens_in, longest), tokens_in + longest
 
@@ -350,21 +376,6 @@ class Purse:
             principal=job.principal,
             total_ms=round((time.monotonic() - asked) * 1000),
             outcome=outcome,
-        )
-
-
-def may_be_billed(error: BaseException) -> bool:
-    """Whether a request that was sent and gave no answer may be on the vendor's bill all the same."""
-    kind = error.kind if isinstance(error, Error) else "cancelled"
-    return kind in _BILLED and getattr(error, "code", "") != "connect"
-
-
-def _counted(options: Mapping[str, Any], target: Target) -> None:
-    """Refuse, under a budget, options that change what the call can cost."""
-    if loose := parameters.uncounted(options, target.facts.extra or {}):
-        raise InvalidInput(
-            f"under a budget `options` may not set {', '.join(loose)}: what the call can cost would not be known. "
-            "Use the arguments (`max_tokens`, `tools`, ...) where there are some, or leave it out."
         )
 
 

@@ -60,8 +60,8 @@ def endless() -> Scripted:
     [
         (Limits(turns=3), "turns", 3),
         (Limits(calls=2), "calls", 2),
-        (Limits(usd=0.01), "usd", 2),
-        (Limits(tokens=700), "tokens", 4),
+        (Limits(usd=0.025), "usd", 2),
+        (Limits(tokens=2400), "tokens", 4),
     ],
 )
 async def test_a_limit_ends_the_run_with_what_there_is(home: Path, limits: Limits, limit: str, turns: int) -> None:
@@ -113,13 +113,13 @@ async def test_a_model_without_a_price_is_held_to_tokens_unless_dollars_were_ask
 
 
 async def test_the_cap_of_a_call_holds_for_a_run(home: Path) -> None:
-    async with opened(home, {"scripted": endless()}, budget={"call_usd": 0.005}) as app:
+    async with opened(home, {"scripted": endless()}, budget={"call_usd": 0.02}) as app:
         tools, _ = counter()
         task = Task(prompt="go", model=MODEL, max_tokens=10, budget=Limits(usd=100))
         result = await do(app, task, toolsets=[tools])
         used = await app.purse.ledger.used("run", result.run_id)
     assert result.stop_reason == "budget"
-    assert 0 < used.usd <= Decimal("0.005")
+    assert 0 < used.usd <= Decimal("0.02")
     assert used.held_usd == 0
 
 

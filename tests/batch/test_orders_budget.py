@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 CAP = {"day_usd": "0.2"}
 """Enough for one order of three items, which may cost $0.15, and not for two."""
 UNUSED = Used(Decimal(0), 0, 0, Decimal(0), 0, 0)
-HELD = Decimal("0.1500075")
+HELD = Decimal("0.1500495")
 ASKED = {"model": "gate:m"}
 
 
@@ -50,7 +50,7 @@ async def test_an_open_order_is_held_over_restarts_and_replaced_by_what_it_cost(
         async with asking.open(budget=CAP) as service:
             made = orders(service)
             held = await today(service)
-            assert "0.1500075 USD held" in await refused(made)
+            assert "0.1500495 USD held" in await refused(made)
             await (await made.runs.claim(run_id)).release()
             claimed = await today(service)
             await drive(made, run_id)
@@ -137,7 +137,7 @@ async def test_a_cap_that_is_set_while_an_order_is_open_counts_it(asking: Asking
             run_id, _ = await orders(service).submit(ITEMS, ASKED)
         async with asking.open(budget=CAP) as service:
             made = orders(service)
-            assert "0.1500075 USD held" in await refused(made)
+            assert "0.1500495 USD held" in await refused(made)
             await drive(made, run_id)
             await made.submit(ITEMS, ASKED)
             used = await today(service)

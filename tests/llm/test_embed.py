@@ -167,14 +167,14 @@ async def test_a_budget_is_held_before_the_call(asking: Asking) -> None:
         model = asking.provider("acme", server.url, PRICED)
         asking.provider("other", server.url)
         async with asking.open() as service:
-            with pytest.raises(BudgetExceeded, match=r"may cost \$0\.001 on acme:m, the budget has \$0\.0005 left"):
+            with pytest.raises(BudgetExceeded, match=r"may cost \$0\.001008 on acme:m, the budget has \$0\.0005 left"):
                 await embed(service, "x" * 1000, model=model, budget_usd=0.0005)
             with pytest.raises(BudgetExceeded, match="price of other:m is not known"):
                 await embed(service, "x", model="other:m", budget_usd=1)
             with pytest.raises(InvalidInput, match="under a budget `options` may not set input"):
                 await embed(service, "x", model=model, budget_usd=1, options={"input": ["y"] * 9})
             assert server.requests == []
-            made = await embed(service, "x" * 1000, model=model, budget_usd=0.001)
+            made = await embed(service, "x" * 1000, model=model, budget_usd=0.001008)
             assert made.cost.usd == pytest.approx(2e-6)
 
 

@@ -13,8 +13,11 @@ from faults.replies import ok
 from faults.server import FaultServer, Reply
 
 from mcp_llm.errors import BudgetExceeded, Error
+from mcp_llm.llm import bound
 from mcp_llm.llm.generate import Ask, estimate
 from mcp_llm.llm.ledger import day
+from mcp_llm.types.chat import ChatRequest
+from mcp_llm.types.message import Text, user
 
 if TYPE_CHECKING:
     from faults.asking import Asking
@@ -80,6 +83,31 @@ async def test_tokens_that_the_provider_did_not_count_are_counted_and_marked(ask
     assert (answer.usage.output, answer.usage.estimated) == (10, True)
     assert answer.cost.usd is not None
     assert "~" in answer.receipt
+
+
+async def test_what_the_provider_did_not_count_is_charged_as_much_as_it_can_have_been(asking: Asking) -> None:
+    body = json.dumps({"choices": [{"message": {"content": "x" * 40}, "finish_reason": "stop"}]}).encode()
+    with FaultServer([Reply(body=body)]) as server:
+        model = asking.provider("acme", server.url, SIZE + "[models.deep]\noutput = 1000\ncan = ['reasoning']\n")
+        prices = {**PRICES, "acme:deep": PRICES["acme:m"]}
+        async with asking.open(prices=prices, budget={"day_usd": "1"}) as service:
+            await ask(service, model)
+            plain = (await row(service))[8]
+            await ask(service, "acme:deep")
+            secret = (await row(service))[8]
+    read = bound.tokens(ChatRequest(messages=(user(Text("hi")),)), None)
+    assert plain == (read + 40 * bound.CHARACTER * 10) * 1000
+    assert secret == (read + 1000 * 10) * 1000
+
+
+async def test_a_prompt_in_any_script_is_held_at_its_worst(asking: Asking) -> None:
+    with FaultServer([OK]) as server:
+        model = asking.provider("acme", server.url, SIZE)
+        async with asking.open(prices=PRICES) as service:
+            error = await failing(service, model, prompt="人人生而平等" * 2000, budget_usd=0.02)
+            with pytest.raises(BudgetExceeded, match=r"may cost \$0\.036"):
+                raise error
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("usage", [{"prompt_tokens": 3, "completion_tokens": -1_000_000}, {"prompt_tokens": 10**30}])
@@ -220,7 +248,7 @@ async def test_an_estimate_asks_nobody_and_leaves_nothing(asking: Asking) -> Non
             quote = await estimate(service, Ask("x" * 400, model, max_tokens=100, thread="new"))
             unknown = await estimate(service, Ask("hi", "acme:other"))
             kept = await service.runs.store.query("SELECT count(*) FROM ledger UNION ALL SELECT count(*) FROM threads")
-    assert (quote["input_tokens"], quote["usd_at_least"], quote["usd_at_most"]) == (104, 0.000104, 0.001104)
+    assert (quote["input_tokens"], quote["usd_at_least"], quote["usd_at_most"]) == (104, 0.000104, 0.00143)
     assert (unknown["usd_at_least"], unknown["usd_at_most"]) == (None, None)
     assert (server.requests, kept) == ([], [(0,), (0,)])
 
