@@ -114,7 +114,7 @@ class Incoming:
 
     def on_headers_complete(self) -> None:
         """The end of a head, an interim one's too."""
-        if self.head:
+        if self.head or self._fault is not None:
             return
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
