@@ -128,10 +128,12 @@ class Access:
 
     def places(self, provider_id: str, provider: Provider) -> tuple[str, ...]:
         """Where a local server is looked for: at the URL the user set, else at its usual ones."""
+        return (self.base_url(provider_id, provider),) if self.is_moved(provider_id, provider) else provider.discover
+
+    def is_moved(self, provider_id: str, provider: Provider) -> bool:
+        """Whether a variable of the user's says where it is."""
         names = (*provider.base_url_env, _variable(provider_id, "BASE_URL"))
-        if any(self.config.variable(name) for name in names):
-            return (self.base_url(provider_id, provider),)
-        return provider.discover
+        return any(self.config.variable(name) for name in names)
 
     def reachable(self, provider_id: str, provider: Provider) -> bool:
         """Whether a key is there and usable, and the base URL is complete."""

@@ -59,6 +59,16 @@ async def test_a_list_that_is_elsewhere_is_asked_for_there(asking: Asking) -> No
     assert [request.target for request in server.requests] == ["/v1/models?endpoint=chat"]
 
 
+async def test_a_provider_that_was_moved_is_asked_for_its_list_where_it_is(asking: Asking) -> None:
+    with FaultServer(scripts={"vendor": [], "gateway": [Reply(body=b'{"data":[{"id":"a"}]}')]}) as server:
+        asking.provider("acme", f"{server.url}/vendor", f'base_urls = {{ models = "{server.url}/vendor/v1" }}\n')
+        asking.environment["ACME_BASE_URL"] = f"{server.url}/gateway"
+        async with asking.open() as service:
+            found = await list_models(service, provider="acme", live=True)
+    assert [row.model for row in found.models] == ["acme:a"]
+    assert {request.target for request in server.requests} == {"/gateway/models"}
+
+
 @pytest.mark.parametrize("tiers", ["", '[tiers]\npro = "m"\n'], ids=["to know who there is", "for their lists"])
 async def test_providers_are_asked_side_by_side(asking: Asking, tiers: str) -> None:
     hub, names = Hub(), [f"p{number:02}" for number in range(MANY)]
