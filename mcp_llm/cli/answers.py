@@ -16,6 +16,7 @@ from mcp_llm.errors import ProviderError, SchemaMismatch
 from mcp_llm.types.chat import End
 from mcp_llm.types.events import VERSION
 from mcp_llm.types.message import Text, Thinking
+from mcp_llm.wires import sources
 
 from . import terminal
 
@@ -66,11 +67,13 @@ class Words:
                 terminal.note(chunk.part.text, dim=True, end="")
 
     def finish(self, result: Generated) -> None:
-        """The end of the line, what the model wants called, the receipt."""
+        """The end of the line, the sources, what the model wants called, the receipt."""
         self._clear()
         if self._hold:
             self._write(result.response if result.parsed is None else json.dumps(result.parsed, ensure_ascii=False))
         self._close()
+        for line in () if self._quiet else sources.lines(result.citations):
+            terminal.note(line)
         for call in result.tool_calls or ():
             terminal.note(f"wants {call.name}({json.dumps(call.arguments, ensure_ascii=False)})")
         for one in result.fallbacks:

@@ -19,7 +19,6 @@ PARTIAL_SHOWN: Final = 4000
 """Characters of an answer that is still coming: its end is what is new."""
 ASIDE: Final = ("citations", "search_results", "logprobs")
 """What may be longer than the answer itself: it goes along where both fit."""
-SOURCES_SHOWN: Final = 20
 THINKING_SHOWN: Final = 2000
 """Characters of reasoning in structured content: the run keeps all of it, the host's context should not."""
 
@@ -58,8 +57,8 @@ def generated(result: Generated, shown: int = SHOWN) -> CallToolResult:
         f"wants {call.name}({json.dumps(call.arguments, ensure_ascii=False)}) [id {call.id}]"
         for call in result.tool_calls or ()
     ]
-    if named := sources.named(result.citations):
-        blocks.append("\n".join(["Sources:", *(f"[{number}] {one}" for number, one in named[:SOURCES_SHOWN])]))
+    if cited := sources.lines(result.citations):
+        blocks.append("\n".join(cited))
     blocks.append(f"[{result.receipt}]")
     blocks += [f"[fell back: {one.provider}:{one.model} {one.error}: {one.message[:200]}]" for one in result.fallbacks]
     blocks += [f"[note: {words}]" for words in result.warnings]

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 300
 """Characters of a title, and of a URL three times as many."""
+MOST: Final = 20
+"""Sources in a list."""
 _PLACES: Final = ("url", "uri")
 _TITLES: Final = ("title", "document_title")
 
@@ -22,6 +24,13 @@ def named(citations: Json) -> list[tuple[int, str]]:
         if words := _words(one):
             found.setdefault(words, number)
     return [(number, words) for words, number in found.items()]
+
+
+def lines(citations: Json) -> list[str]:
+    """The list that goes below an answer, its heading first; none where there are no sources."""
+    found = named(citations)
+    more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
+    return ["Sources:", *(f"[{number}] {one}" for number, one in found[:MOST]), *more] if found else []
 
 
 def _words(one: Json) -> str:

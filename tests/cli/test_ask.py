@@ -108,6 +108,18 @@ def test_a_file_that_is_named_may_lie_anywhere(run: Run, tmp_path: Path, gateway
         assert "seven" in server.requests[0].body.decode()
 
 
+def test_the_sources_of_an_answer_are_told_beside_it(run: Run, gateway: Gateway) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "It rains [1]."}, "finish_reason": "stop"}
+    body = json.dumps({"choices": [choice], "citations": ["https://a.example"]}).encode()
+    with FaultServer([Reply(body=body)]) as server:
+        gateway(server.url)
+        done = run("ask", "-m", "gate:m", "rain?")
+        quiet = run("ask", "-q", "-m", "gate:m", "rain?")
+    assert done.stdout == quiet.stdout == "It rains [1].\n"
+    assert done.stderr.splitlines()[:2] == ["Sources:", "[1] https://a.example"]
+    assert quiet.stderr == ""
+
+
 def test_ctrl_c_keeps_what_had_arrived_and_closes_the_connection(start: Start, gateway: Gateway) -> None:
     events: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": {"content": "so far"}}]}]
     body = sse(events)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcp_llm.wires.sources import named
+from mcp_llm.wires.sources import MOST, lines, named
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,10 @@ def test_a_source_that_is_cited_twice_is_named_once_and_numbers_are_places() -> 
     cited = [{"url": "u1"}, {"url": "u1"}, {}, {"url": "u2"}]
     assert named(cited) == [(1, "u1"), (4, "u2")]
     assert named(None) == named("u1") == named({"url": "u1"}) == []
+
+
+def test_the_list_below_an_answer_has_an_end() -> None:
+    assert lines([]) == lines(None) == []
+    assert lines(["u1", {"url": "u2"}]) == ["Sources:", "[1] u1", "[2] u2"]
+    many = lines([f"u{number}" for number in range(MOST + 5)])
+    assert (len(many), many[-1]) == (MOST + 2, "and 5 more")
