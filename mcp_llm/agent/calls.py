@@ -22,7 +22,7 @@ from mcp_llm.settings import Telemetry
 from mcp_llm.toolsets import check
 from mcp_llm.toolsets import text as words
 from mcp_llm.toolsets.base import failed
-from mcp_llm.types.events import ToolEnd, ToolStart
+from mcp_llm.types.events import Lent, ToolEnd, ToolStart
 from mcp_llm.types.message import Media, Text
 from mcp_llm.types.nearest import nearest
 
@@ -49,6 +49,7 @@ STOPPED: Final = 5
 OURS: Final = frozenset({"run_agent", "generate", "compare_models", "run_workflow"})
 """Tools of another server of ours: they are told where in the tree they stand and what they may use."""
 _COST: Final = re.compile(r'"cost": ?\{"usd": ?([0-9]{1,9}(?:\.[0-9]{1,20})?(?:e-[0-9]{1,2})?)[,}]')
+_USED: Final = re.compile(r'"usage": ?\{[^{}]{0,500}"total": ?([0-9]{1,15})[,}]')
 
 
 class Stuck(Exception):
@@ -146,6 +147,9 @@ class Calls:
             await self._end(call, args, result, key, None)
             return
         async with limiter:
+            lent = left = None
+            if tool.server is not None and tool.name.rpartition("__")[2] in OURS:
+                left, lent = await self._lend(call.id)
             # What is not ours to repeat is marked so before it is begun.
             await self.append(
                 ToolStart(
@@ -154,36 +158,41 @@ class Calls:
                     call_id=call.id,
                     read_only=tool.read_only,
                     idempotent=tool.idempotent,
+                    lent=lent,
                 )
             )
             started = time.monotonic()
             with spans.execute_tool(tool, call, wanted=self.telemetry, redactor=self.redactor) as span:
-                result = await self._call(tool, args, key)
+                result = await self._call(tool, args, key, left)
                 if span is not None:
                     spans.executed(span, args, result)
             took = round((time.monotonic() - started) * 1000)
         if count >= TOLD:
             result = type(result)(result.id, result.name, (*result.parts, repeated(count)), result.is_error)
-        await self._end(call, args, result, key, took)
+        await self._end(call, args, result, key, took, None if lent is None else _spent(result.text))
 
-    async def _call(self, tool: Tool, args: dict[str, Any], key: str) -> ToolResult:
-        if tool.server is None or tool.name.rpartition("__")[2] not in OURS:
+    async def _call(self, tool: Tool, args: dict[str, Any], key: str, left: Limits | None) -> ToolResult:
+        if left is None:
             return await self.toolset.call(tool.name, args, call_id=key, progress=self.tell)
-        before = self.meter.elsewhere
-        left = await self.meter.left(self.ledger)
-        lent = Decimal(0)
-        if (usd := dollars(left.usd)) is not None:
-            # While it was looked up, a call beside this one may have been lent a part of it.
-            lent = max(Decimal(0), usd - (self.meter.elsewhere - before)) / 2
-            left = left.model_copy(update={"usd": float(lent)})
-        self.meter.elsewhere += lent
-        result = await self.toolset.call(tool.name, args, call_id=key, meta=self.trace(left), progress=self.tell)
-        # What it says it cost; where it says nothing, all that was lent is taken to be spent.
-        if said := _COST.findall(result.text):
-            self.meter.elsewhere -= lent - min(lent, Decimal(said[-1]))
-        return result
+        return await self.toolset.call(tool.name, args, call_id=key, meta=self.trace(left), progress=self.tell)
 
-    async def _end(self, call: ToolCall, args: Any, result: ToolResult, key: str, took: int | None) -> None:
+    async def _lend(self, call_id: str) -> tuple[Limits, Lent]:
+        """Half of what is left, for a server that is asked: others may be asked beside it."""
+        before, tokens_before = self.meter.elsewhere, self.meter.tokens_elsewhere
+        left = await self.meter.left(self.ledger)
+        # While it was looked up, a call beside this one may have been lent a part of it.
+        usd, tokens = dollars(left.usd), left.tokens
+        if usd is not None:
+            usd = max(Decimal(0), usd - (self.meter.elsewhere - before)) / 2
+        if tokens is not None:
+            tokens = max(1, (tokens - (self.meter.tokens_elsewhere - tokens_before)) // 2)
+        lent = Lent(usd=None if usd is None else float(usd), tokens=tokens)
+        self.meter.lend(call_id, lent)
+        return left.model_copy(update={"usd": lent.usd, "tokens": tokens}), lent
+
+    async def _end(
+        self, call: ToolCall, args: Any, result: ToolResult, key: str, took: int | None, spent: Lent | None = None
+    ) -> None:
         media = any(isinstance(part, Media) for part in result.parts)
         event = ToolEnd(
             tool=call.name,
@@ -194,6 +203,7 @@ class Calls:
             parts=result.parts if media else None,
             rest=self.handles.get(key),
             latency_ms=took,
+            spent=spent,
         )
         self._running -= 1
         if self._running:
@@ -210,6 +220,12 @@ class Calls:
 def repeated(count: int) -> Text:
     """What is added to the result of a call that was made before."""
     return Text(f"\n[this was the same call {count} times in a row: do something else, or say what is missing]")
+
+
+def _spent(said: str) -> Lent:
+    """What a server says that a call cost and used; what it does not say is None, and taken to be all it was lent."""
+    cost, used = _COST.findall(said), _USED.findall(said)
+    return Lent(usd=float(cost[-1]) if cost else None, tokens=int(used[-1]) if used else None)
 
 
 def _canonical(arguments: str) -> str:

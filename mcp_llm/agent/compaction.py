@@ -18,9 +18,13 @@ from .limits import receipt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mcp_llm.llm.answer import Answer
     from mcp_llm.types.message import Part
+    from mcp_llm.types.result import Cost, Tokens
 
     from .loop import Loop
+
+    Paid = tuple[Tokens, Cost]
 
 FULL: Final = 0.75
 """Part of the window at which history is made shorter; a guess at tokens may be a quarter too low."""
@@ -60,12 +64,13 @@ async def force(loop: Loop) -> bool:
 
 
 async def _compact(loop: Loop, before: list[Message], context: int, reason: str) -> bool:
-    messages = await _shortened(loop, before)
+    messages, paid = await _shortened(loop, before), None
     if _size(loop, messages) > context * ENOUGH:
-        messages = await _summarised(loop, messages, context)
+        messages, paid = await _summarised(loop, messages, context)
     if messages == before:
         return False
-    await loop.append(Compacted(messages=tuple(messages), reason=reason))
+    usage, cost = paid or (None, None)
+    await loop.append(Compacted(messages=tuple(messages), reason=reason, usage=usage, cost=cost))
     return True
 
 
@@ -102,25 +107,28 @@ async def _short(loop: Loop, index: int, part: Part) -> Part:
     return ToolResult(part.id, part.name, (Text(note),), part.is_error)
 
 
-async def _summarised(loop: Loop, messages: Sequence[Message], context: int) -> list[Message]:
-    """The beginning as a summary by the same model; history goes on with a reply of the model's."""
+async def _summarised(loop: Loop, messages: Sequence[Message], context: int) -> tuple[list[Message], Paid | None]:
+    """The beginning as a summary by the same model, and what it took; history goes on with a reply of the model's."""
     recent = len(messages) - RECENT
     cut = next((index for index in range(recent, 1, -1) if messages[index].role == "assistant"), None)
     if cut is None:
-        return list(messages)
+        return list(messages), None
     told = _transcript(messages[:cut], context * 2)
     request = ChatRequest(messages=(user(f"{ASK}\n\n<conversation>\n{told}\n</conversation>"),), max_tokens=SUMMARY)
+    answer: Answer | None = None
     try:
         async with loop.service.llm.stream(request, loop.plan, loop.job("agent.compact")) as answer:
             response = await answer.complete()
-        loop.meter.spent(*receipt(answer))
     except Error as exc:
         loop.warnings.append(f"history could not be summarised: {str(exc)[:300]}")
-        return list(messages)
+        return list(messages), None if answer is None else receipt(answer)
+    finally:  # one that broke off is paid for as well
+        if answer is not None:
+            loop.meter.spent(*receipt(answer))
     first = next((message for message in messages if message.role == "user"), messages[0])
     task = first.text[: max(2000, context // 8)]
     words = f"{task}\n\n[What was said and done so far, in short:]\n{response.text.strip() or '(no summary)'}"
-    return [user(words), *messages[cut:]]
+    return [user(words), *messages[cut:]], receipt(answer)
 
 
 def _transcript(messages: Sequence[Message], most: int) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import BudgetExceeded
 from mcp_llm.llm.ledger import Scope
-from mcp_llm.types.events import AgentEnd, AgentStart, ModelEnd, Resumed, ToolEnd
+from mcp_llm.types.events import AgentEnd, AgentStart, Compacted, Lent, ModelEnd, Resumed, ToolEnd, ToolStart
 from mcp_llm.types.result import Cost, Tokens
 
 from .task import Ancestor, Limits, dollars
@@ -58,7 +58,9 @@ class Meter:
     """Seconds it was driven by processes that are gone."""
     started: float = field(default_factory=time.monotonic)
     elsewhere: Decimal = Decimal(0)
-    """Dollars spent, or lent, where our ledger does not see them: another server's."""
+    tokens_elsewhere: int = 0
+    """With `elsewhere`: dollars and tokens spent, or lent, where our ledger does not see them: another server's."""
+    _lent: dict[str, Lent] = field(default_factory=dict)
     _priced: bool = False
     _ended: set[str | None] = field(default_factory=set)
 
@@ -72,6 +74,10 @@ class Meter:
             last = event.ts
             if isinstance(event, AgentStart):
                 begun.add(event.child_run or event.call_id)
+            if isinstance(event, ToolStart) and event.lent is not None:
+                self.lend(event.call_id, event.lent)
+            if isinstance(event, Compacted) and event.usage is not None and event.cost is not None:
+                self.spent(event.usage, event.cost)
             self.take(event)
         self.children += len(begun)
 
@@ -82,9 +88,23 @@ class Meter:
             self.spent(event.usage, event.cost)
         elif isinstance(event, ToolEnd):
             self.calls += event.latency_ms is not None  # others were refused, and never made
+            if (lent := self._lent.pop(event.call_id, None)) is not None:
+                self._returned(lent, event.spent or Lent())
         elif isinstance(event, AgentEnd) and event.child_run not in self._ended:
             self._ended.add(event.child_run)
             self.spent(event.usage, event.cost)
+
+    def lend(self, call_id: str, lent: Lent) -> None:
+        """Let another server use so much. It is spent, unless the call ends and says less."""
+        self._lent[call_id] = lent
+        self.elsewhere += Decimal(str(lent.usd or 0))
+        self.tokens_elsewhere += lent.tokens or 0
+
+    def _returned(self, lent: Lent, spent: Lent) -> None:
+        if lent.usd is not None and spent.usd is not None:
+            self.elsewhere -= Decimal(str(lent.usd)) - min(Decimal(str(lent.usd)), Decimal(str(spent.usd)))
+        if lent.tokens is not None and spent.tokens is not None:
+            self.tokens_elsewhere -= lent.tokens - min(lent.tokens, spent.tokens)
 
     def spent(self, usage: Tokens, cost: Cost) -> None:
         """Add to what the run used."""
@@ -117,11 +137,15 @@ class Meter:
         """The budgets that a call of this run is held to: those of the runs above, and its own."""
         if self.unpriced is not None:
             above = [Scope("run", one.run_id, tokens=_least(one.tokens, self.unpriced)) for one in self.shared]
-            return (*above, Scope("run", self.run_id, tokens=_least(self.limits.tokens, self.unpriced)))
+            return (*above, Scope("run", self.run_id, tokens=self._here(_least(self.limits.tokens, self.unpriced))))
         above = [Scope("run", one.run_id, usd=dollars(one.usd), tokens=one.tokens) for one in self.shared]
         usd = dollars(self.limits.usd)
         own = None if usd is None else max(Decimal(0), usd - self.elsewhere)
-        return (*above, Scope("run", self.run_id, usd=own, tokens=self.limits.tokens))
+        return (*above, Scope("run", self.run_id, usd=own, tokens=self._here(self.limits.tokens)))
+
+    def _here(self, tokens: int | None) -> int | None:
+        """What other servers have left of a token limit."""
+        return None if tokens is None else max(0, tokens - self.tokens_elsewhere)
 
     def below(self, *, said: bool) -> tuple[Ancestor, ...]:
         """What a delegate is to share; `said`: the dollars were asked for."""

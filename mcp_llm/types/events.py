@@ -109,10 +109,18 @@ class ModelEnd(Head):
     first_token_ms: int | None = None
 
 
+class Lent(Value):
+    """What another server of ours may use of the run's budget, or has used of it; None is not limited, or not said."""
+
+    usd: float | None = None
+    tokens: int | None = None
+
+
 class ToolStart(Head):
     """A tool is about to be called; durable before it is.
 
-    `read_only` and `idempotent` are its own hints: they say what may be done when no `tool_end` follows.
+    `read_only` and `idempotent` are its own hints: they say what may be done when no `tool_end` follows. `lent` is what
+    another server of ours may use: spent, unless the end says less.
     """
 
     event: Literal["tool_start"] = "tool_start"
@@ -121,6 +129,7 @@ class ToolStart(Head):
     call_id: str
     read_only: bool | None = None
     idempotent: bool | None = None
+    lent: Lent | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -132,6 +141,7 @@ class ToolEnd(Head):
     """What a tool answered: `result` as shown to the model, text or JSON; `is_error` where it failed.
 
     `parts` is the result as the model gets it where it is more than text; `rest` the handle of what was too long.
+    `spent` is what another server of ours said that it used of what it was lent.
     """
 
     event: Literal["tool_end"] = "tool_end"
@@ -143,14 +153,17 @@ class ToolEnd(Head):
     parts: tuple[Annotated[Text | Media, Field(discriminator="type")], ...] | None = None
     rest: str | None = None
     latency_ms: int | None = None
+    spent: Lent | None = None
 
 
 class Compacted(Head):
-    """The history was made shorter: from here on it is these `messages`."""
+    """The history was made shorter: from here on it is these `messages`; what a summary used and cost, if one was."""
 
     event: Literal["compacted"] = "compacted"
     messages: tuple[Message, ...]
     reason: str | None = None
+    usage: Tokens | None = None
+    cost: Cost | None = None
 
 
 class Fallback(Head):

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from agent.scripted import MODEL, Scripted, call, do, opened, results
 
-from mcp_llm.agent.task import Task
-from mcp_llm.errors import ContextTooLong
+from mcp_llm.agent.limits import Meter
+from mcp_llm.agent.task import Limits, Task
+from mcp_llm.errors import ContextTooLong, Disconnected
 from mcp_llm.llm.parameters import estimate_tokens
 from mcp_llm.runs.replay import steps
 from mcp_llm.toolsets.functions import Functions
+from mcp_llm.types.chat import Delta
+from mcp_llm.types.message import Text
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from mcp_llm.types.chat import ChatRequest
+    from mcp_llm.types.chat import ChatRequest, Chunk
 
 pytestmark = pytest.mark.anyio
 WINDOW = 12_000
@@ -75,6 +79,37 @@ async def test_a_long_history_is_summarised_and_the_task_stays(home: Path) -> No
     assert last[0].text.startswith("Read the book to its end.")
     assert "SUMMARY: the pages were read" in last[0].text
     assert [message.role for message in last[:2]] == ["user", "assistant"]
+
+
+async def test_a_summary_that_breaks_off_is_in_the_receipt(home: Path) -> None:
+    class Breaking(Scripted):
+        async def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]:
+            if not request.tools:
+                self.requests.append(request)
+                yield Delta(0, Text("SUMM"))
+                raise Disconnected("gone in the middle")
+            async for chunk in super().stream(request, model):
+                yield chunk
+
+    model = Breaking("")
+    model.script = reading(20).script
+    async with opened(home, {}, agents={"turns": 12}) as app:
+        window(app, model)
+        result = await do(app, Task(prompt="Read the book to its end.", model=MODEL), toolsets=[Functions([page])])
+        (row,) = await app.purse.ledger.spend("run")
+    assert any("could not be summarised" in words for words in result.warnings)
+    assert result.cost.usd is not None
+    assert (result.usage.total, result.cost.usd) == ((row.input or 0) + (row.output or 0), float(row.usd or 0))
+
+
+async def test_a_run_that_is_gone_on_with_knows_what_its_summaries_cost(home: Path) -> None:
+    model = reading(20)
+    async with opened(home, {}, agents={"turns": 60}) as app:
+        window(app, model)
+        result = await do(app, Task(prompt="Read the book to its end.", model=MODEL), toolsets=[Functions([page])])
+        meter = Meter(result.run_id, Limits())
+        meter.replay(await app.journals.events(result.run_id))
+    assert (meter.usage, meter.cost) == (result.usage, result.cost)
 
 
 async def test_a_provider_that_finds_it_too_long_is_asked_once_more_with_less(home: Path) -> None:

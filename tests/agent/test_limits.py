@@ -14,13 +14,14 @@ from agent.scripted import MODEL, Scripted, call, do, names, opened, results, wr
 from mcp_llm.agent.calls import Calls
 from mcp_llm.agent.limits import Meter
 from mcp_llm.agent.task import Limits, Task
-from mcp_llm.llm.ledger import Ledger
+from mcp_llm.llm.ledger import Ledger, Scope
 from mcp_llm.runs.approval import Approvals
 from mcp_llm.runs.store import RunStore
 from mcp_llm.settings import Agents
 from mcp_llm.toolsets.base import Tool
 from mcp_llm.toolsets.functions import Functions
 from mcp_llm.types.chat import Delta, End, ToolSpec
+from mcp_llm.types.events import ToolEnd, ToolStart
 from mcp_llm.types.message import Text, ToolResult
 from mcp_llm.types.usage import Usage
 
@@ -187,25 +188,68 @@ async def test_servers_that_are_asked_at_once_are_lent_no_more_than_there_is(sto
             lent.append(meta["budget"].usd)
             return ToolResult(how["call_id"], name, (Text("done"),))
 
-    async def append(_: Any) -> None:
-        await anyio.lowlevel.checkpoint()
+    calls = await lending(store, Far(), Limits(usd=1.0, seconds=60.0))
+    tool = next(iter(calls.tools.values()))
+    await calls.make(0, [call(tool.name, {"n": number}, f"c{number}") for number in range(4)], cut_off=False)
+    assert sorted(lent) == [0.0625, 0.125, 0.25, 0.5]
+    assert calls.meter.elsewhere == Decimal("0.9375")
 
+
+async def test_what_a_server_says_it_used_counts_and_survives_the_process(store: Store) -> None:
+    """Its dollars and tokens are those of the run, also where the run is gone on with from its events alone."""
+    limits = Limits(usd=1.0, tokens=1000, seconds=60.0)
+    said = ['{"usage": {"input": 90, "output": 10, "total": 100}, "cost": {"usd": 0.25}}', "nothing of it"]
+    lent: list[Any] = []
+
+    class Far:
+        async def list(self) -> Tools:
+            return []
+
+        async def call(self, name: str, arguments: dict[str, Any], *, meta: Any = None, **how: Any) -> ToolResult:
+            lent.append(meta["budget"])
+            return ToolResult(how["call_id"], name, (Text(said[len(lent) - 1]),))
+
+    written: list[Any] = []
+    calls = await lending(store, Far(), limits, written)
+    for number in range(2):
+        await calls.make(number, [call("far__generate", {"n": number}, f"c{number}")], cut_off=False)
+    assert [(one.usd, one.tokens) for one in lent] == [(0.5, 500), (0.375, 450)]
+    for events in (written, [one for one in written if isinstance(one, ToolStart)]):
+        again = Meter(calls.meter.run_id, limits)
+        again.replay(event.model_copy(update={"ts": 1}) for event in events)
+        (own,) = again.scopes()
+        ends = any(isinstance(one, ToolEnd) for one in events)
+        # What it said it used; all that it was lent, where nothing was said, or the process died before it was.
+        assert (own.usd, own.tokens) == ((Decimal("0.375"), 450) if ends else (Decimal("0.125"), 50))
+    assert calls.meter.scopes() == (Scope("run", calls.meter.run_id, usd=Decimal("0.375"), tokens=450),)
+
+
+async def lending(store: Store, far: Any, limits: Limits, written: list[Any] | None = None) -> Calls:
+    """Calls of a run that has just begun, to another server of ours."""
     spec = ToolSpec(name="far__generate", description="", parameters={"type": "object"})
     tool = Tool(spec, server="far", approval="allow")
     runs = RunStore(store)
     journal = await runs.create("agent", {}, "me")
-    calls = Calls(
+    meter = Meter(journal.run_id, limits)
+
+    def add(event: Any) -> None:
+        if written is not None:
+            written.append(event)
+            meter.take(event)
+
+    async def append(event: Any) -> None:
+        await anyio.lowlevel.checkpoint()
+        add(event)
+
+    return Calls(
         {tool.name: tool},
-        Far(),
+        far,
         Agents(),
-        Meter(journal.run_id, Limits(usd=1.0, seconds=60.0)),
+        meter,
         Ledger(store),
         Approvals(runs, journal, 0.0, append),
         append=append,
-        add=lambda _: None,
+        add=add,
         note=lambda _: None,
         trace=lambda left: {"budget": left},
     )
-    await calls.make(0, [call(tool.name, {"n": number}, f"c{number}") for number in range(4)], cut_off=False)
-    assert sorted(lent) == [0.0625, 0.125, 0.25, 0.5]
-    assert calls.meter.elsewhere == Decimal("0.9375")
