@@ -24,6 +24,8 @@ SOON: Final = 0.05
 """Seconds after a lease's end at which it is looked for."""
 JUMP: Final = 1.0
 """Seconds by which the time of day may move from one look to the next without having been set."""
+AFRESH: Final = 3600.0
+"""Seconds after which a run that was refused is looked into again: a disk may have failed, or a setting was wrong."""
 GRACE: Final = 3.0
 """Seconds for which a run that will be taken up unasked is not yet called interrupted to whoever waits for it."""
 
@@ -72,7 +74,8 @@ class Resumers:
     async def watch(self, runs: RunStore, tasks: TaskGroup) -> None:
         """Take up every run of an automatic kind whose process is gone, until cancelled.
 
-        One that its resumer refuses, because it was cut off again and again, is left to the user. Sleeps until the next
+        One that its resumer refuses, because it was cut off again and again, is left to the user, and not looked into
+        again before something has changed it, or `AFRESH` is over. Sleeps until the next
         lease could end, a lease's length at most: that often is an idle database looked at. A clock that was set, or a
         machine that slept, ends the leases of drivers that live: they get the time of one to renew theirs.
         """
@@ -80,30 +83,38 @@ class Resumers:
         if not kinds:
             return
         await anyio.sleep(SETTLE)
-        lead = _lead()
+        refused: dict[str, int] = {}
+        lead, fresh = _lead(), time.monotonic()
         while True:
             if abs(_lead() - lead) > JUMP:
                 lead = _lead()
                 await anyio.sleep(runs.ttl_s)
+            if time.monotonic() - fresh > AFRESH:
+                refused, fresh = {}, time.monotonic()
             try:
-                for info in await runs.expired(kinds):
-                    await self._take_up(runs, info, tasks)
+                for info in await runs.expired(kinds, refused):
+                    if not await self._take_up(runs, info, tasks):
+                        refused[info.id] = info.updated
                 soonest = await runs.next_expiry(kinds)
             except Error:  # a disk that fails now may work later; the store keeps the reason in its notes
                 soonest = None
             await anyio.sleep(runs.ttl_s if soonest is None else min(soonest, runs.ttl_s) + SOON)
 
-    async def _take_up(self, runs: RunStore, info: RunInfo, tasks: TaskGroup) -> None:
+    async def _take_up(self, runs: RunStore, info: RunInfo, tasks: TaskGroup) -> bool:
+        """False for one that is left to the user: so is one that is damaged on disk, which may not hold up others."""
         resumer = self._by_kind[info.kind]
         try:
             await resumer.check(info, again=False)
-        except Error:  # it is left to the user: so is one that is damaged on disk, which may not hold up the others
-            return
+        except Error:
+            return False
         try:
             journal = await runs.claim(info.id)
-        except (Conflict, InvalidInput):  # another process was quicker; or it is left to the user
-            return
+        except Conflict:  # another process was quicker
+            return True
+        except InvalidInput:
+            return False
         tasks.start_soon(drive, resumer, journal)
+        return True
 
 
 def _lead() -> float:

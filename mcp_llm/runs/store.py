@@ -27,7 +27,7 @@ from .journal import Journal, dumps
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mcp_llm.store.sqlite import Store
     from mcp_llm.types.events import Event
@@ -198,13 +198,18 @@ class RunStore:
         for journal in [*self._live.values()]:
             await journal.release()
 
-    async def expired(self, kinds: Sequence[str]) -> Infos:
-        """Runs of these kinds whose driver is gone, those longest without one first."""
+    async def expired(self, kinds: Sequence[str], known: Mapping[str, int] | None = None) -> Infos:
+        """Runs of these kinds whose driver is gone, those longest without one first.
+
+        Without those that are `known`: a run's id -> when it was last changed, as it was seen before.
+        """
         await self.renew()
-        marks = ", ".join("?" * len(kinds))
-        found = await self._infos(
-            f"kind IN ({marks}) AND status IN ('running', 'waiting') AND {lease.STALE}", (*kinds,), EXPIRED
+        stale = f"kind IN ({_marks(kinds)}) AND status IN ('running', 'waiting') AND {lease.STALE}"
+        rows = await self.store.query(
+            f"SELECT id, updated FROM runs WHERE {stale} ORDER BY updated DESC LIMIT {EXPIRED}", kinds
         )
+        new = [run_id for run_id, updated in rows if known is None or known.get(run_id) != updated]
+        found = await self._infos(f"id IN ({_marks(new)}) AND {stale}", (*new, *kinds), EXPIRED) if new else []
         return found[::-1]
 
     async def next_expiry(self, kinds: Sequence[str]) -> float | None:
@@ -212,8 +217,7 @@ class RunStore:
 
         A lease that is over already, of a run that nobody takes up, is not waited for.
         """
-        marks = ", ".join("?" * len(kinds))
-        others = f"kind IN ({marks}) AND owner <> ? AND expires > {lease.NOW}"
+        others = f"kind IN ({_marks(kinds)}) AND owner <> ? AND expires > {lease.NOW}"
         sql = f"SELECT min(expires) - {lease.NOW} FROM runs WHERE {others}"
         found = (await self.store.query(sql, (*kinds, self.owner)))[0][0]
         return None if found is None else max(0.0, found / 1000)
@@ -362,6 +366,10 @@ class RunStore:
 def unknown(run_id: str) -> InvalidInput:
     """The one answer for a run that is not there and for one that is not the caller's."""
     return InvalidInput(f"there is no run {run_id[:80]!r}; the run id is at the end of every answer")
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _stop(journal: Journal, lost: bool, cancelled: bool) -> None:

@@ -7,6 +7,7 @@ that owns rows brings its own statements. SQLite blocks, so no statement ever ru
 from __future__ import annotations
 
 import contextlib
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -71,6 +72,7 @@ class Store:
         self._writer = Writer(path, fallback=fallback)
         self._readers: list[tuple[int, sqlite3.Connection]] = []
         self._closed = False
+        self._lock = threading.Lock()
         # Also runs at interpreter exit: posted rows are written although nobody closed the store.
         self._finalizer = weakref.finalize(self, Writer.stop, self._writer)
 
@@ -180,10 +182,12 @@ class Store:
         except BaseException as error:
             connection.close()
             raise home.explain(error) from error
-        if self._closed or len(self._readers) >= READERS:
+        with self._lock:  # of `close`, which leaves nothing open
+            kept = not self._closed and len(self._readers) < READERS
+            if kept:
+                self._readers.append((generation, connection))
+        if not kept:
             connection.close()
-        else:
-            self._readers.append((generation, connection))
         return result
 
     def _reader(self) -> tuple[int, sqlite3.Connection]:
@@ -201,7 +205,8 @@ class Store:
 
     def close(self) -> None:
         """Write what is posted and let go of the file; returns within about 2 s, also when the disk hangs."""
-        self._closed = True
+        with self._lock:  # what ends its reading from here on closes its connection itself
+            self._closed = True
         self._finalizer.detach()
         if not self._writer.stop():
             self._writer.notes.append("The state database did not close in time: the last ledger rows may be missing.")

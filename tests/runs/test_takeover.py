@@ -30,8 +30,10 @@ class Taker:
         self.runs = runs
         self.automatic = automatic
         self.taken: list[str] = []
+        self.checked: list[str] = []
 
     async def check(self, info: RunInfo, again: bool) -> None:
+        self.checked.append(info.id)
         if info.request.get("refuse"):
             raise InvalidInput("it was cut off again and again")
         if self.runs is not None:
@@ -69,6 +71,32 @@ async def test_runs_that_are_left_to_the_user_hold_up_no_other(path: Path) -> No
     assert sorted(taker.taken) == sorted(agents)
     assert {(await runs.get(run_id, "me")).status for run_id in calls + refused} == {"interrupted"}
     assert await runs.next_expiry(["agent"]) is None  # nothing to look for until somebody else begins something
+    await gone.aclose()
+    await here.aclose()
+
+
+async def test_a_run_that_was_refused_is_not_looked_into_again_before_it_has_changed(path: Path) -> None:
+    gone, here = Store.open(path), Store.open(path)
+    before, runs = RunStore(gone), RunStore(here, ttl_s=0.2)
+    (refused,) = await left(before, "agent", 1, {"refuse": True})
+    taker, resumers = Taker(), Resumers()
+    resumers.register("agent", taker)
+
+    async def looked_once_more() -> None:
+        (run_id,) = await left(before, "agent", 1)
+        assert (await wait.ended(runs, run_id, "me", None, grace_s=60)).status == "finished"
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(resumers.watch, runs, tasks)
+        with anyio.fail_after(20):
+            for _ in range(3):
+                await looked_once_more()
+            assert taker.checked.count(refused) == 1
+            await gone.execute("UPDATE runs SET updated = updated + 1 WHERE id = ?", (refused,))
+            for _ in range(2):
+                await looked_once_more()
+        tasks.cancel_scope.cancel()
+    assert taker.checked.count(refused) == 2
     await gone.aclose()
     await here.aclose()
 

@@ -277,6 +277,28 @@ async def test_closing_twice_is_fine_and_later_writes_say_so(store: Store) -> No
     assert store.lost == 1
 
 
+async def test_a_read_that_ends_while_the_store_closes_leaves_nothing_open(store: Store) -> None:
+    await store.start()
+
+    class Closing(list[Any]):
+        """Looked at by a reader that has ended, it is closed from another thread before anything is put in."""
+
+        def __bool__(self) -> bool:
+            return super().__len__() > 0
+
+        def __len__(self) -> int:
+            if closer.ident is None:
+                closer.start()
+                closer.join(0.5)
+            return super().__len__()
+
+    closer = threading.Thread(target=store.close)
+    store._readers = Closing()
+    await store.query(LEARNED)
+    await anyio.to_thread.run_sync(closer.join)
+    assert list(store._readers) == []
+
+
 async def test_a_closed_store_reads_no_more(store: Store) -> None:
     await store.start()
     store.close()
