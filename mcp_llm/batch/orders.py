@@ -6,6 +6,8 @@ first when it is done collects it, whichever process that is.
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +15,16 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio.to_thread
 from pydantic import BaseModel
 
-from mcp_llm.errors import BudgetExceeded, Error, InvalidInput, ProviderError, TooLarge, Unsupported
+from mcp_llm.errors import (
+    BudgetExceeded,
+    Conflict,
+    Error,
+    InvalidInput,
+    ProviderError,
+    StoreError,
+    TooLarge,
+    Unsupported,
+)
 from mcp_llm.http.deadlines import Deadlines
 from mcp_llm.llm import billing, parameters
 from mcp_llm.llm.answer import Job
@@ -39,7 +50,7 @@ if TYPE_CHECKING:
     from mcp_llm.runs.journal import Journal
     from mcp_llm.runs.store import RunInfo, RunStore
     from mcp_llm.wires.base import HttpReply
-    from mcp_llm.wires.batch.contract import BatchWire, State
+    from mcp_llm.wires.batch.contract import BatchWire, Result, State
 
     from .items import Item
 
@@ -47,6 +58,8 @@ KIND: Final = "batch"
 SOON: Final = 5.0
 LONGEST: Final = 60.0
 """Seconds between looks: at first, and after a while."""
+REST: Final = 600.0
+"""Seconds for which an order that could not be looked at is left alone, unless a person asks."""
 CAP: Final = 1024 * 1024 * 1024
 """Bytes of results that are read."""
 PATIENCE: Final = Deadlines(first_byte=120, idle=60, total=1800)
@@ -104,6 +117,7 @@ class Orders:
         )
         provider, name = target.provider_id, target.model_id
         left = False
+        state: State | None = None
 
         def leaves() -> None:
             nonlocal left
@@ -114,8 +128,14 @@ class Orders:
             await journal.append(JobEvent(state="submitting", total=len(items), provider=provider, model=name))
             state = await self._conversation(target, wire.submit(entries, target.model_id, quirks), leaves)
             sent = JobEvent(state="submitted", job_id=state.id, total=len(items), provider=provider, model=name)
-            await journal.append(sent)
+            await journal.leave(sent)
         except Exception as exc:
+            if state is not None:
+                raise StoreError(
+                    f"{provider} took the batch as {state.id[:200]!r}, but that could not be written to run {run_id} "
+                    f"({exc}). Do not order it again: it is written as soon as the disk takes it, while this process "
+                    f"lives; after that only {provider} itself shows it, under this id"
+                ) from exc
             kind = exc.kind if isinstance(exc, Error) else "error"
             made = [purse.attempted(job, target, kind)] if left and billing.possible(exc) else []
             await fail(journal, exc, purse.ordered(run_id, made, billed={kind}))
@@ -136,19 +156,58 @@ class Orders:
         return await self._state(target, wire, quirks, job)
 
     async def check(self, info: RunInfo, again: bool) -> None:
-        """Raise InvalidInput for an order of which nobody knows whether it has left."""
-        await self._job(info.id)
+        """Raise InvalidInput for an order of which nobody knows whether it has left.
+
+        So for one that could not be looked at a moment ago, unless `again`: a key that is missing here, a model that
+        is not known any more, a reply that nobody can read. What the vendor has is there for weeks.
+        """
+        events = await self._events(info.id)
+        self._named(info.id, events)
+        if not again and (why := events[-1].message) and events[-1].state == "submitted":
+            ago = time.time() - events[-1].ts / 1000
+            if 0 <= ago < REST:
+                raise InvalidInput(
+                    f"run {info.id} could not be looked at {ago:.0f} s ago ({why}); what {events[-1].provider} has of "
+                    "it is not lost. It is tried again by and by, or now: "
+                    f'runs(action="resume", run_id="{info.id}", again=true)'
+                )
 
     async def drive(self, journal: Journal) -> dict[str, Any]:
-        """See it through: wait for the vendor, collect, finish the run. Its result; {} where it is not done yet."""
+        """See it through: wait for the vendor, collect, finish the run. Its result; {} where it is not done yet.
+
+        Only what the vendor says ends an order. What keeps us from asking, or from reading what it has, leaves it open.
+        """
+        known = [event for event in await self._events(journal.run_id) if event.job_id]
+        try:
+            return await self._through(journal)
+        except (Conflict, StoreError):  # another process has it, or the disk fails
+            raise
+        except Exception as error:
+            if known and not journal.ended:
+                await self._rest(journal, known[-1], error)
+            raise
+
+    async def _rest(self, journal: Journal, stood: JobEvent, error: Exception) -> None:
+        """Let go of an order that cannot be looked at; with why, unless it may be otherwise the next moment."""
+        if isinstance(error, Error) and error.retryable:
+            await journal.release()
+            return
+        why = str(error)[:500] if isinstance(error, Error) else f"mcp-llm itself failed ({type(error).__name__})"
+        with suppress(Error):
+            await journal.leave(stood.model_copy(update={"ts": 0, "state": "submitted", "message": why}))
+
+    async def _through(self, journal: Journal) -> dict[str, Any]:
         order = Order.model_validate(journal.request)
         target, wire, quirks = await self._of(journal.request)
         job = await self._job(journal.run_id)
         await journal.append(Resumed(after=journal.seq, attempt=journal.attempts))
         pause, seen = SOON, -1
+        results: dict[str, Result] = {}
         while True:
             try:
                 state = await self._state(target, wire, quirks, job)
+                if state.status not in {"running", "failed"}:
+                    results = await self._results(target, wire, state, quirks)
             except ProviderError as error:
                 if not error.retryable or not self.wait:
                     raise
@@ -168,10 +227,6 @@ class Orders:
             failed = ProviderError(state.message or "the batch failed", provider=target.provider_id, retry=False)
             await fail(journal, failed, purse.ordered(journal.run_id, []))
             raise failed
-        replies = [await self._call(target, request) for request in wire.reading(state, quirks)]
-        results = await anyio.to_thread.run_sync(
-            lambda: {one.key: one for reply in replies for one in decoded(lambda: list(wire.results(reply)))}  # noqa: B023
-        )
         result, cost, rows = await collected(
             self.service, order.ids, order.json_schema, results, target, Decimal(str(quirks.price)), journal
         )
@@ -182,8 +237,32 @@ class Orders:
         )
         return result
 
+    async def _results(self, target: Target, wire: BatchWire, state: State, quirks: Any) -> dict[str, Result]:
+        """All that can be read. Raises what is wrong with a part of it where no answer is in the others."""
+        found: dict[str, Result] = {}
+        faults: list[ProviderError] = []
+        for request in wire.reading(state, quirks):
+            try:
+                reply = await self._call(target, request)
+                read = await anyio.to_thread.run_sync(decoded, lambda: list(wire.results(reply)))  # noqa: B023
+            except ProviderError as error:
+                if error.retryable:
+                    raise
+                faults.append(error)
+            else:
+                found |= {one.key: one for one in read}
+        if faults and not any(one.status is not None and one.status < 400 for one in found.values()):
+            raise faults[0]
+        return found
+
     async def _job(self, run_id: str) -> str:
-        events = [event for event in await self.runs.events(run_id) if isinstance(event, JobEvent)]
+        return self._named(run_id, await self._events(run_id))
+
+    async def _events(self, run_id: str) -> list[JobEvent]:
+        return [event for event in await self.runs.events(run_id) if isinstance(event, JobEvent)]
+
+    def _named(self, run_id: str, events: Sequence[JobEvent]) -> str:
+        """What the vendor calls it."""
         job = next((event.job_id for event in reversed(events) if event.job_id), None)
         if job is None:
             raise InvalidInput(

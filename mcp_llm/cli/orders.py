@@ -62,19 +62,12 @@ def collect(run_id: str, output: Path | None, no_wait: bool) -> int:
             info = await wait.ended(app.journals, run_id, "local", 7 * 86_400)
         if info.status == "interrupted":
             orders = Orders(app, app.journals, wait=not no_wait)
-            await orders.check(info, again=False)
+            await orders.check(info, again=True)
             journal = await app.journals.claim(run_id, "local")
             try:
-                found = await orders.drive(journal)
-            except Exception as exc:
-                from mcp_llm.runs.ending import fail
-
-                if not getattr(exc, "retryable", False):
-                    await fail(journal, exc)
-                raise
+                return await orders.drive(journal)
             finally:
                 await journal.release()
-            return found
         if info.status in {"failed", "cancelled"} and "results" not in info.result:
             raise InvalidInput(f"run {run_id} {info.status}: {info.result.get('error', 'no reason is known')}")
         return info.result

@@ -6,7 +6,6 @@ thinking are noted without waiting, joined for a moment, and are on disk before 
 
 from __future__ import annotations
 
-import json
 import time
 import zlib
 from contextlib import suppress
@@ -19,9 +18,9 @@ from mcp_llm.errors import Conflict, Error, StoreError
 from mcp_llm.redactor import Redactor
 from mcp_llm.types.events import ErrorEvent, Finish, ModelStart, TextEvent, ThinkingEvent, decode, encode
 from mcp_llm.types.sinks import Fan
-from mcp_llm.types.text import unbroken
 
 from . import lease, questions
+from .kept import dumps, result_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -167,7 +166,7 @@ class Journal:
         if status is None:
             status = "finished" if isinstance(event, Finish) else "cancelled" if event.kind == "cancelled" else "failed"
         if result is None:
-            result = _result(event)
+            result = result_of(event)
         text = self.redactor(dumps(result))
 
         def close(connection: sqlite3.Connection) -> None:
@@ -176,6 +175,17 @@ class Journal:
                 also(connection)
 
         self._closing = True  # from here on a lease that is gone was let go by us
+        return await self._last(event, close)
+
+    async def leave(self, event: Event) -> int:
+        """Append, and let go of a run that has not ended, for whoever goes on with it: in one transaction.
+
+        Raises as `append` does; an event that the disk does not take now is written as `finish` would write an end.
+        """
+        self._closing = True
+        return await self._last(event, self._free)
+
+    async def _last(self, event: Event, close: Write) -> int:
         try:
             seq = await self._write((event,), close)
         except StoreError:
@@ -210,9 +220,12 @@ class Journal:
             return
         self._closing = True
         with suppress(Error):  # else the lease is over when nobody renews it
-            await self._write((), lambda connection: lease.free(connection, self.run_id, self.owner, self.fence))
+            await self._write((), self._free)
         self.ended = True
         self._ended(self.run_id)
+
+    def _free(self, connection: sqlite3.Connection) -> None:
+        lease.free(connection, self.run_id, self.owner, self.fence)
 
     def note(self, event: Event) -> None:
         """Add words or thinking without waiting; joined with their neighbours of the same kind."""
@@ -380,17 +393,3 @@ def _close(connection: sqlite3.Connection, run_id: str, status: str, result: str
         f"UPDATE runs SET status = ?, result = ?, updated = {lease.NOW}, owner = NULL, expires = NULL WHERE id = ?",
         (status, result, run_id),
     )
-
-
-def dumps(value: Any) -> str:
-    """JSON text that UTF-8 can say, whatever strings a caller gave."""
-    return unbroken(json.dumps(value, ensure_ascii=False, default=str))
-
-
-def _result(event: Finish | ErrorEvent) -> dict[str, Any]:
-    if isinstance(event, ErrorEvent):
-        told = {"error": event.error, "kind": event.kind, "partial": event.partial}
-        return {key: value for key, value in told.items() if value is not None}
-    whole = event.result if isinstance(event.result, dict) else {"response": event.result}
-    more = event.model_dump(mode="json", include={"usage", "cost", "stop_reason"}, exclude_none=True)
-    return {**more, **whole}

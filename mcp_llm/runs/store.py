@@ -23,7 +23,8 @@ from mcp_llm.types.events import ErrorEvent
 
 from . import brief as columns
 from . import lease, questions, reading, texts
-from .journal import Journal, dumps
+from .journal import Journal
+from .kept import dumps, loaded
 
 if TYPE_CHECKING:
     import sqlite3
@@ -135,7 +136,7 @@ class RunStore:
             ).fetchone()
             if row is None or (principal is not None and row[1] != principal):
                 raise unknown(run_id)
-            if (request := _object(row[2])) is None:
+            if (request := loaded(row[2])) is None:
                 raise InvalidInput(
                     f"what run {run_id} was asked is damaged on disk: read it, it cannot be gone on with"
                 )
@@ -390,17 +391,8 @@ def _info(row: tuple[Any, ...]) -> RunInfo:
         created=created,
         updated=updated,
         model=model,
-        request=_object(request) or {},
-        result=_object(result) or {},
+        request=loaded(request) or {},
+        result=loaded(result) or {},
         parent=parent,
         attempts=attempts,
     )
-
-
-def _object(text: str | None) -> dict[str, Any] | None:
-    """What a column holds, nothing for an empty one; None for one that is damaged: the other runs are to be seen."""
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
