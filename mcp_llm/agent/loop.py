@@ -204,7 +204,8 @@ class Loop:
         Then it asks for no more: others may need the rest, and what a killed process holds is spent at its worst case.
         """
         target = self.plan.targets[0]
-        worst = self.service.purse.worst(target, bound.tokens(request, target.facts.context), GOOD)
+        tokens, kinds = bound.tokens(request, target.facts.context), bound.kinds(request, target.facts.extra)
+        worst = self.service.purse.worst(target, tokens, GOOD, kinds)
         return worst is not None and worst <= left / 2
 
     async def _held_to_tokens(self, request: ChatRequest) -> ChatRequest:

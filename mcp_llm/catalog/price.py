@@ -18,7 +18,7 @@ from . import tariff as tariffs
 from .tariff import Tariff
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import date, datetime
 
     from mcp_llm.types.usage import Usage
@@ -73,11 +73,13 @@ def worst_case(
     max_output: int | None,
     at: datetime,
     *,
+    kinds: Collection[str] = tariffs.KINDS,
     overrides: Mapping[str, Rates] = NONE,
 ) -> Decimal | None:
     """The most a call can cost, to be reserved before it. `max_output` None is the model's own limit.
 
-    None when the price or the limit is unknown.
+    `kinds` is what the request holds of what has a rate of its own (`tariff.KINDS`). None when the price or the limit
+    is unknown.
     """
     longest = target.facts.output if max_output is None else max_output
     costs: list[Decimal] = []
@@ -85,7 +87,7 @@ def worst_case(
         offer = _offer(target, when, overrides)
         if offer is not None and offer.source == "local":
             return tariffs.ZERO
-        if offer is None or longest is None or (cost := offer.tariff.worst(input_tokens, longest)) is None:
+        if offer is None or longest is None or (cost := offer.tariff.worst(input_tokens, longest, kinds)) is None:
             # An entry that ends within the hour still holds now; one that is missing now is missing.
             if when is at:
                 return None

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import date, datetime
 
     from mcp_llm.types.usage import Usage
@@ -22,6 +23,9 @@ ZERO: Final = Decimal(0)
 _MILLION: Final = -6
 _THOUSAND: Final = -3
 _HOUR: Final = 3600
+_CAUSES: Final = {"audio": "input_audio", "image": "input_image", "long cache": "cache_write_1h"}
+KINDS: Final = frozenset(_CAUSES)
+"""What a request may hold that has a rate of its own: sound, pictures, a cache that is to last for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,9 @@ class Rate:
                 return rate
         return self.base
 
-    def most(self) -> Decimal:
-        """The highest of its steps."""
-        return max([self.base, *(rate for _, rate in self.cliffs)])
+    def most(self, tokens: int | None = None) -> Decimal:
+        """The highest of its steps, of those that a request of up to so many input tokens can reach."""
+        return max([self.base, *(rate for start, rate in self.cliffs if tokens is None or tokens > start)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +127,21 @@ class Tariff:
                 output -= count
         return total + self.output.at(size) * output if output > 0 else total
 
-    def worst(self, input_tokens: int, max_output: int) -> Decimal | None:
-        """The most that a request of this size can cost: all of it written to a cache, all of the output used."""
+    def worst(self, input_tokens: int, max_output: int, kinds: Collection[str] = KINDS) -> Decimal | None:
+        """The most that a request of up to this size can cost: all of it at the dearest rate that it can cause.
+
+        `kinds` are those of `KINDS` that are in it. What comes out is the model's affair: any rate it has for that.
+        """
         if self.input is None or (self.output is None and max_output):
             return None
-        ways_in = [rate.at(input_tokens) for rate in (self.input, self.cache_write) if rate is not None]
-        ways_out = [rate.at(input_tokens) for rate in (self.output, self.reasoning) if rate is not None]
-        return self.request + max(ways_in) * input_tokens + max(ways_out, default=ZERO) * max_output
+        ways_in = [self.input, self.cached, self.cache_write]
+        ways_in += [getattr(self, _CAUSES[kind]) for kind in kinds]
+        ways_out = [self.output, self.reasoning, self.output_audio, self.output_image, self.output_video]
+        dearest_in, dearest_out = (
+            max((rate.most(input_tokens) for rate in ways if rate is not None), default=ZERO)
+            for ways in (ways_in, ways_out)
+        )
+        return self.request + dearest_in * input_tokens + dearest_out * max_output
 
     @property
     def free(self) -> bool:

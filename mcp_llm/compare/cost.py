@@ -16,7 +16,7 @@ from mcp_llm.types.message import user
 from .result import Quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from mcp_llm.catalog.find import Target
     from mcp_llm.llm.service import Service
@@ -74,30 +74,39 @@ def lines(
     for question in asked:
         request = ChatRequest(messages=(user(*question.said),), system=ask.system, json_schema=ask.json_schema)
         tokens, more = parameters.estimate_tokens(request), bound.tokens(request, None)
+        kinds = bound.kinds(request)
         longest = ask.max_tokens
         written = []
         for target in targets:
             turns = 1 if ask.json_schema is None else 2
-            line = replace(_line(service, target, (tokens, more), longest, USUAL, ask.samples), turns=turns)
+            line = replace(_line(service, target, (tokens, more), longest, USUAL, ask.samples, kinds), turns=turns)
             written.append(min(line.longest, USUAL))
             found.append(line)
         read = tokens + 2 * max(written, default=USUAL) + len(ask.rubric or "") // 4 + FRAME
         for target, pairs in judges:
-            line = _line(service, target, (read, read + more - tokens), VERDICT, USUAL_VERDICT, 2 * pairs * ask.samples)
+            line = _line(
+                service, target, (read, read + more - tokens), VERDICT, USUAL_VERDICT, 2 * pairs * ask.samples, kinds
+            )
             found.append(replace(line, verdict=True, turns=2))
     return found
 
 
 def _line(
-    service: Service, target: Target, tokens: tuple[int, int], longest: int | None, usual: int, calls: int
+    service: Service,
+    target: Target,
+    tokens: tuple[int, int],
+    longest: int | None,
+    usual: int,
+    calls: int,
+    kinds: Collection[str],
 ) -> Line:
-    """`tokens` of input: probably, and at most."""
+    """`tokens` of input: probably, and at most; `kinds` as in `bound`."""
     now = datetime.now(UTC)
     limit = target.facts.output or UNKNOWN_OUTPUT
     most = min(longest, limit) if longest is not None else limit
     likely, worst = (min(count, target.facts.context or count) for count in tokens)
     base, more, held = (
-        price.worst_case(target, count, output, now, overrides=service.purse.overrides)
+        price.worst_case(target, count, output, now, kinds=kinds, overrides=service.purse.overrides)
         for count, output in ((likely, 0), (likely, 1000), (worst, 0))
     )
     if base is None or more is None or held is None:

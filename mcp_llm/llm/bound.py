@@ -13,6 +13,7 @@ import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Final
 
+from mcp_llm.catalog.tariff import KINDS
 from mcp_llm.types.message import Media, ToolResult
 from mcp_llm.types.remembered import remembered
 
@@ -51,6 +52,22 @@ def tokens(request: ChatRequest, context: int | None) -> int:
     if request.json_schema:
         total += _TOOLS + _json(request.json_schema)
     return total if context is None else min(total, context)
+
+
+def kinds(request: ChatRequest, extra: Json = None) -> frozenset[str]:
+    """What it holds of what has a rate of its own (`catalog.tariff.KINDS`); `extra` is what the model's facts add."""
+    found = {kind for message in request.messages for kind in _kinds(message, None)}
+    if "1h" in str(request.options) or "1h" in str(extra):  # `cache_control` has `ttl`, wherever it stands
+        found.add("long cache")
+    return KINDS & found
+
+
+@remembered
+def _kinds(message: Message, _: None) -> frozenset[str]:
+    inside = [piece for part in message.parts if isinstance(part, ToolResult) for piece in part.parts]
+    found = {part.modality for part in (*message.parts, *inside) if isinstance(part, Media)}
+    # Films have sound, and pages are looked at.
+    return frozenset(found | {"audio"} if "video" in found else found | {"image"} if "pdf" in found else found)
 
 
 def text(words: str) -> int:

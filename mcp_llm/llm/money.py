@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.catalog import price
+from mcp_llm.catalog.tariff import KINDS
 from mcp_llm.errors import BudgetExceeded, ConfigError, Denied, Error, InvalidInput, StoreError
 from mcp_llm.types.result import dollars
 from mcp_llm.types.usage import Usage
@@ -187,9 +188,10 @@ class Purse:
         self, request: ChatRequest, target: Target, tokens_in: int, ceiling: Decimal
     ) -> tuple[ChatRequest, Decimal, list[str]]:
         now = datetime.now(UTC)
+        kinds = bound.kinds(request, target.facts.extra)
 
         def worst(output: int | None) -> Decimal | None:
-            return price.worst_case(target, tokens_in, output, now, overrides=self.overrides)
+            return price.worst_case(target, tokens_in, output, now, kinds=kinds, overrides=self.overrides)
 
         asked = request.max_tokens
         most = worst(asked)
@@ -285,7 +287,8 @@ class Purse:
             return hold.usd, hold.tokens
         read = bound.tokens(answer.request, target.facts.context)
         written = answer.fold.written() * bound.CHARACTER
-        usd, tokens = self.worst(target, read, written), min(hold.tokens, read + written)
+        kinds = bound.kinds(answer.request, target.facts.extra)
+        usd, tokens = self.worst(target, read, written, kinds), min(hold.tokens, read + written)
         return (hold.usd if usd is None or hold.usd is None else min(usd, hold.usd)), tokens
 
     async def paid(
@@ -337,9 +340,10 @@ class Purse:
         """
         now = datetime.now(UTC)
         tokens = parameters.estimate_tokens(request)
-        least = price.worst_case(target, tokens, 0, now, overrides=self.overrides)
+        kinds = bound.kinds(request, target.facts.extra)
+        least = price.worst_case(target, tokens, 0, now, kinds=kinds, overrides=self.overrides)
         held = bound.tokens(request, target.facts.context)
-        most = price.worst_case(target, held, request.max_tokens, now, overrides=self.overrides)
+        most = price.worst_case(target, held, request.max_tokens, now, kinds=kinds, overrides=self.overrides)
         return {
             "model": target.model_id,
             "provider": target.provider_id,
@@ -349,15 +353,17 @@ class Purse:
             "usd_at_most": None if most is None else float(most),
         }
 
-    def worst(self, target: Target, tokens_in: int, output: int) -> Decimal | None:
-        """The most that a call of so many tokens can cost; None where the price is not known."""
-        return price.worst_case(target, tokens_in, output, datetime.now(UTC), overrides=self.overrides)
+    def worst(self, target: Target, tokens_in: int, output: int, kinds: Collection[str] = KINDS) -> Decimal | None:
+        """The most that a call of so many tokens can cost, with these `kinds`; None where the price is not known."""
+        now = datetime.now(UTC)
+        return price.worst_case(target, tokens_in, output, now, kinds=kinds, overrides=self.overrides)
 
     def at_most(self, request: ChatRequest, target: Target) -> tuple[Decimal | None, int]:
         """(dollars, tokens) that a request can cost and use; dollars None where the price is not known."""
         tokens_in = bound.tokens(request, target.facts.context)
         longest = request.max_tokens or target.facts.output or UNKNOWN_OUTPUT
-        return self.worst(target, tokens_in, longest), tokens_in + longest
+        worst = self.worst(target, tokens_in, longest, bound.kinds(request, target.facts.extra))
+        return worst, tokens_in + longest
 
     def _post(self, entry: Entry) -> None:
         if self.settings.ledger:

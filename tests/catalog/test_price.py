@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import genai_prices
 import pytest
@@ -134,6 +134,40 @@ def test_the_worst_case_is_never_below_what_a_call_costs(catalog: Catalog) -> No
                 cost = quote(target, usage, at=AT).usd
                 assert cost is not None
                 assert cost <= worst
+
+
+@pytest.mark.parametrize(
+    ("kind", "usage"),
+    [
+        ("audio", Usage(input=1000, output=100, input_audio=1000)),
+        ("image", Usage(input=1000, output=100, input_image=1000)),
+        ("long cache", Usage(input=1000, output=100, cache_write_1h=1000)),
+        (None, Usage(input=1000, output=100, cached=1000)),
+        (None, Usage(input=1000, output=100, cache_write=1000)),
+        (None, Usage(input=1000, output=100, output_audio=100)),
+        (None, Usage(input=1000, output=100, output_image=100)),
+        (None, Usage(input=1000, output=100, output_video=100)),
+        (None, Usage(input=1000, output=100, reasoning=100)),
+        (None, Usage(input=500, output=100)),
+    ],
+)
+def test_the_worst_case_is_that_of_every_rate_that_a_request_can_cause(kind: str | None, usage: Usage) -> None:
+    plain = tariff.Rate(Decimal(1), ((600, Decimal("0.5")),))  # long requests may be the cheaper ones
+
+    def rate(name: str) -> tariff.Rate:
+        return tariff.Rate(Decimal(50)) if getattr(usage, name) else plain
+
+    names = ("cached", "cache_write", "cache_write_1h", "reasoning", "input_audio", "input_image")
+    outs = ("output_audio", "output_image", "output_video")
+    rates: dict[str, Any] = {name: rate(name) for name in (*names, *outs)}
+    bill = tariff.Tariff(input=plain, output=plain, **rates)
+    kinds = set() if kind is None else {kind}
+    cost, worst = bill.cost(usage), bill.worst(1000, 100, kinds)
+    assert cost is not None
+    assert worst is not None
+    assert cost <= worst
+    if kind is not None:  # what is not in it does not make it dearer
+        assert bill.worst(1000, 100, ()) == 1100
 
 
 def test_the_worst_case_of_an_open_end_is_the_models_limit(catalog: Catalog) -> None:

@@ -67,3 +67,17 @@ def test_everything_that_is_sent_is_held() -> None:
     tool = ToolSpec(name="look", description="looks things up", parameters={"type": "object"})
     assert of(tools=(tool,)) > empty + 1000
     assert of(json_schema={"type": "object"}, system="x" * 100) > empty + 1100
+
+
+def test_the_kinds_that_have_rates_of_their_own_are_found() -> None:
+    def of(mime: str, **more: object) -> frozenset[str]:
+        parts = (Media(mime, data="AAAA"),)
+        return bound.kinds(ChatRequest.model_validate({"messages": (user(*parts),), **more}))
+
+    assert of("audio/mpeg") == {"audio"}
+    assert of("image/png") == of("application/pdf") == {"image"}
+    assert of("video/mp4") == {"audio"}
+    assert of("text/plain") == frozenset()
+    long = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    assert of("text/plain", options=long) == {"long cache"}
+    assert bound.kinds(ChatRequest(messages=()), long) == {"long cache"}
