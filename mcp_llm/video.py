@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 import anyio
 from pydantic import ValidationError
 
-from mcp_llm.errors import Error, InvalidInput, ProviderError, Timeout, Unsupported
+from mcp_llm.errors import AuthError, ConfigError, Error, InvalidInput, ProviderError, Timeout, Unsupported
 from mcp_llm.files import sniff
 from mcp_llm.llm import urls
 from mcp_llm.llm.answer import Begun
@@ -23,6 +23,7 @@ from mcp_llm.llm.exchange import blame, whole
 from mcp_llm.llm.generate import check_options, positive
 from mcp_llm.llm.operation import Called, filled
 from mcp_llm.llm.progress import Progress
+from mcp_llm.runs import outside
 from mcp_llm.runs.ending import guarded
 from mcp_llm.store.artifacts import LOCAL
 from mcp_llm.types.events import Finish, JobEvent, Resumed, Start
@@ -144,18 +145,26 @@ class Films:
         return await guarded(journal, work, stays)
 
     async def check(self, info: RunInfo, again: bool) -> None:
-        """Raise InvalidInput for a run of which nobody knows whether its order has left."""
-        await self._job(info.id)
+        """Raise InvalidInput for a run of which nobody knows whether its order has left, and for one that rests."""
+        stood = await self._stood(info.id)
+        if not again:
+            outside.refuse_resting(info.id, stood)
 
     async def drive(self, journal: Journal) -> dict[str, Any]:
-        """Go on asking for the job that was submitted; never submits."""
+        """Go on asking for the job that was submitted; never submits.
+
+        A process that may not ask, for want of a key or of the provider, leaves it to one that may.
+        """
         order = Order.model_validate(journal.request)
-        job = await self._job(journal.run_id)
-        target = self.service.catalog.find(order.model, KIND)
-        part = Call_(journal.run_id, order.context, operation=KIND, principal=journal.principal)
-        await journal.append(Resumed(after=journal.seq, attempt=journal.attempts))
+        stood = await self._stood(journal.run_id)
         try:
-            made = await self._see(journal, order, target, job, part, None, Progress(), [])
+            target = self.service.catalog.find(order.model, KIND)
+            part = Call_(journal.run_id, order.context, operation=KIND, principal=journal.principal)
+            await journal.append(Resumed(after=journal.seq, attempt=journal.attempts))
+            made = await self._see(journal, order, target, str(stood[-1].job_id), part, None, Progress(), [])
+        except (AuthError, ConfigError) as error:
+            await outside.rest(journal, stood[-1], error)
+            raise
         except anyio.get_cancelled_exc_class():
             if journal.cancel_requested:
                 await self._off(journal, target)
@@ -309,21 +318,21 @@ class Films:
         except ProviderError as exc:
             raise blame(exc, target) from None
 
-    async def _job(self, run_id: str) -> str:
-        events = [event for event in await self.runs.events(run_id) if isinstance(event, JobEvent)]
-        job = next((event.job_id for event in reversed(events) if event.job_id), None)
-        if job is None:
+    async def _stood(self, run_id: str) -> list[JobEvent]:
+        if not (stood := await outside.known(self.runs, run_id)):
             raise InvalidInput(
                 f"run {run_id} was cut off while its film was ordered: the order may have left or not, and is not made "
                 "again by itself. The provider's console shows it; to order it anew, make the call again"
             )
-        return job
+        return stood
 
     async def _off(self, journal: Journal, target: Target) -> None:
         """Call the job off at the provider, where that is possible and there is one."""
         with anyio.CancelScope(shield=True), anyio.move_on_after(PATIENCE):
             try:
-                http = wires.wire(target.wire).cancel(await self._job(journal.run_id), target.quirks)
+                http = wires.wire(target.wire).cancel(
+                    str((await self._stood(journal.run_id))[-1].job_id), target.quirks
+                )
                 if http is not None:
                     await self._ask(target, http, lambda reply: reply)
             except Error:

@@ -16,6 +16,7 @@ from faults.asking import CANARY, Asking
 from faults.server import FaultServer, Reply
 
 from mcp_llm.errors import BudgetExceeded, InvalidInput, ProviderError, UnknownModel
+from mcp_llm.runs.resume import drive as driven
 from mcp_llm.server import resumable
 from mcp_llm.types.events import JobEvent
 from mcp_llm.video import KIND, Films, Order
@@ -207,6 +208,28 @@ async def test_after_a_kill_the_same_job_is_asked_for(asking: Asking) -> None:
             journal, resumer = await app.resumers.claim(app.journals, info.id, "local")
             await resumer.drive(journal)
             assert (await app.journals.get(info.id, "local")).status == "finished"
+        assert posts(server) == ["/api/videos/generations"]
+
+
+async def test_a_process_whose_key_is_refused_leaves_the_film_to_one_that_may_ask(asking: Asking) -> None:
+    with FaultServer(scripts={"api": [], "films": []}) as server:
+        script(server, ORDERED, Reply(hang="headers"), Reply(status=401, body=b'{"error": "bad key"}'), done(server))
+        model = asking.provider("acme", f"{server.url}/api", XAI)
+        async with asking.open() as service:
+            app, made = cast("App", service), films(service)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(lambda: made.make("waves", model=model, run_id="r1", stays=lambda: True))
+                for _ in range(2):
+                    await anyio.to_thread.run_sync(server.wait_request)
+                tasks.cancel_scope.cancel()
+            await driven(made, await app.journals.claim("r1"))  # as a server does unasked
+            info = await app.journals.get("r1", "local")
+            assert info.status == "interrupted"
+            with pytest.raises(InvalidInput, match=r"could not be looked at 0 s ago .*again=true"):
+                await made.check(info, again=False)
+            await made.check(info, again=True)
+            await driven(made, await app.journals.claim("r1"))
+            assert (await app.journals.get("r1", "local")).status == "finished"
         assert posts(server) == ["/api/videos/generations"]
 
 

@@ -6,12 +6,12 @@ first when it is done collects it, whichever process that is.
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 import anyio.to_thread
 from pydantic import BaseModel
 
@@ -31,6 +31,7 @@ from mcp_llm.llm.answer import Job
 from mcp_llm.llm.exchange import encode, whole
 from mcp_llm.llm.generate import request_of
 from mcp_llm.llm.ledger import Scope
+from mcp_llm.runs import outside
 from mcp_llm.runs.ending import cancel, fail
 from mcp_llm.runs.store import new_id
 from mcp_llm.types.events import Finish, JobEvent, Resumed, Start
@@ -58,8 +59,8 @@ KIND: Final = "batch"
 SOON: Final = 5.0
 LONGEST: Final = 60.0
 """Seconds between looks: at first, and after a while."""
-REST: Final = 600.0
-"""Seconds for which an order that could not be looked at is left alone, unless a person asks."""
+LEAVING: Final = 4.0
+"""Seconds that calling an order off may take."""
 CAP: Final = 1024 * 1024 * 1024
 """Bytes of results that are read."""
 PATIENCE: Final = Deadlines(first_byte=120, idle=60, total=1800)
@@ -161,40 +162,34 @@ class Orders:
         So for one that could not be looked at a moment ago, unless `again`: a key that is missing here, a model that
         is not known any more, a reply that nobody can read. What the vendor has is there for weeks.
         """
-        events = await self._events(info.id)
-        self._named(info.id, events)
-        if not again and (why := events[-1].message) and events[-1].state == "submitted":
-            ago = time.time() - events[-1].ts / 1000
-            if 0 <= ago < REST:
-                raise InvalidInput(
-                    f"run {info.id} could not be looked at {ago:.0f} s ago ({why}); what {events[-1].provider} has of "
-                    "it is not lost. It is tried again by and by, or now: "
-                    f'runs(action="resume", run_id="{info.id}", again=true)'
-                )
+        stood = await self._stood(info.id)
+        if not again:
+            outside.refuse_resting(info.id, stood)
 
     async def drive(self, journal: Journal) -> dict[str, Any]:
         """See it through: wait for the vendor, collect, finish the run. Its result; {} where it is not done yet.
 
         Only what the vendor says ends an order. What keeps us from asking, or from reading what it has, leaves it open.
         """
-        known = [event for event in await self._events(journal.run_id) if event.job_id]
+        known = await outside.known(self.runs, journal.run_id)
         try:
             return await self._through(journal)
         except (Conflict, StoreError):  # another process has it, or the disk fails
             raise
         except Exception as error:
             if known and not journal.ended:
-                await self._rest(journal, known[-1], error)
+                await outside.rest(journal, known[-1], error)
+            raise
+        except anyio.get_cancelled_exc_class():
+            if journal.cancel_requested:
+                await self._off(journal)
             raise
 
-    async def _rest(self, journal: Journal, stood: JobEvent, error: Exception) -> None:
-        """Let go of an order that cannot be looked at; with why, unless it may be otherwise the next moment."""
-        if isinstance(error, Error) and error.retryable:
-            await journal.release()
-            return
-        why = str(error)[:500] if isinstance(error, Error) else f"mcp-llm itself failed ({type(error).__name__})"
-        with suppress(Error):
-            await journal.leave(stood.model_copy(update={"ts": 0, "state": "submitted", "message": why}))
+    async def _off(self, journal: Journal) -> None:
+        """Ask the vendor to stop, as the user wants no more of it."""
+        with anyio.CancelScope(shield=True), anyio.move_on_after(LEAVING), suppress(Error):
+            target, wire, quirks = await self._of(journal.request)
+            await self._call(target, wire.cancel(await self._job(journal.run_id), quirks))
 
     async def _through(self, journal: Journal) -> dict[str, Any]:
         order = Order.model_validate(journal.request)
@@ -256,20 +251,16 @@ class Orders:
         return found
 
     async def _job(self, run_id: str) -> str:
-        return self._named(run_id, await self._events(run_id))
-
-    async def _events(self, run_id: str) -> list[JobEvent]:
-        return [event for event in await self.runs.events(run_id) if isinstance(event, JobEvent)]
-
-    def _named(self, run_id: str, events: Sequence[JobEvent]) -> str:
         """What the vendor calls it."""
-        job = next((event.job_id for event in reversed(events) if event.job_id), None)
-        if job is None:
+        return str((await self._stood(run_id))[-1].job_id)
+
+    async def _stood(self, run_id: str) -> list[JobEvent]:
+        if not (stood := await outside.known(self.runs, run_id)):
             raise InvalidInput(
                 f"run {run_id} was cut off while its batch was submitted: it may be there or not. Look at the "
                 "provider's own list of batches; to order it (again), submit it anew"
             )
-        return job
+        return stood
 
     async def _of(self, request: dict[str, Any]) -> tuple[Target, BatchWire, Any]:
         order = Order.model_validate(request)
