@@ -129,11 +129,15 @@ class Incoming:
 
     def on_body(self, data: bytes) -> None:
         """Bytes of the body; those of a reply that nobody asked for are nobody's."""
-        if not self.done and self._fault is None:
+        if not self.head:
+            self._wrong("an interim reply with a body")  # RFC 9110, 15.2: it would become part of the real one
+        elif not self.done and self._fault is None:
             self._pieces.append(data)
 
     def on_message_complete(self) -> None:
         """The end of a reply."""
-        if self.head and not self.done:
+        if not self.head:
+            self.headers.clear()  # trailers of an interim one
+        elif not self.done:
             self.done = True
             self.lasting = self.lasting and self._parser.should_keep_alive()

@@ -146,3 +146,21 @@ def test_the_next_reply_is_that_of_the_next_request() -> None:
         incoming.begin()
         incoming.feed(OK + b"content-length: 1\r\n\r\n" + word)
         assert (incoming.body(), incoming.done, incoming.lasting) == (word, True, True)
+
+
+INTERIM_CHUNKS = b"HTTP/1.1 199 Soon\r\ntransfer-encoding: chunked\r\n\r\n"
+WHOLE = OK + b"content-length: 1\r\n\r\nx"
+
+
+@pytest.mark.parametrize(
+    "early", [INTERIM_CHUNKS + b"2\r\n{}\r\n0\r\n\r\n", b"HTTP/1.1 199 Soon\r\ncontent-length: 2\r\n\r\n{}"]
+)
+def test_the_body_of_an_interim_reply_never_becomes_that_of_the_reply(early: bytes) -> None:
+    for pieces in cuts(early + WHOLE):
+        with pytest.raises(Malformed, match="interim reply with a body"):
+            read(pieces)
+
+
+def test_the_trailers_of_an_interim_reply_are_not_the_replys_headers() -> None:
+    for pieces in cuts(INTERIM_CHUNKS + b"0\r\nretry-after: 9\r\n\r\n" + WHOLE):
+        assert read(pieces) == (200, ONE, b"x", True)
