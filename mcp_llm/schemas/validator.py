@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 VALIDATE_SECONDS = 0.2
 _MOST_ERRORS = 20
 _MOST_RULES = 150
-"""Rules within rules; below the interpreter's own limit, into which a library written in Rust runs as a panic."""
+"""Rules within rules."""
+_MARGIN = 200
+"""Frames that are left free."""
 
 
 @dataclass(slots=True)
@@ -194,7 +196,7 @@ def _timed(rule: Callable[..., Any]) -> Callable[..., Any]:
     def timed(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[Any]:
         run = _RUN.get()
         run.go_on()
-        if run.rules == _MOST_RULES:
+        if run.rules == _MOST_RULES or _is_near_the_end():
             raise _TooDeep
         run.rules += 1
         try:
@@ -203,6 +205,17 @@ def _timed(rule: Callable[..., Any]) -> Callable[..., Any]:
             run.rules -= 1
 
     return timed
+
+
+def _is_near_the_end() -> bool:
+    """Whether the stack is nearly full. Where a RecursionError meets the Rust below the library, that panics, and a
+    panic is no `Exception`: whatever was under way would end with it, and not the validation alone.
+    """
+    try:
+        sys._getframe(sys.getrecursionlimit() - _MARGIN)
+    except ValueError:
+        return False
+    return True
 
 
 def _found(pattern: str, text: str) -> bool | None:
