@@ -149,18 +149,18 @@ def test_the_next_reply_is_that_of_the_next_request() -> None:
 
 
 INTERIM_CHUNKS = b"HTTP/1.1 199 Soon\r\ntransfer-encoding: chunked\r\n\r\n"
-WHOLE = OK + b"content-length: 1\r\n\r\nx"
+PLAIN = OK + b"content-length: 1\r\n\r\nx"
 
 
 @pytest.mark.parametrize(
     "early", [INTERIM_CHUNKS + b"2\r\n{}\r\n0\r\n\r\n", b"HTTP/1.1 199 Soon\r\ncontent-length: 2\r\n\r\n{}"]
 )
 def test_the_body_of_an_interim_reply_never_becomes_that_of_the_reply(early: bytes) -> None:
-    for pieces in cuts(early + WHOLE):
+    for pieces in cuts(early + PLAIN):
         with pytest.raises(Malformed, match="interim reply with a body"):
             read(pieces)
 
 
 def test_the_trailers_of_an_interim_reply_are_not_the_replys_headers() -> None:
-    for pieces in cuts(INTERIM_CHUNKS + b"0\r\nretry-after: 9\r\n\r\n" + WHOLE):
+    for pieces in cuts(INTERIM_CHUNKS + b"0\r\nretry-after: 9\r\n\r\n" + PLAIN):
         assert read(pieces) == (200, ONE, b"x", True)
