@@ -211,6 +211,7 @@ def prune(days: int | None, compact: bool, as_json: bool) -> int:
         from mcp_llm.runs.retention import Retention
         from mcp_llm.store import space
 
+        await app.store.start()
         app.store.must_last("there is nothing to let go of")
         keep = app.config.settings.keep
         if days is not None:

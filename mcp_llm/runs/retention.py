@@ -72,20 +72,22 @@ class Retention:
     async def apply(self) -> Gone:
         """Let go of what is too old or too much, and say what that was. Raises StoreError where the disk fails."""
         gone, keep, now = Gone(), self.keep, time.time_ns() // 1_000_000
-        if not self.store.durable:
+        await self.store.start()
+        if not self.store.durable:  # what is in memory knows nothing of what is needed
             return gone
         needed = await self.store.read(pruning.needed)
         since = 0 if keep.days is None else now - keep.days * DAY_MS
-        await self._older(since, needed, gone)
-        if keep.max_mb is not None:
-            await self._larger(keep.max_mb * _MB, since, now, needed, gone)
-        if keep.ledger_days is not None:
-            gone.calls = await self._calls(now - keep.ledger_days * DAY_MS)
-        await self._shrink()
         most = None if keep.max_mb is None else keep.max_mb * _MB
+        # First: on a disk that is full, files can be removed, and deleting a row needs room.
         gone.artifacts, gone.artifact_bytes = await anyio.to_thread.run_sync(
             sweeping.sweep, self.artifacts.folder, since / 1000, most, needed.artifacts
         )
+        await self._older(since, needed, gone)
+        if most is not None:
+            await self._larger(most, since, now, needed, gone)
+        if keep.ledger_days is not None:
+            gone.calls = await self._calls(now - keep.ledger_days * DAY_MS)
+        await self._shrink()
         gone.bytes = await self.store.read(space.used)
         return gone
 

@@ -215,6 +215,18 @@ async def test_a_server_looks_soon_after_it_has_begun(runs: RunStore, store: Sto
         tasks.cancel_scope.cancel()
 
 
+async def test_where_the_database_cannot_be_opened_no_file_goes(artifacts: Artifacts, tmp_path: Path) -> None:
+    made = artifacts.put(b"a picture", "image/png")
+    for path in artifacts.folder.iterdir():
+        old(path, 400)
+    (tmp_path / "home").mkdir(mode=0o700)
+    (tmp_path / "home" / "state.db").mkdir()
+    store = Store.open(tmp_path / "home" / "state.db", fallback=True)
+    assert await apply(store, artifacts) == NOTHING
+    assert artifacts.get(made.sha256) == made
+    await store.aclose()
+
+
 async def test_state_in_memory_is_left_alone(artifacts: Artifacts) -> None:
     store = Store.open(None)
     assert await apply(store, artifacts) == NOTHING
