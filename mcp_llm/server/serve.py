@@ -12,6 +12,7 @@ from mcp_llm.signals import ending, unmeant
 
 from . import stdio
 from .stderr import say
+from .stderr import spare as spare_stderr
 
 if TYPE_CHECKING:
     from mcp_llm.config import Config
@@ -29,6 +30,7 @@ def serve(config: Config | None = None) -> None:
 
     from mcp_llm import config as configuration
 
+    spare_stderr()
     config = config or configuration.load()
     for problem in config.problems:
         say(problem)

@@ -1,13 +1,108 @@
-"""One line for whoever runs the server, on stderr; it is never worth the server where nobody reads that any more."""
+"""stderr of a server: what nobody reads is lost, and nothing waits for it - no call, not the event loop, not the end.
+
+A pipe that is full would stop whoever writes next, for as long as the program that started us does not read.
+"""
 
 from __future__ import annotations
 
+import io
+import os
+import select
 import sys
+import threading
 from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Buffer
+
+PIECE: Final = getattr(select, "PIPE_BUF", 512)
+"""Bytes that a pipe takes without waiting when it says that it takes any."""
+TURN: Final = 0.1
+_GONE: Final = (OSError, ValueError, AttributeError)
+"""Closed over there, closed here, none at all."""
+
+
+class Spare(io.RawIOBase):
+    """Writes to a descriptor while it takes what comes; a line that it does not take now is gone."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+        self._turn = threading.RLock()  # a warning may come while a line is written
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def fileno(self) -> int:
+        """The descriptor, which stays open when this is closed."""
+        return self._fd
+
+    def isatty(self) -> bool:
+        """Whether a person may be there."""
+        return os.isatty(self._fd)
+
+    def write(self, data: Buffer) -> int:
+        """Write it now, as far as that can be done; nobody is told how far that was."""
+        whole = bytes(data)
+        with suppress(OSError):
+            for piece in _pieces(whole):
+                with self._turn:
+                    if not ready(self._fd):
+                        break
+                    os.write(self._fd, piece)
+        return len(whole)
+
+
+def spare() -> None:
+    """From now on nothing that this process writes to stderr makes it wait: log lines, warnings and tracebacks too."""
+    if sys.platform == "win32":  # has no way to ask
+        return
+    with suppress(*_GONE):
+        fd = sys.stderr.fileno()
+        sys.stderr = io.TextIOWrapper(Spare(fd), sys.stderr.encoding, "backslashreplace", write_through=True)
+        if os.path.sameopenfile(sys.stdout.fileno(), fd):  # it was taken from those who print
+            sys.stdout = sys.stderr
+
+
+def ready(fd: int, seconds: float = 0.0) -> bool:
+    """Whether a piece can be written now, or so many seconds from now, without waiting; or will fail at once."""
+    if sys.platform == "win32":
+        return True
+    asked = select.poll()
+    asked.register(fd, select.POLLOUT)
+    return bool(asked.poll(seconds * 1000))
 
 
 def say(words: str) -> None:
-    """Write it at once. May be called from any thread."""
-    with suppress(OSError, ValueError, AttributeError):  # closed over there, closed here, none at all
+    """One line for whoever runs the server. May be called from any thread."""
+    with suppress(*_GONE):
         sys.stderr.write(f"mcp-llm: {words}\n")
         sys.stderr.flush()
+
+
+def log(text: str, stay: Callable[[], bool]) -> None:
+    """Write lines, by a thread that waits for who reads slowly while `stay`, asked ten times a second, says so."""
+    stream = sys.stderr
+    spared = isinstance(getattr(stream, "buffer", None), Spare)
+    with suppress(*_GONE):
+        for piece in _pieces(text.encode("ascii", "backslashreplace")):
+            while spared and not ready(stream.fileno(), TURN):
+                if not stay():
+                    return
+            stream.write(piece.decode())
+            stream.flush()
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    """Whole lines, as many as a pipe takes at once; of a longer line its parts."""
+    found: list[bytes] = []
+    start = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + PIECE) + 1 or start + PIECE
+        found.append(data[start:end])
+        start = end
+    return found

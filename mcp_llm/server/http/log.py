@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import anyio.to_thread
 
+from mcp_llm.server.stderr import log
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SHOWN: Final = 60
 """Characters of a name that came from outside."""
 EVERY: Final = 0.1
+LAST: Final = 0.4
+"""Seconds, at most, that the end waits for somebody who reads."""
 KEPT: Final = 10_000
 """Lines that wait for a stderr that nobody reads; more are lost, because the callers are not to wait for it."""
 
@@ -31,6 +35,7 @@ class AccessLog:
         self._app = app
         self._lines: list[str] = []
         self._some = anyio.Event()
+        self._until = math.inf
         self._second = 0
         self._begun = ""
 
@@ -68,28 +73,24 @@ class AccessLog:
         return f"{self._begun}.{int(now % 1 * 1000):03d}Z"
 
     async def run(self) -> None:
-        """Write for ever; what is left when this is cancelled is written last."""
+        """Write for ever; what is left when this is cancelled is written last, if somebody reads."""
         try:
             while True:
                 await self._some.wait()
                 self._some = anyio.Event()
-                await anyio.to_thread.run_sync(_write, self._take(), abandon_on_cancel=True)
+                await anyio.to_thread.run_sync(log, self._take(), self._stay, abandon_on_cancel=True)
                 await anyio.sleep(EVERY)
         finally:
-            with anyio.move_on_after(0.5, shield=True):
-                await anyio.to_thread.run_sync(_write, self._take(), abandon_on_cancel=True)
+            self._until = time.monotonic() + LAST
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(log, self._take(), self._stay)
+
+    def _stay(self) -> bool:
+        return time.monotonic() < self._until
 
     def _take(self) -> str:
         lines, self._lines = self._lines, []
         return "".join(lines)
-
-
-def _write(text: str) -> None:
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except (OSError, ValueError):  # nobody is there to read it
-        return
 
 
 def plain(words: str) -> str:

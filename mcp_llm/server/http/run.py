@@ -22,7 +22,7 @@ import anyio
 import anyio.lowlevel
 
 from mcp_llm.errors import ConfigError
-from mcp_llm.server.stderr import say
+from mcp_llm.server.stderr import say, spare
 from mcp_llm.signals import ending, unmeant
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def serve_http(config: Config, server: MCPServer[Any] | None = None) -> None:
 
     Raises ConfigError for what may not or cannot be served, in a group if that turns out when all is open.
     """
+    spare()
     http = config.settings.http
     sock = listen(http.host, http.port)
     # As over stdio: half of a cold start is the collector walking classes that live for ever.
@@ -182,8 +183,7 @@ async def _until_signal(signals: Any, application: Application, server: Any) -> 
         async for number in signals:
             if application.draining:
                 os._exit(0)  # asked twice
-            # Not by the loop: where nobody reads stderr any more it would wait there for ever.
-            threading.Thread(target=say, args=(f"{number.name}: the server is ending",), daemon=True).start()
+            say(f"{number.name}: the server is ending")
             tasks.start_soon(drain, application, server)
 
 
