@@ -146,7 +146,7 @@ def check(names: tuple[str, ...], as_json: bool) -> int:
 @command.command()
 @click.argument("name")
 @click.argument("tools", nargs=-1)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 def approve(name: str, tools: tuple[str, ...], yes: bool) -> int:
     """Agree to what the server NAME offers now: to TOOLS, or to everything that changed. Shows it first."""
 
@@ -163,7 +163,11 @@ def approve(name: str, tools: tuple[str, ...], yes: bool) -> int:
         terminal.note(f"nothing of {name} is off; `mcp-llm servers check {name}` looks again")
         return 0
     _show_changes(one, chosen)
-    if not yes and sys.stdin.isatty() and not click.confirm(f"Agree to {', '.join(chosen)}?", err=True):
+    if not yes and not sys.stdin.isatty():
+        raise InvalidInput(
+            "nothing was agreed to: no terminal is here to ask at; with --yes, what is shown is agreed to"
+        )
+    if not yes and not click.confirm(f"Agree to {', '.join(chosen)}?", err=True):
         return 1
     shown = {tool: pin.offered or "" for tool, pin in chosen.items()}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import time
 from contextlib import suppress
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 EARLY: Final = 30.0
 """Seconds before its end that a token counts as over: it has to last for the way."""
+_LONGEST: Final = 1e11
+"""Seconds that a token is taken to last at most, some thousand years."""
+_SENDABLE: Final = re.compile(r"[!-~]{1,16384}")
 Model = TypeVar("Model", bound=BaseModel)
 NOWHERE: Final = "http://127.0.0.1/callback"
 """The redirect of a process in which nobody can be asked; it is never used."""
@@ -75,14 +79,25 @@ class Kept:
         if self._file is not None:
             await anyio.to_thread.run_sync(_write, self._file, self.data)
 
+    @property
+    def ends(self) -> float | None:
+        """When the token is over, in epoch seconds; None: nobody said. What is no time counts as over."""
+        said = self.data.get("expires")
+        if said is None:
+            return None
+        usable = isinstance(said, int | float) and not isinstance(said, bool) and abs(said) < 10 * _LONGEST
+        return float(said) if usable else 0.0
+
     async def get_tokens(self) -> OAuthToken | None:
         """For the SDK."""
         await self.load()
         return _value(OAuthToken, self.data.get("tokens"))
 
     async def set_tokens(self, tokens: OAuthToken) -> None:
-        """For the SDK."""
-        expires = None if tokens.expires_in is None else time.time() + tokens.expires_in
+        """For the SDK. Raises ToolFailed for a token that cannot be sent."""
+        if not _SENDABLE.fullmatch(tokens.access_token):
+            raise ToolFailed("its token is too long or holds characters that no header may have")
+        expires = None if tokens.expires_in is None else time.time() + min(tokens.expires_in, _LONGEST)
         await self.save(tokens=_plain(tokens), expires=expires)
 
     async def get_client_info(self) -> OAuthClientInformationFull | None:
@@ -107,12 +122,13 @@ class _Asking(OAuthClientProvider):
         await super()._initialize()
         if self._client is not None:
             self.context.client_info = self._client
-        expires = self._kept.data.get("expires")
-        self.context.token_expiry_time = None if expires is None else expires - EARLY
+        ends = self._kept.ends
+        self.context.token_expiry_time = None if ends is None else ends - EARLY
         # Without these a refresh would go to the server itself, and not to where the tokens came from.
         self.context.oauth_metadata = _value(OAuthMetadata, self._kept.data.get("metadata"))
         self.context.protected_resource_metadata = _value(ProtectedResourceMetadata, self._kept.data.get("resource"))
-        self.context.auth_server_url = self._kept.data.get("authorization_server")
+        server = self._kept.data.get("authorization_server")
+        self.context.auth_server_url = server if isinstance(server, str) else None
 
     async def _perform_authorization(self) -> Any:
         metadata, server = self.context.client_metadata, self.context.oauth_metadata
@@ -140,7 +156,7 @@ class _Asking(OAuthClientProvider):
         if tokens is None or used is None or tokens.refresh_token == used.refresh_token:
             return False
         self.context.current_tokens = tokens
-        self.context.token_expiry_time = self._kept.data.get("expires")
+        self.context.token_expiry_time = self._kept.ends
         return self.context.is_token_valid()
 
 

@@ -321,6 +321,7 @@ class Remote:
             except (MCPError, ValidationError, TimeoutError, RuntimeError) as error:
                 if first:
                     raise
+                transport.guard.changed = True  # they still are: tried again with the next look
                 self._note(f"Its tools could not be read again ({type(error).__name__}); the former ones are offered.")
                 return
             tools = {tool.name: pages.offered(tool, self.name, self._server.approve) for tool in listed}

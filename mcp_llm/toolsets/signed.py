@@ -47,14 +47,14 @@ class Signed(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """The answer to the request; an answer of our own where signing in failed."""
-        if (known := await self._with_token(request)) is not None:
-            return known
         flow = self._provider.async_auth_flow(request)
         try:
+            if (known := await self._with_token(request)) is not None:
+                return known
             response = await self._run(flow, request)
         except (OAuthFlowError, ToolFailed) as error:
             return self._told(request, f"signing in failed: {text.line(str(error), 300)}")
-        except (ValidationError, httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+        except (ValidationError, httpx2.HTTPError, httpx2.InvalidURL, ValueError, ArithmeticError) as error:
             return self._told(request, f"signing in failed ({type(error).__name__}): its OAuth answers cannot be used")
         finally:
             await flow.aclose()

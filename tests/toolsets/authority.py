@@ -22,6 +22,7 @@ class Authority:
 
     def __init__(self, *, lasting: int = 3600) -> None:
         self.lasting = lasting
+        self.odd: dict[str, Any] = {}
         self.challenges: list[str] | None = ["S256"]
         self.asked: list[str] = []
         self.registered: list[list[str]] = []
@@ -96,7 +97,7 @@ class Authority:
         self.valid = {f"access-{number}"}
         self._refresh.add(f"refresh-{number}")
         tokens = {"access_token": f"access-{number}", "refresh_token": f"refresh-{number}", "token_type": "Bearer"}
-        return 200, {}, {**tokens, "expires_in": self.lasting, "scope": "tools"}
+        return 200, {}, {**tokens, "expires_in": self.lasting, "scope": "tools", **self.odd}
 
     def _mcp(self, token: str, message: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
         if token not in self.valid:

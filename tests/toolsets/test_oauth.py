@@ -95,6 +95,39 @@ async def test_a_token_that_is_over_is_refreshed_where_it_came_from_and_kept(
     assert (kept["access_token"], kept["refresh_token"]) == ("access-2", "refresh-2")
 
 
+@pytest.mark.parametrize("expires", ["soon", True, [1], {}, 1e400, -1e400, 10**400])
+async def test_a_kept_time_that_is_none_counts_as_over(expires: Any, authority: Authority, tmp_path: Path) -> None:
+    await signed_in(authority, tmp_path)
+    file = signed_in_file(tmp_path, "r", authority.url)
+    kept = {**json.loads(file.read_text()), "expires": expires}
+    file.write_text(json.dumps(kept))
+    async with opened(authority.url, tmp_path) as group:
+        assert (await asked(group), group.errors) == ("you have 2: ***", {})
+
+
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        ({"expires_in": "soon"}, "signing in failed"),
+        ({"expires_in": []}, "signing in failed"),
+        ({"access_token": "caf\xe9"}, "signing in failed"),
+        ({"access_token": ["a"]}, "signing in failed"),
+        ({"access_token": "a\nb: c"}, "is not available"),
+        ({"access_token": "a" * 20_000}, "signing in failed"),
+        ({"token_type": 7}, "signing in failed"),
+        ({"scope": {"a": 1}}, "signing in failed"),
+        ({"refresh_token": 5}, "signing in failed"),
+    ],
+)
+async def test_an_odd_field_of_a_token_is_told_and_ends_nothing(
+    odd: dict[str, Any], told: str, authority: Authority, tmp_path: Path
+) -> None:
+    authority.odd = odd
+    async with shell(None, lambda _: None, visit) as person, opened(authority.url, tmp_path, person=person) as group:
+        assert told in group.errors["r"]
+        assert "Traceback" not in group.errors["r"]
+
+
 async def test_calls_of_who_is_signed_in_do_not_wait_for_each_other(authority: Authority, tmp_path: Path) -> None:
     await signed_in(authority, tmp_path)
     authority.together = threading.Barrier(2)
