@@ -46,6 +46,7 @@ _QUEUE: Final = 256
 _MOST_HEADERS: Final = 200
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[!-~]([\t -~]*[!-~])?")
+_BLANK: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _ASKS: Final = re.compile(rb'\{"jsonrpc":"2\.0","id":(\d{1,18}),')
 _CANCELS: Final = re.compile(
     rb'\{"jsonrpc":"2\.0","method":"notifications/cancelled","params":\{"requestId":(\d{1,18})[,}]'
@@ -226,6 +227,7 @@ class _Capped(httpx2.AsyncBaseTransport):
         asks = _ASKS.match(request.content)
         if asks is not None:
             self._waits[asks[1]] = wait
+            self._resumed = 0  # a long session may break off often; it is one call that must not do so without end
         return await self._answer(request, wait)
 
     async def _answer(self, request: httpx2.Request, wait: _Wait) -> httpx2.Response:
@@ -261,7 +263,7 @@ class _Bounded(httpx2.AsyncByteStream):
         self._inner, self._most, self._events, self._wait = inner, most, events, wait
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size, values, breathed = 0, Values(), time.monotonic()
+        size, values, breathed, end = 0, Values(), time.monotonic(), b""
         try:
             pieces = aiter(self._inner)
             while True:
@@ -275,8 +277,10 @@ class _Bounded(httpx2.AsyncByteStream):
                 size += len(piece)
                 if self._most is not None and size > self._most:
                     raise _Refused(f"the answer is bigger than {self._most // 1024 // 1024} MiB")
-                if self._events and (b"\n\n" in piece or b"\r\n\r\n" in piece):
+                end += piece  # a blank line ends an event, also where it comes in two pieces
+                if self._events and any(blank in end for blank in _BLANK):
                     values = Values()
+                end = end[-3:]
                 if values.feed(piece) > MOST_VALUES:
                     raise _Refused("the answer holds too many values")
                 if time.monotonic() - breathed > 0.02:  # a fast sender must not keep the event loop

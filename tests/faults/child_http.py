@@ -25,6 +25,9 @@ class Http(BaseHTTPRequestHandler):
         if self.mode == "getflood":
             self.reply(200, b"id: 1\nretry: 0\ndata:\n\n", "text/event-stream")
             return
+        if self.mode == "resumes" and (last := self.headers["last-event-id"]):
+            self.events({"id": int(last), "result": text("worked")})
+            return
         self.reply(405, b"")
 
     def do_DELETE(self) -> None:
@@ -101,6 +104,8 @@ class Http(BaseHTTPRequestHandler):
         if mode == "gzipbomb":
             packed = gzip.compress(b'{"jsonrpc":"2.0","id":%d,"result":{"x":"' % number + b"0" * (40 * MIB) + b'"}}')
             self.reply(200, packed, "application/json", encoding="gzip")
+        elif mode == "resumes":
+            self.reply(200, b"id: %d\nretry: 0\ndata:\n\n" % number, "text/event-stream")
         elif mode == "bigjson":
             self.pour(b'{"jsonrpc":"2.0","id":%d,"result":{"x":"' % number, b"0" * MIB, 200, length=200 * MIB + 50)
         elif mode == "bigchunked":

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import socket
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import httpx2
 import pytest
 from canary import KEY
 
+from mcp_llm.toolsets.http import _Bounded, _Wait
+from mcp_llm.toolsets.lines import MOST_VALUES
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 pytestmark = pytest.mark.anyio
 
@@ -129,6 +134,35 @@ async def test_a_stream_that_breaks_off_again_and_again_is_not_chased(
         await anyio.sleep(0.5)
         assert (await group.call("s__work", {})).text == "worked"
     assert cost.stall < 0.25
+
+
+async def test_each_call_may_break_off_however_many_there_were_before(
+    web: Callable[..., Any], opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcp_llm.toolsets.http._MOST_RESUMED", 2)
+    with anyio.fail_after(60):
+        async with opened(web("resumes")) as group:
+            assert [(await group.call("s__work", {})).text for _ in range(4)] == ["worked"] * 4
+
+
+class Pieces(httpx2.AsyncByteStream):
+    """Events whose blank lines come in two pieces, or an event that does not end."""
+
+    def __init__(self, end: bytes) -> None:
+        self._end = end
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        half = len(self._end) // 2
+        for _ in range(5):
+            yield b"data: [" + b"0," * (MOST_VALUES // 3) + b"0]" + self._end[:half]
+            yield self._end[half:]
+
+
+@pytest.mark.parametrize(("end", "refused"), [(b"\n\n", False), (b"\r\n\r\n", False), (b"\n:", True)])
+async def test_values_are_counted_by_event_however_the_pieces_are_cut(end: bytes, refused: bool) -> None:
+    bounded = _Bounded(Pieces(end), None, True, _Wait())
+    with pytest.raises(httpx2.StreamError) if refused else nullcontext():
+        assert len([piece async for piece in bounded]) == 10
 
 
 async def test_a_server_that_does_not_say_goodbye_is_left(web: Callable[..., Any], opened: Callable[..., Any]) -> None:
