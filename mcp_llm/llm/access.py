@@ -108,14 +108,19 @@ class Access:
         return provider.auth.env if usual in provider.auth.env else (*provider.auth.env, usual)
 
     def base_url(self, provider_id: str, provider: Provider, own: str | None = None) -> str:
-        """Where requests go; `own` is a model's own place. Raises ConfigError naming the variable nobody filled."""
+        """Where requests go. Raises ConfigError naming the variable nobody filled.
+
+        `own` is the place of a model or an operation, as long as the user does not move the provider: what is a key
+        for a gateway is not for the vendor.
+        """
         url = self._urls.get((provider_id, own))
         if url is None:
             if own is None and (moved := self._moved.get(provider_id)):
                 return moved
-            url = self._urls[provider_id, own] = address.base_url(
-                provider_id, provider, own or self.own_url(provider_id), self.config.variable
-            )
+            stays = own is not None and not self.is_moved(provider_id, provider)
+            place = own if stays else self.own_url(provider_id)
+            url = address.base_url(provider_id, provider, place, self.config.variable)
+            self._urls[provider_id, own] = url
         return url
 
     def target_url(self, target: Target) -> str:

@@ -106,8 +106,8 @@ class Models:
         if name is None:
             raise Unsupported(f"{provider_id} has no model list; name a model yourself")
         own = provider.base_urls.get("models")
-        if base_url is None and own is not None and not self.access.is_moved(provider_id, provider):
-            base_url = self.access.base_url(provider_id, provider, own)  # a gateway's key is not for the vendor
+        if base_url is None and own is not None:
+            base_url = self.access.base_url(provider_id, provider, own)
         wire = wires.wire(name)
         quirks = self.catalog.quirks(provider_id, "models")
         found: list[ModelInfo] = []

@@ -80,6 +80,16 @@ async def test_the_order_is_that_of_the_texts_and_the_row_says_what_it_cost(aski
     assert body == {"model": "m", "input": ["a", "b", "c"], "dimensions": 2, "encoding_format": "base64"}
 
 
+async def test_a_provider_that_was_moved_embeds_where_it_is_and_no_vendor_gets_the_gateways_key(asking: Asking) -> None:
+    with FaultServer(scripts={"vendor": [], "gateway": [vectors(1.0)]}) as server:
+        elsewhere = f'base_urls = {{ embed = "{server.url}/vendor/v1" }}\n'
+        model = asking.provider("acme", f"{server.url}/vendor", f"{elsewhere}{PRICED}")
+        asking.environment["ACME_BASE_URL"] = f"{server.url}/gateway"
+        async with asking.open() as service:
+            assert numbers(await embed(service, ["a"], model=model)) == [1.0]
+    assert [request.target for request in server.requests] == ["/gateway/embeddings"]
+
+
 async def test_many_texts_are_several_requests_within_the_vendors_limits(asking: Asking) -> None:
     with FaultServer([vectors(1.0, 2.0)]) as server:
         model = asking.provider("acme", server.url, small(2))
