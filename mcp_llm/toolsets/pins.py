@@ -45,9 +45,15 @@ _PRUNED: Final = """DELETE FROM tool_definitions WHERE fingerprint NOT IN (
 )"""
 
 
+MOST_PINS: Final = 2048
+"""Of one server: four times as many as it may offer at once. Those it offers no more make room, the oldest first."""
+NEVER: Final = ""
+"""The fingerprint of what nobody has agreed to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A tool that was agreed to, at `pinned` (epoch ms). `offered` is the fingerprint of what is offered instead.
+    """A tool that was agreed to (or NEVER was) at `pinned`, epoch ms. `offered`: the fingerprint of what it is instead.
 
     `agreed_said` and `offered_said` are what they said of themselves, as `Tool.said` gives it; None: it was not kept.
     """
@@ -149,16 +155,28 @@ def _keep(connection: sqlite3.Connection, tools: Mapping[str, str], said: Callab
 def _compare(connection: sqlite3.Connection, server: str, target: str, tools: Mapping[str, str]) -> set[str]:
     _made(connection)
     rows = connection.execute(
-        "SELECT tool, fingerprint, offered FROM tool_pins WHERE server = ? AND target = ?", (server, target)
+        "SELECT tool, fingerprint, offered FROM tool_pins WHERE server = ? AND target = ? ORDER BY pinned",
+        (server, target),
     )
     pinned = {tool: (agreed, offered) for tool, agreed, offered in rows}
     now = int(time.time() * 1000)
     changed: set[str] = set()
+    room = MOST_PINS - len(pinned)
+    new = [tool for tool in tools if tool not in pinned]
+    gone = [tool for tool in pinned if tool not in tools][: max(len(new) - room, 0)]
+    connection.executemany(
+        "DELETE FROM tool_pins WHERE server = ? AND target = ? AND tool = ?", [(server, target, tool) for tool in gone]
+    )
+    for number, tool in enumerate(new):
+        # Beyond the cap nothing is agreed to at first sight: what was forgotten could come back as something else.
+        agreed, other = (tools[tool], None) if number < room else (NEVER, tools[tool])
+        connection.execute(
+            "INSERT INTO tool_pins VALUES (?, ?, ?, ?, ?, ?)", (server, target, tool, agreed, other, now)
+        )
+        if other is not None:
+            changed.add(tool)
     for tool, offered in tools.items():
         if tool not in pinned:
-            connection.execute(
-                "INSERT INTO tool_pins VALUES (?, ?, ?, ?, NULL, ?)", (server, target, tool, offered, now)
-            )
             continue
         agreed, before = pinned[tool]
         latest = None if offered == agreed else offered

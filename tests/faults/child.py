@@ -44,10 +44,14 @@ class Stdio:
                 self.greeted()
             elif method == "tools/list":
                 self.lists += 1
+                if self.mode == "stumbles" and self.lists == 2:
+                    self.mode = "later"
+                    self.send({"id": number, "error": {"code": -32603, "message": "not now"}})
+                    continue
                 cursor = (message.get("params") or {}).get("cursor")
                 self.send({"id": number, "result": tools(self.mode, self.argument, cursor)})
-                if self.mode == "late":
-                    self.mode = "later"
+                if self.mode in {"late", "stumbles"} and self.lists == 1:
+                    self.mode = "later" if self.mode == "late" else self.mode
                     self.send({"method": "notifications/tools/list_changed"})
             elif method == "tools/call":
                 self.calls += 1

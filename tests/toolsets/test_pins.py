@@ -12,7 +12,7 @@ import pytest
 from mcp_llm.errors import StoreError
 from mcp_llm.settings import Server
 from mcp_llm.store.sqlite import Store
-from mcp_llm.toolsets.pins import StoredPins, target
+from mcp_llm.toolsets.pins import MOST_PINS, NEVER, StoredPins, target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -81,6 +81,25 @@ async def test_what_no_pin_stands_for_any_more_is_not_kept(pins: StoredPins, tmp
     assert kept == [("a19",), ("a20",), ("b",)]
 
 
+async def test_of_a_server_that_names_its_tools_anew_for_ever_so_many_are_kept_and_none_comes_back_as_another(
+    pins: StoredPins,
+) -> None:
+    await pins.changed("s", "t", {"first": "1"})
+    for start in range(0, MOST_PINS - 1, 500):
+        numbers = range(start, min(start + 500, MOST_PINS - 1))
+        assert await pins.changed("s", "t", {f"tool{number}": "x" for number in numbers}) == set()
+    assert await pins.changed("s", "t", {"late": "1", "later": "1"}, lambda name: name) == {"late", "later"}
+    found = {pin.tool: pin for pin in await pins.of("s", "t")}
+    assert (len(found), "first" in found, found["late"].agreed, found["late"].offered_said) == (
+        *(MOST_PINS, False, NEVER, "late"),
+    )
+    assert await pins.changed("s", "t", {"first": "another"}) == {"first"}
+    assert await pins.approve("s", "t", {"first": "another"}) == ["first"]
+    assert await pins.changed("s", "t", {"first": "another"}) == set()
+    assert await pins.changed("other", "t", {"first": "1"}) == set()
+    assert len(await pins.of("s", "t")) == MOST_PINS
+
+
 def test_a_name_that_points_elsewhere_is_another_server() -> None:
     one = Server(command="a", args=("b",))
     assert target(one) == target(Server(command="a", args=("b",), env={"A": "1"}))
@@ -129,6 +148,16 @@ async def test_a_change_in_the_middle_of_a_run_counts_too(
         assert (await group.members["s"].call("work", {})).text.endswith(
             "off until the user has run `mcp-llm servers approve s work`."
         )
+
+
+async def test_tools_that_could_not_be_read_again_are_tried_once_more(
+    child: Callable[..., Any], opened: Callable[..., Any]
+) -> None:
+    async with opened(child("stumbles")) as group:
+        with anyio.fail_after(60):
+            while "s__new" not in [tool.name for tool in await group.list()]:  # noqa: ASYNC110 - told by a process
+                await anyio.sleep(0.05)
+    assert "could not be read again" in group.notes["s"][0]
 
 
 class Late:
