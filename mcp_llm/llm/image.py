@@ -109,6 +109,7 @@ async def generate_image(  # noqa: D417 - whoever calls the public form gives no
         calls = await _calls(this, request, on_partial)
         files: list[File] = []
         notes: list[str] = []
+        bad: Error | None = None
         for one in calls:
             for picture in one.given.pictures:
                 try:
@@ -118,8 +119,11 @@ async def generate_image(  # noqa: D417 - whoever calls the public form gives no
                     continue
                 try:
                     files.append(await this.file(data, _mime(data, request.format), _name(prompt, len(files), data)))
-                except Garbled as exc:
-                    raise blame(exc, one.begun.target) from None
+                except Garbled as exc:  # the others are paid for
+                    bad = blame(exc, one.begun.target)
+                    notes.append(f"a picture could not be used: {bad}")
+        if bad is not None and not files:
+            raise bad
         many = f"{len(files)} picture{'s' if len(files) != 1 else ''}"
         text = "\n".join(one.given.text for one in calls if one.given.text)
         made = Painted(

@@ -135,7 +135,7 @@ class Purse:
         if caps and worst is None:
             worst = self._unknown(target, min(caps)) * calls
         known = {scope.kind for scope in limited}
-        day = _today()
+        day = rules.day(time.time_ns() // 1_000_000)
         days = [Scope("day", day), Scope(rules.PRINCIPAL, f"{job.principal} on {day}")]
         scopes = [*limited, *(scope for scope in days if scope.kind not in known)]
         entry = self._entry(target, job, target.name, "unknown", time.monotonic())
@@ -224,7 +224,7 @@ class Purse:
             caps.append(budget.call_usd)
         if caps and not any((scope.kind, scope.key) == ("run", job.run_id) for scope in scopes):
             scopes.append(Scope("run", job.run_id, usd=min(caps)))  # a scope of its own is held to them already
-        day = _today()
+        day = rules.day(time.time_ns() // 1_000_000)
         principals = self.settings.principals
         mine = principals.get(job.principal) or principals.get("*")
         for kind, key, limits in (("day", day, budget), (rules.PRINCIPAL, f"{job.principal} on {day}", mine)):
@@ -292,13 +292,23 @@ class Purse:
         return (hold.usd if usd is None or hold.usd is None else min(usd, hold.usd)), tokens
 
     async def paid(
-        self, begun: Begun[Any, Any], usage: Usage, names: tuple[str | None, str | None], job: Job, asked_for: str
+        self,
+        begun: Begun[Any, Any],
+        usage: Usage,
+        names: tuple[str | None, str | None],
+        job: Job,
+        asked_for: str,
+        outcome: str = "ok",
     ) -> Cost:
-        """The row of an operation that came whole; `names` are the vendor's for the model and the reply."""
+        """The row of an operation that came, whole if it is "ok"; `names` are the vendor's for the model and the reply.
+
+        What one that broke off used beyond `usage` nobody knows: budgets count its worst case.
+        """
         cost = price.quote(begun.target, usage, at=datetime.now(UTC), overrides=self.overrides)
-        entry = self._entry(begun.target, job, asked_for, "ok", begun.asked)
+        entry = self._entry(begun.target, job, asked_for, outcome, begun.asked)
         entry.total_ms = round((begun.answered - begun.asked) * 1000)
-        await self._enter(entry, usage, cost, names, begun.hold)
+        held = (begun.hold.usd, begun.hold.tokens) if begun.hold and outcome != "ok" else None
+        await self._enter(entry, usage, cost, names, begun.hold, held)
         return cost
 
     async def _enter(
@@ -383,11 +393,6 @@ class Purse:
             total_ms=round((time.monotonic() - asked) * 1000),
             outcome=outcome,
         )
-
-
-def _today() -> str:
-    """The UTC day, as budgets name it."""
-    return datetime.now(UTC).date().isoformat()
 
 
 def _plain(usd: Decimal) -> str:

@@ -308,6 +308,9 @@ class Session:
     async def _pay(self, event: TurnEnd) -> None:
         """The row of a turn."""
         usage, self._used = event.usage or self._used or Usage(), None
+        await self._row(usage, event.id, "ok")
+
+    async def _row(self, usage: Usage, id: str | None, outcome: str) -> None:
         begun: Begun[Any, Any] = Begun(
             target=self.target,
             request=self.request,
@@ -320,19 +323,22 @@ class Session:
             hold=self._hold,
         )
         self._hold, self._said = None, False
-        cost = await self.service.purse.paid(begun, usage, (None, event.id), self.job, self.plan.asked)
+        cost = await self.service.purse.paid(begun, usage, (None, id), self.job, self.plan.asked, outcome)
         self.usage += usage
         self.usd = None if self.usd is None or cost.usd is None else self.usd + float(cost.usd)
 
     async def _leave(self) -> None:
         """What was set aside for a turn that did not come is given back; one that was cut off stays as it may cost."""
         with anyio.CancelScope(shield=True):
+            error = self._error or anyio.get_cancelled_exc_class()()
+            if (used := self._used) is not None:
+                self._used = None
+                await self._row(used, None, error.kind if isinstance(error, Error) else "cancelled")
+                return
             hold, self._hold = self._hold, None
-            if hold is not None:
-                error = self._error or anyio.get_cancelled_exc_class()()
-                await self.service.purse.failed(
-                    hold, self.target, self.job, self.plan.asked, error, self._asked, sent=self._said
-                )
+            await self.service.purse.failed(
+                hold, self.target, self.job, self.plan.asked, error, self._asked, sent=self._said
+            )
 
 
 def able(target: Target) -> None:

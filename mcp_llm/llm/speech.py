@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 from pydantic import ValidationError
 
-from mcp_llm.errors import Garbled, InvalidInput, TooLarge
+from mcp_llm.errors import Error, Garbled, InvalidInput, TooLarge
 from mcp_llm.files import sniff, sound
 from mcp_llm.types.speech import Said, SpeechRequest
 from mcp_llm.types.usage import Usage
@@ -100,28 +100,44 @@ async def speak(  # noqa: D417 - whoever calls the public form gives no `service
             )
         calls: list[Called[SpeechRequest, Spoken]] = []
         sounds: list[tuple[bytes, str]] = []
+        notes: list[str] = []
+        spoken = len(text)
         for one in requests:  # one after the other: whoever listens wants the first first
             through = _Through(on_sound) if on_sound is not None and len(requests) == 1 else None
-            called = await service.llm.call(
-                SPEECH, one, this.plan, this.part(), on_data=None if through is None else through.begin
-            )
-            this.plan.targets = [called.begun.target]
             try:
-                sounds.append(playable(called.given, format))
-            except Garbled as exc:
-                raise blame(exc, called.begun.target) from None
-            calls.append(called)
+                called = await service.llm.call(
+                    SPEECH, one, this.plan, this.part(), on_data=None if through is None else through.begin
+                )
+                calls.append(called)
+                this.plan.targets = [called.begun.target]
+                try:
+                    sounds.append(playable(called.given, format))
+                except Garbled as exc:
+                    raise blame(exc, called.begun.target) from None
+            except Error as exc:
+                if not sounds:
+                    raise
+                spoken = sum(len(done.text) for done in requests[: len(sounds)])
+                notes.append(
+                    f"only the first {len(sounds)} of {len(requests)} pieces are spoken, {spoken:,} of {len(text):,} "
+                    f"characters: the next failed with: {exc}"
+                )
+                break  # what is spoken is paid for
             this.progress.tell(f"{sum(len(done.begun.request.text) for done in calls):,} of {len(text):,} characters")
             if on_sound is not None and not (through is not None and through.open):
                 await on_sound(sounds[-1][0])
-        data, mime = await anyio.to_thread.run_sync(_joined, sounds)
-        seconds = sound.duration(data)
+        try:
+            whole = [await anyio.to_thread.run_sync(_joined, sounds)]
+        except Garbled as exc:
+            whole = sounds
+            notes.append(f"{exc}; each piece is a file of its own")
+        seconds = sound.duration(whole[0][0]) if len(whole) == 1 else None
         made = Said(
-            response=f"spoken: {len(text):,} characters" + (f", {seconds:.1f} s" if seconds is not None else ""),
+            response=f"spoken: {spoken:,} characters" + (f", {seconds:.1f} s" if seconds is not None else ""),
             duration=None if seconds is None else round(seconds, 3),
             voice=voice,
-            files=(await this.file(data, mime, _name(text, mime)),),
-            **this.fields(calls),
+            files=tuple([await this.file(data, mime, _name(text, mime)) for data, mime in whole]),
+            **this.fields(calls, *notes),
         )
         this.finish(made)
         return made

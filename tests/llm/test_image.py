@@ -167,6 +167,18 @@ async def test_one_picture_a_request_makes_several_requests_and_keeps_what_came(
             assert any(words.startswith("1 of 3 requests failed") for words in made.warnings)
 
 
+async def test_one_bad_picture_does_not_cost_its_siblings(asking: Asking) -> None:
+    good = await png()
+    with FaultServer([packed(good, b"no picture at all", good)]) as server:
+        model = asking.provider("acme", server.url, PRICED)
+        async with asking.open() as service:
+            made = await generate_image(service, "x", model=model, n=3)
+            (spent,) = await service.purse.ledger.spend("operation")
+    assert ([one.data for one in made.files], made.response) == ([good, good], "2 pictures")
+    assert any("what came is no picture" in words for words in made.warnings)
+    assert (spent.calls, str(spent.usd)) == (1, "0.120000000")
+
+
 async def test_a_refusal_is_one(asking: Asking) -> None:
     error = {"error": {"message": "Your request was rejected by the safety system.", "code": "moderation_blocked"}}
     with FaultServer([Reply(status=400, body=json.dumps(error).encode())]) as server:

@@ -6,7 +6,6 @@ import base64
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,7 +14,6 @@ from faults.asking import CANARY, Asking, rows
 
 from mcp_llm.errors import (
     AuthError,
-    BudgetExceeded,
     Disconnected,
     Error,
     InvalidInput,
@@ -256,24 +254,6 @@ async def test_google_is_talked_with_alike(asking: Asking) -> None:
     assert session.rate_in == 16_000
 
 
-async def test_a_budget_ends_it_before_the_turn_that_it_cannot_pay(asking: Asking) -> None:
-    async with vendor(openai) as there:
-        asking.provider("gate", there.url, PRICE + OPENAI)
-        async with asking.open() as service:
-            with anyio.fail_after(30):
-                with pytest.raises(BudgetExceeded):
-                    async with realtime("gate:m", budget_usd=0.05, service=service):
-                        pass
-                assert there.path == ""
-                async with realtime("gate:m", budget_usd=0.0731, service=service) as session:
-                    await session.say("one")
-                    assert (await session.turn()).text == "Good day"
-                    with pytest.raises(BudgetExceeded):
-                        await session.turn()
-            spent = (await service.purse.ledger.spend("provider"))[0]
-    assert spent.usd == Decimal("0.00023")
-
-
 @pytest.mark.parametrize(
     ("special", "kind", "words"),
     [
@@ -302,7 +282,7 @@ async def test_what_ends_a_session_is_told_to_whoever_listens(
             outcomes = await rows(service)
     assert words in str(caught.value)
     assert CANARY not in str(caught.value)
-    assert outcomes == []
+    assert outcomes == [("gate", caught.value.kind)]  # something was said, and may be on the bill
 
 
 async def test_a_session_ends_when_its_time_is_over(asking: Asking) -> None:

@@ -159,3 +159,25 @@ def test_pieces_are_short_enough_and_lose_no_word(text: str, most: int) -> None:
     found = pieces(text, most)
     assert all(len(piece) <= most for piece in found)
     assert "".join("".join(found).split()) == "".join(text.split())
+
+
+async def test_what_was_spoken_before_a_piece_failed_is_kept(asking: Asking) -> None:
+    refused = Reply(status=400, body=b'{"error": {"message": "not this sentence"}}')
+    with FaultServer([audio(WAV, "audio/wav"), refused]) as server:
+        model = asking.provider("acme", server.url, PRICED + "[quirks.speech]\nmax_characters = 20\n")
+        async with asking.open() as service:
+            made = await speak(service, "One, two, three. Four, five, six.", model=model, format="wav")
+            rows = await service.runs.store.query("SELECT outcome FROM ledger ORDER BY id")
+    assert (made.files[0].data, made.usage.characters) == (WAV, 16)
+    assert "only the first 1 of 2 pieces are spoken, 16 of 33 characters" in made.warnings[0]
+    assert "not this sentence" in made.warnings[0]
+    assert rows == [("ok",), ("bad_request",)]
+
+
+async def test_pieces_that_cannot_be_joined_are_files_each(asking: Asking) -> None:
+    with FaultServer([audio(WAV, "audio/wav"), audio(MP3)]) as server:
+        model = asking.provider("acme", server.url, PRICED + "[quirks.speech]\nmax_characters = 20\n")
+        async with asking.open() as service:
+            made = await speak(service, "One, two, three. Four, five, six.", model=model)
+    assert [one.data for one in made.files] == [WAV, MP3]
+    assert any("each piece is a file of its own" in words for words in made.warnings)
