@@ -141,11 +141,6 @@ class Catalog:
             self._found[key] = found
         return found
 
-    def offers(self, model_id: str) -> tuple[Target, ...]:
-        """Every provider that has a bare id or alias, nearest first: at home by prefix, then those that list it."""
-        check_name(model_id)
-        return tuple(self.target(name, known) for name, known in self._places(model_id))
-
     def target(self, provider_id: str, model_id: str, operation: str = "chat") -> Target:
         """The target of an exact id at a provider; an id that is in no list passes, with a warning."""
         key = (provider_id, model_id, operation)
