@@ -102,7 +102,8 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     )
     try:
         if write:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # heard while the file is empty, and never after
+            if path.stat().st_size == 0:  # heard by an empty file only; to say it again costs a commit
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             _use_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")

@@ -179,7 +179,7 @@ anyio.run(main)
 """
 
 
-@pytest.mark.parametrize("when", [9, 16])
+@pytest.mark.parametrize("when", [13, 16])
 async def test_a_sync_that_fails_is_not_taken_for_one_that_worked(home: Path, tmp_path: Path, when: int) -> None:
     failing.needs_strace()
     tests = Path(__file__).parents[1]
