@@ -204,7 +204,7 @@ class Loop:
         Then it asks for no more: others may need the rest, and what a killed process holds is spent at its worst case.
         """
         target = self.plan.targets[0]
-        tokens, kinds = bound.tokens(request, target.facts.context), bound.kinds(request, target.facts.extra)
+        tokens, kinds = bound.tokens(request, target.facts), bound.kinds(request, target.facts.extra)
         worst = self.service.purse.worst(target, tokens, GOOD, kinds)
         return worst is not None and worst <= left / 2
 
@@ -212,7 +212,7 @@ class Loop:
         room = await self.meter.room(self.service.purse.ledger)
         if room is None:
             return request
-        most = room - bound.tokens(request, self.plan.targets[0].facts.context)
+        most = room - bound.tokens(request, self.plan.targets[0].facts)
         if most < SMALLEST:
             if await self.meter.held(self.service.purse.ledger):
                 return request  # the reservation refuses it, and it is tried again when the others are done

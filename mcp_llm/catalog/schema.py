@@ -117,6 +117,8 @@ class Facts(Strict):
     sampling_needs_effort_none: bool | None = None
     """Sampling values are refused unless reasoning is off (OpenAI since GPT-5)."""
     default_effort: Effort | None = None
+    picture_tokens: PositiveInt | None = None
+    """The most input tokens that one picture is counted as, where that is more than 10,000."""
     least_seconds: PositiveInt | None = None
     """What a shorter recording is billed as."""
     forced_tools: bool | None = None

@@ -73,20 +73,20 @@ def lines(
     found: list[Line] = []
     for question in asked:
         request = ChatRequest(messages=(user(*question.said),), system=ask.system, json_schema=ask.json_schema)
-        tokens, more = parameters.estimate_tokens(request), bound.tokens(request, None)
+        tokens = parameters.estimate_tokens(request)
         kinds = bound.kinds(request)
         longest = ask.max_tokens
         written = []
         for target in targets:
             turns = 1 if ask.json_schema is None else 2
-            line = replace(_line(service, target, (tokens, more), longest, USUAL, ask.samples, kinds), turns=turns)
+            spent = (tokens, bound.tokens(request, target.facts))
+            line = replace(_line(service, target, spent, longest, USUAL, ask.samples, kinds), turns=turns)
             written.append(min(line.longest, USUAL))
             found.append(line)
         read = tokens + 2 * max(written, default=USUAL) + len(ask.rubric or "") // 4 + FRAME
         for target, pairs in judges:
-            line = _line(
-                service, target, (read, read + more - tokens), VERDICT, USUAL_VERDICT, 2 * pairs * ask.samples, kinds
-            )
+            spent = (read, read + bound.tokens(request, target.facts) - tokens)
+            line = _line(service, target, spent, VERDICT, USUAL_VERDICT, 2 * pairs * ask.samples, kinds)
             found.append(replace(line, verdict=True, turns=2))
     return found
 

@@ -18,11 +18,12 @@ from mcp_llm.types.message import Media, ToolResult
 from mcp_llm.types.remembered import remembered
 
 if TYPE_CHECKING:
+    from mcp_llm.catalog.schema import Facts
     from mcp_llm.types.chat import ChatRequest, ToolSpec
     from mcp_llm.types.message import Json, Message
 
 PICTURE: Final = 10_000
-"""What the largest picture is scaled to is less, with every vendor that says so."""
+"""What the largest picture is scaled to is less; of a model where it is not, the catalog says so."""
 PAGE: Final = 8_000
 """A page of a PDF: 3,000 of text at most, and a picture of it (Anthropic: 4,784)."""
 FILE: Final = 1_000_000
@@ -43,10 +44,12 @@ _SHORT: Final = re.compile(
 _LEAF: Final = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 
 
-def tokens(request: ChatRequest, context: int | None) -> int:
-    """Of the whole request; not more than the model's `context`, beyond which it is refused."""
+def tokens(request: ChatRequest, facts: Facts | None) -> int:
+    """Of the whole request; not more than the model's context, beyond which it is refused. None: of any model."""
+    picture = (None if facts is None else facts.picture_tokens) or PICTURE
+    context = None if facts is None else facts.context
     total = _MESSAGE + text(request.system or "")
-    total += sum(_message(message, None) for message in request.messages)
+    total += sum(_message(message, picture) for message in request.messages)
     if request.tools:
         total += _TOOLS + sum(_tool(tool, None) for tool in request.tools)
     if request.json_schema:
@@ -76,14 +79,14 @@ def text(words: str) -> int:
 
 
 @remembered
-def _message(message: Message, _: None) -> int:
+def _message(message: Message, picture: int) -> int:
     total = _MESSAGE
     for part in message.parts:
         if isinstance(part, Media):
-            total += _media(part)
+            total += _media(part, picture)
         elif isinstance(part, ToolResult):
             total += text(part.text) + _MESSAGE
-            total += sum(_media(piece) for piece in part.parts if isinstance(piece, Media))
+            total += sum(_media(piece, picture) for piece in part.parts if isinstance(piece, Media))
         else:
             total += text(getattr(part, "text", "")) + text(getattr(part, "arguments", ""))
             total += text(getattr(part, "name", None) or "") + _MESSAGE
@@ -101,9 +104,9 @@ def _json(value: Json) -> int:
     return text(json.dumps(value, ensure_ascii=False))
 
 
-def _media(part: Media) -> int:
+def _media(part: Media, picture: int) -> int:
     if part.modality == "image":
-        return PICTURE
+        return picture
     if part.data is None:
         return FILE
     size = len(part.data) * 3 // 4

@@ -61,7 +61,7 @@ class Purse:
         billing.countable(request.options, target)
         words: list[str] = []
         ceiling = await self._left(scopes, job.ahead)
-        tokens_in = bound.tokens(request, target.facts.context)
+        tokens_in = bound.tokens(request, target.facts)
         worst: Decimal | None = None
         if ceiling is not None:
             request, worst, words = self._fit(request, target, tokens_in, ceiling)
@@ -285,7 +285,7 @@ class Purse:
         target = answer.target
         if "reasoning" in (target.facts.can or ()):
             return hold.usd, hold.tokens
-        read = bound.tokens(answer.request, target.facts.context)
+        read = bound.tokens(answer.request, target.facts)
         written = answer.fold.written() * bound.CHARACTER
         kinds = bound.kinds(answer.request, target.facts.extra)
         usd, tokens = self.worst(target, read, written, kinds), min(hold.tokens, read + written)
@@ -352,7 +352,7 @@ class Purse:
         tokens = parameters.estimate_tokens(request)
         kinds = bound.kinds(request, target.facts.extra)
         least = price.worst_case(target, tokens, 0, now, kinds=kinds, overrides=self.overrides)
-        held = bound.tokens(request, target.facts.context)
+        held = bound.tokens(request, target.facts)
         most = price.worst_case(target, held, request.max_tokens, now, kinds=kinds, overrides=self.overrides)
         return {
             "model": target.model_id,
@@ -370,7 +370,7 @@ class Purse:
 
     def at_most(self, request: ChatRequest, target: Target) -> tuple[Decimal | None, int]:
         """(dollars, tokens) that a request can cost and use; dollars None where the price is not known."""
-        tokens_in = bound.tokens(request, target.facts.context)
+        tokens_in = bound.tokens(request, target.facts)
         longest = request.max_tokens or target.facts.output or UNKNOWN_OUTPUT
         worst = self.worst(target, tokens_in, longest, bound.kinds(request, target.facts.extra))
         return worst, tokens_in + longest

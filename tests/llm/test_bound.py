@@ -7,6 +7,7 @@ import hashlib
 
 import pytest
 
+from mcp_llm.catalog.schema import Facts
 from mcp_llm.llm import bound
 from mcp_llm.types.chat import ChatRequest, ToolSpec
 from mcp_llm.types.message import Media, Message, Text, Thinking, user
@@ -46,7 +47,13 @@ def test_prose_is_held_at_about_twice_what_it_is() -> None:
 def test_a_model_reads_no_more_than_its_context() -> None:
     request = ChatRequest(messages=(user(Text("人" * 10_000)),))
     assert bound.tokens(request, None) >= 30_000
-    assert bound.tokens(request, 8_192) == 8_192
+    assert bound.tokens(request, Facts(context=8_192)) == 8_192
+
+
+def test_a_picture_is_held_at_what_the_model_counts_it_as_where_that_is_more_than_usual() -> None:
+    request = ChatRequest(messages=(user(Media("image/png", data="AAAA"), Media("image/png", data="BBBB")),))
+    usual, more = bound.tokens(request, None), bound.tokens(request, Facts(picture_tokens=48_169))
+    assert more - usual == 2 * (48_169 - bound.PICTURE)
 
 
 def test_everything_that_is_sent_is_held() -> None:
