@@ -40,13 +40,14 @@ def test_what_is_on_disk_is_a_hash_in_a_private_file(store: Store, path: Path) -
 async def test_anything_but_the_token_itself_is_unknown(store: Store, change: str) -> None:
     tokens = Tokens(store)
     token, other = await tokens.create("alice"), await tokens.create("bob")
-    head, _, secret = token.rpartition("_")
+    prefix, ident, secret = token.split("_", 2)
+    head = f"{prefix}_{ident}"
     wrong = {
         "flip": f"{head}_{'A' if secret[0] != 'A' else 'B'}{secret[1:]}",
         "case": token.swapcase(),
         "cut": token[:-1],
         "longer": token + "A",
-        "other": f"{head}_{other.rpartition('_')[2]}",
+        "other": f"{head}_{other.split('_', 2)[2]}",
         "id": f"mcpllm_{'0' * 16}_{secret}",
         "space": f" {token}",
         "empty": "",
