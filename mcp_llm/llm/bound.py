@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.catalog.tariff import KINDS
@@ -41,6 +42,8 @@ _SHORT: Final = re.compile(
     r"[A-Z]?[a-z]{1,14}(?![A-Za-z0-9])|[ \t]{2,}"
 )
 """Words, each with the space before it, and runs of blanks: two characters a token or more."""
+_SEEN: Final = 32
+"""Words that are as long are not remembered: they hardly come again, and may be megabytes."""
 _LEAF: Final = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 
 
@@ -75,7 +78,23 @@ def _kinds(message: Message, _: None) -> frozenset[str]:
 
 def text(words: str) -> int:
     """Of a text in any script."""
-    return len(words.encode("utf-8", "replace")) - len("".join(_SHORT.findall(words))) // 2
+    size = len(words.encode("utf-8", "replace"))
+    if "  " in words or "\t" in words:  # runs of blanks count over words
+        return size - _letters(words) // 2
+    first, *rest = words.split(" ")
+    spared = _letters(first) + sum(_of(word) if len(word) < _SEEN else _letters(" " + word) for word in rest)
+    return size - spared // 2
+
+
+def _letters(words: str) -> int:
+    """Characters of words and blanks that take two for a token."""
+    return len("".join(_SHORT.findall(words)))
+
+
+@lru_cache(maxsize=4096)
+def _of(word: str) -> int:
+    """`_letters` of a word behind a space: most words of a text were seen before, and looking is what takes long."""
+    return _letters(" " + word)
 
 
 @remembered

@@ -6,6 +6,8 @@ import base64
 import hashlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mcp_llm.catalog.schema import Facts
 from mcp_llm.llm import bound
@@ -38,6 +40,12 @@ NOISE = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(64
 )
 def test_no_tokenizer_makes_more_of_a_text(words: str, counted: int) -> None:
     assert counted <= bound.text(words)
+
+
+@given(st.text("ab zQ9\n\t,.é", max_size=60) | st.text(max_size=60))
+def test_a_text_is_held_at_the_same_whether_its_words_were_seen_before(words: str) -> None:
+    whole = len(words.encode("utf-8", "replace")) - bound._letters(words) // 2
+    assert (bound.text(words), bound.text(words)) == (whole, whole)
 
 
 def test_prose_is_held_at_about_twice_what_it_is() -> None:
