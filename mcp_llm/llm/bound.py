@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.catalog.tariff import KINDS
@@ -42,8 +41,10 @@ _SHORT: Final = re.compile(
     r"[A-Z]?[a-z]{1,14}(?![A-Za-z0-9])|[ \t]{2,}"
 )
 """Words, each with the space before it, and runs of blanks: two characters a token or more."""
-_SEEN: Final = 32
+_LONG: Final = 32
 """Words that are as long are not remembered: they hardly come again, and may be megabytes."""
+_MANY: Final = 4096
+"""Words that are remembered."""
 _LEAF: Final = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 
 
@@ -82,8 +83,7 @@ def text(words: str) -> int:
     if "  " in words or "\t" in words:  # runs of blanks count over words
         return size - _letters(words) // 2
     first, *rest = words.split(" ")
-    spared = _letters(first) + sum(_of(word) if len(word) < _SEEN else _letters(" " + word) for word in rest)
-    return size - spared // 2
+    return size - (_letters(first) + sum(map(_WORDS.__getitem__, rest))) // 2
 
 
 def _letters(words: str) -> int:
@@ -91,10 +91,19 @@ def _letters(words: str) -> int:
     return len("".join(_SHORT.findall(words)))
 
 
-@lru_cache(maxsize=4096)
-def _of(word: str) -> int:
-    """`_letters` of a word behind a space: most words of a text were seen before, and looking is what takes long."""
-    return _letters(" " + word)
+class _Words(dict[str, int]):
+    """`_letters` of words behind a space: most of a text's were seen before, and looking is what takes long."""
+
+    def __missing__(self, word: str) -> int:
+        found = _letters(" " + word)
+        if len(word) < _LONG:
+            if len(self) >= _MANY:
+                self.clear()
+            self[word] = found
+        return found
+
+
+_WORDS: Final = _Words()
 
 
 @remembered
