@@ -147,6 +147,38 @@ async def test_a_mistake_is_told_with_its_fix_and_nothing_leaks(
         assert leak not in text(result)
 
 
+@pytest.mark.parametrize("words", ['{"a": 1}', "[1, 2]", '["a", "b"]', '[{"id": 7}]', "[]", "null", "true", "12", "[{"])
+async def test_a_text_that_is_json_is_text(server: Any, words: str) -> None:
+    asked = {"prompt": words, "system": words}
+    async with Client(server) as client:
+        answer = await client.call_tool("generate", {**asked, "model": "demo"})
+        given = {"prompt": "Why?", "instruction": words, "extra_context": words, "model": "demo", "servers": []}
+        agent = await client.call_tool("run_agent", given)
+    assert (answer.structured_content or {})["response"].endswith(f": {words}")
+    assert not agent.is_error
+    assert words in (agent.structured_content or {})["response"]
+
+
+async def test_a_list_or_an_object_may_come_as_json_in_a_string(server: Any) -> None:
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    asked = {
+        "prompt": json.dumps([{"type": "text", "text": "A name, "}, {"type": "text", "text": "please"}]),
+        "model": "demo",
+        "json_schema": json.dumps(schema),
+        "stop": '["STOP"]',
+        "tools": "null",
+    }
+    async with Client(server) as client:
+        result = await client.call_tool("generate", asked)
+        refused = await client.call_tool("generate", {"prompt": "a", "json_schema": "[[[["})
+    assert not result.is_error
+    data = result.structured_content
+    assert data is not None
+    assert data["parsed"] == json.loads(data["response"])
+    assert refused.is_error
+    assert "`json_schema`" in text(refused)
+
+
 async def test_progress_strictly_increases_and_says_who_is_speaking(
     server: Any, opened: list[Service], mode: Any
 ) -> None:

@@ -7,7 +7,7 @@ never pydantic's report, never a traceback.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools.base import Tool
@@ -42,7 +42,7 @@ class Published(Tool):
         from mcp_llm.server.run import Run
 
         try:
-            given = self.fn_metadata.arg_model.model_validate(self.fn_metadata.pre_parse_json(arguments))
+            given = cast("type[Arguments]", self.fn_metadata.arg_model).given(arguments)
         except ValidationError as exc:
             raise ToolError(explain(exc, list(self.parameters["properties"]))) from None
         run = Run.of(context)
