@@ -50,6 +50,17 @@ class App(Service):
     journals: RunStore
     resumers: Resumers
     boundaries: Boundaries
+    wire: _Wire
+
+    async def aclose(self) -> None:
+        """Let go of everything, with what was posted to the ledger on disk; `config.problems` says what was lost."""
+        try:
+            await self.journals.release()
+            await self.backends.aclose()
+        finally:
+            await self.wire.aclose()
+            await self.store.aclose()
+            self.config.problems.extend(self.store.notes)
 
 
 class _Wire:
@@ -83,24 +94,15 @@ class _Wire:
 
 @asynccontextmanager
 async def open_app(config: Config | None = None, *, told: Callable[[str], None] | None = None) -> AsyncIterator[App]:
-    """Everything, opened; closed again at the end, with what was posted to the ledger on disk.
+    """Everything, opened; closed again at the end.
 
     What a user should know of the store is put to `config.problems` at the end; `told` hears of it as it comes up.
     """
-    config = config or configuration.load()
-    store = Store.open(config.home / "state.db", fallback=True, told=told)
-    wire = _Wire(config)
+    app = build(config or configuration.load(), told=told)
     try:
-        app = build(config, store, wire)
-        try:
-            yield app
-        finally:
-            await app.journals.release()
-            await app.backends.aclose()
+        yield app
     finally:
-        await wire.aclose()
-        await store.aclose()
-        config.problems.extend(store.notes)
+        await app.aclose()
 
 
 def _gguf(config: Config) -> Backend:
@@ -111,16 +113,18 @@ def _gguf(config: Config) -> Backend:
     return Gguf(folders, config.settings.gguf)
 
 
-def build(config: Config, store: Store, transport: _Wire) -> App:
-    """The parts, joined."""
+def build(config: Config, *, told: Callable[[str], None] | None = None) -> App:
+    """The parts, joined; no file of the state is touched before the first use. Whoever calls this closes it."""
     settings = config.settings
+    store = Store.open(config.home / "state.db", fallback=True, told=told)
+    wire = _Wire(config)
     known = catalog.load((config.folder / "providers",), overrides=settings.providers)
     config.problems.extend(known.problems)
     access = Access(config)
     backends = Backends()
     backends.builtin["gguf"] = lambda: _gguf(config)
     backends.builtin[sampling.PROVIDER] = sampling.HostModel
-    models = Models(known, access, transport, backends)
+    models = Models(known, access, wire, backends)
     purse = Purse(settings, Ledger(store), price.user_rates(settings.prices))
     return App(
         config=config,
@@ -128,7 +132,7 @@ def build(config: Config, store: Store, transport: _Wire) -> App:
         access=access,
         artifacts=Artifacts(config.home / "artifacts"),
         backends=backends,
-        llm=LLM(settings, access, backends, purse, Learned(store), transport),
+        llm=LLM(settings, access, backends, purse, Learned(store), wire),
         local=Local(known, access, models),
         models=models,
         prompts=Prompts((config.folder / "prompts",)),
@@ -140,4 +144,5 @@ def build(config: Config, store: Store, transport: _Wire) -> App:
         journals=RunStore(store, redactor=config.redactor),
         resumers=Resumers(),
         boundaries=Boundaries(settings.python),
+        wire=wire,
     )

@@ -52,13 +52,23 @@ def build(
     changes: Changes | None = None,
     seal: Seal | None = None,
 ) -> MCPServer[Life]:
-    """The server for this configuration; nothing is opened before it runs. `opened` holds the Service while it does."""
-    opened = [] if opened is None else opened
+    """The server for this configuration; nothing is opened before it runs, nor by it before a call needs it.
+
+    Where `opened` is given, the Service is open from the beginning, and in there while it is. Raises ConfigError for
+    settings with which no call could be served.
+    """
+    if prices := config.settings.prices:
+        from mcp_llm.catalog.price import user_rates
+
+        user_rates(prices)
     changes, seal = changes or Changes(), seal or Seal()
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Life]) -> AsyncIterator[Life]:
         async with live(config, heart or Heart(), changes, seal) as life:
+            if opened is None:
+                yield life
+                return
             opened.append(life.service)
             try:
                 yield life

@@ -11,6 +11,8 @@ import anyio
 from . import clients
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio.abc import TaskGroup
     from mcp.server.mcpserver import Context
 
@@ -85,15 +87,28 @@ class Heart:
 
 @dataclass(slots=True)
 class Life:
-    """Handed to every call."""
+    """Handed to every call. The service is opened by the first that needs it."""
 
-    service: App
+    _open: Callable[[], App]
     tasks: TaskGroup
     heart: Heart
     seal: Seal
+    _service: App | None = None
     desks: dict[str, Desk] = field(default_factory=dict)
     """Run that goes on without its call -> what it wants of its host now."""
     _greeted: set[str] = field(default_factory=set)
+
+    @property
+    def service(self) -> App:
+        """The service, the same for all."""
+        if self._service is None:
+            self._service = self._open()
+        return self._service
+
+    async def aclose(self) -> None:
+        """Close the service, if it was opened."""
+        if self._service is not None:
+            await self._service.aclose()
 
     def keep(self, run_id: str, desk: Desk) -> None:
         """Know what a run wants; what those that have ended wanted is forgotten."""

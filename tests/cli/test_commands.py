@@ -73,12 +73,21 @@ def test_prompts_are_listed_with_their_arguments(run: Run, home: Path) -> None:
     assert "prompt broken.md" in done.stderr
 
 
-def test_a_broken_config_file_is_one_line_on_stderr(run: Run, home: Path) -> None:
-    (home / "mcp_llm.toml").write_text("defualt = 1\n")
-    for args in (("ask", "hi"), ("serve",)):
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("defualt = 1\n", "did you mean `default`?"),
+        ("[prices]\ngpt = { input = 1 }\n", 'write "<provider>:gpt"'),
+        ('[prices]\n"openai:gpt" = { speed = 1 }\n', "Give `input` and `output` in dollars per million tokens"),
+    ],
+)
+def test_a_broken_config_file_is_one_line_on_stderr(run: Run, home: Path, text: str, fix: str) -> None:
+    (home / "mcp_llm.toml").write_text(text)
+    for args in (("ask", "hi"), ("serve",), ("serve", "--packs", "media"), ("serve", "--http", "--port", "0")):
         done = run(*args)
         assert (done.returncode, done.stdout) == (2, "")
-        assert "did you mean `default`?" in done.stderr
+        assert fix in done.stderr
+        assert done.stderr.count("\n") == 1
         assert done.stderr.startswith("mcp-llm: ")
         assert "Traceback" not in done.stderr
 

@@ -92,6 +92,16 @@ async def test_a_new_prompt_file_is_told_to_a_host_of_the_handshake_era(server: 
         assert "mine" in [one.name for one in (await client.list_prompts(cache_mode="refresh")).prompts]
 
 
+async def test_a_host_that_has_called_nothing_hears_of_a_new_prompt_file(config: Config, folder: Path) -> None:
+    told = Told()
+    server = build(config, None, Heart(), Changes(lists=0.01))
+    async with Client(server, mode="legacy", message_handler=told):
+        with anyio.fail_after(30):  # nobody says when the server begins to look: each look finds another file
+            while not any(isinstance(message, PromptListChangedNotification) for message in told.messages):
+                (folder / f"mine-{anyio.current_time()}.md").write_text(PROMPT)
+                await anyio.sleep(0.01)
+
+
 async def test_a_new_prompt_file_is_told_to_a_host_that_listens(server: Any, folder: Path) -> None:
     async with Client(server) as client:
         await client.list_prompts()
