@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
     from mcp.server.mcpserver import Context
+    from mcp.server.session import ServerSession
 
     from mcp_llm.app import App
     from mcp_llm.llm.progress import Progress
@@ -116,9 +117,9 @@ class Life:
             del self.desks[ended]
         self.desks[run_id] = desk
 
-    def greet(self, context: Context[Any]) -> None:
+    def greet(self, context: Context[Any], session: ServerSession) -> None:
         """Remember a host at its first call; of very many names, as one may make them up, no more than a few."""
-        params = context.session.client_params
+        params = session.client_params
         name = params.client_info.name[: clients.MOST] if params is not None else ""
         if name and name not in self._greeted and len(self._greeted) < clients.KEPT:
             self._greeted.add(name)

@@ -38,7 +38,7 @@ async def handed(
     run_id, rounds = str(data.get("run_id")), state.rounds + 1 if state is not None else 1
     if run_id == run.run_id:
         run.life.keep(run_id, run.desk)
-    if rounds > MOST or declared.tasks(run.context.session) or not (requests := await wanted(run, run_id)):
+    if rounds > MOST or declared.tasks(run.session) or not (requests := await wanted(run, run_id)):
         return given
     known = state.known if state is not None else run_id != run.run_id
     return asking.hand_back(requests, asking.State(run=run_id, rounds=rounds, known=known))
@@ -46,7 +46,7 @@ async def handed(
 
 async def wanted(run: Run, run_id: str) -> dict[str, Any]:
     """What a run wants of this host, as requests by key."""
-    desk, capabilities = run.life.desks.get(run_id), run.context.session.client_capabilities
+    desk, capabilities = run.life.desks.get(run_id), run.session.client_capabilities
     found: dict[str, Any] = {}
     if desk is not None and capabilities is not None and capabilities.sampling is not None:
         found |= {key: one.request for key, one in desk.open.items()}

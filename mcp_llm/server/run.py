@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp.server.mcpserver import Context
+    from mcp.server.session import ServerSession
 
     from mcp_llm.app import App
     from mcp_llm.hosts.known import Host
@@ -35,6 +36,8 @@ class Run:
 
     life: Life
     context: Context[Any]
+    session: ServerSession
+    """The context's, which takes microseconds to give it each time."""
     principal: str = LOCAL
     run_id: str = field(default_factory=new_id)
     progress: Progress = field(default_factory=Progress)
@@ -45,7 +48,8 @@ class Run:
     @classmethod
     def of(cls, context: Context[Any]) -> Run:
         """The run of a call that just came in."""
-        return cls(context.request_context.lifespan_context, context, current())
+        request = context.request_context
+        return cls(request.lifespan_context, context, request.session, current())
 
     @property
     def service(self) -> App:
@@ -56,7 +60,7 @@ class Run:
     def host(self) -> Host:
         """What is known of the program that calls."""
         if self._host is None:
-            params = self.context.session.client_params
+            params = self.session.client_params
             self._host = host(params.client_info.name if params is not None else None)
         return self._host
 
@@ -69,7 +73,7 @@ class Run:
 
     def inline(self, wait_s: float | None) -> float:
         """`patience` for a call that can be handed out as a task: a host that takes tasks gets one soon."""
-        return self.patience(TASK_AFTER_S if wait_s is None and declared.tasks(self.context.session) else wait_s)
+        return self.patience(TASK_AFTER_S if wait_s is None and declared.tasks(self.session) else wait_s)
 
     @contextmanager
     def beating(self) -> Iterator[None]:

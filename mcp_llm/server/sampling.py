@@ -44,7 +44,7 @@ MOST: Final = 4096
 
 def offered(run: Run) -> Sampler | None:
     """How this call's host is asked; None where it offers no model, or there is no way to ask."""
-    session: ServerSession = run.context.session
+    session = run.session
     capabilities = session.client_capabilities
     if capabilities is None or capabilities.sampling is None:
         return None
