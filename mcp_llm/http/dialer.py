@@ -85,7 +85,7 @@ class Dialer:
             fix = ": its user and password belong into HTTPS_PROXY" if status == 407 else ""
             why = f"the proxy refused the connection to {host} (HTTP {status}){fix}"
             raise Disconnected(why, code="connect", retry=status >= 500)
-        if answer.body():
+        if answer.body() or socket.unread:
             raise Garbled("the proxy sent more than the answer to what it was asked")
         socket.begin(self.clock)
         return socket

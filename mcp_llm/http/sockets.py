@@ -166,9 +166,14 @@ class Socket(asyncio.Protocol):
         return not self._lost
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> Socket:
-        """Speak TLS from here on, with whoever proves to be that host. Raises Disconnected, Timeout, Lost."""
+        """Speak TLS from here on, with whoever proves to be that host. Raises Disconnected, Timeout, Lost, and
+        Malformed for bytes that came before: anybody between can have sent them, and they would be read as the host's.
+        """
         if self._transport is None or self.clock is None:
             raise Lost("the connection was closed")
+        if self._chunks:
+            self.abort()
+            raise Malformed("bytes came before TLS began")
         seconds = self.clock.connecting()
         try:
             with anyio.move_on_after(seconds) as scope:

@@ -77,6 +77,7 @@ class FaultServer:
         host: str = "127.0.0.1",
         send_buffer: int | None = None,
         tunnel: int | None = None,
+        joined: bytes = b"HTTP/1.1 200 Connected\r\n\r\n",
     ) -> None:
         self.requests: list[Received] = []
         self.connections = 0
@@ -94,6 +95,7 @@ class FaultServer:
         self._host = host
         self._send_buffer = send_buffer
         self._tunnel = tunnel
+        self._joined = joined
         self.port = 0
 
     @property
@@ -220,7 +222,7 @@ class FaultServer:
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
         other, other_writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        writer.write(self._joined)
 
         async def copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
             while data := await source.read(65_536):

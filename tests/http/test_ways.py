@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 from faults.replies import ok
 from faults.server import FaultServer, Reply
@@ -19,6 +22,9 @@ from mcp_llm.errors import (
     ProviderError,
     Timeout,
 )
+from mcp_llm.http.deadlines import Clock
+from mcp_llm.http.incoming import Malformed
+from mcp_llm.http.sockets import connect
 from mcp_llm.http.transport import Deadlines, Transport
 
 if TYPE_CHECKING:
@@ -264,6 +270,33 @@ async def test_a_proxy_that_makes_no_tunnel_is_blamed_and_nothing_was_sent(
     ]
     assert proxy.requests[0].headers["proxy-authorization"] == "Basic bWU6c2VjcmV0"
     assert "authorization" not in proxy.requests[0].headers
+
+
+async def test_what_a_proxy_says_before_tls_is_never_taken_for_what_the_host_said_over_it(
+    certificates: Certificates,
+) -> None:
+    """The answer to CONNECT ends just where a piece that is read ends, and a reply of the proxy's own follows."""
+    start = b"HTTP/1.1 200 OK\r\nx: "
+    answer = start + b"x" * (16_384 - len(start) - 4) + b"\r\n\r\n"
+    forged = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"
+    tls = certificates.server(names=("api.provider.invalid",))
+    with FaultServer([ok("openai")], tls=tls) as server:
+        with FaultServer(tunnel=server.port, joined=answer + forged) as proxy:
+            async with Transport(ca_file=certificates.ca_file, https_proxy=f"127.0.0.1:{proxy.port}") as transport:
+                error = await failing(transport, PLACE)
+        assert server.requests == []
+    assert isinstance(error, Garbled)
+    assert str(error) == "the proxy sent more than the answer to what it was asked"
+
+
+async def test_bytes_that_come_before_tls_end_the_connection() -> None:
+    with FaultServer(greeting=b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged") as server, anyio.fail_after(5):
+        socket = await connect("127.0.0.1", server.port, Clock(Deadlines()))
+        while not socket.unread:
+            await anyio.lowlevel.checkpoint()
+        with pytest.raises(Malformed, match="bytes came before TLS began"):
+            await socket.start_tls(ssl.create_default_context(), "127.0.0.1")
+        assert not socket.fresh
 
 
 async def test_a_tunnel_may_lead_through_tls_to_the_proxy_itself(certificates: Certificates) -> None:
