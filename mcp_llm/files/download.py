@@ -54,20 +54,20 @@ async def download(
     with alone(path):
         part = Part(path, url, sha256, progress)
         try:
-            part.open()
-            for _ in range(PIECES):
-                await _more(transport, url, part, trusted, token)
-                if part.complete:
-                    break
-            else:
-                raise Garbled(f"the server gives the file in more than {PIECES} pieces: what came is kept")
-            part.close()
+            try:
+                part.open()
+                for _ in range(PIECES):
+                    await _more(transport, url, part, trusted, token)
+                    if part.complete:
+                        break
+                else:
+                    raise Garbled(f"the server gives the file in more than {PIECES} pieces: what came is kept")
+            finally:
+                part.close()
         except OSError as exc:
             raise StoreError(
                 f"{path.name} cannot be written ({exc.strerror or type(exc).__name__}); what came is kept"
             ) from None
-        finally:
-            part.close()
         found = part.hash.hexdigest()
         if part.expected not in {None, found} or part.total not in {None, part.size}:
             part.remove()

@@ -141,11 +141,11 @@ class Part:
         return self._version.sha256
 
     def close(self) -> None:
-        """On disk."""
-        if self._file is not None and not self._file.closed:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+        """On disk, or OSError."""
+        if self._file is not None:
+            with self._file as file:  # which closes it also where the rest cannot be written
+                file.flush()
+                os.fsync(file.fileno())
             self._step(self.size, self.total)
 
     def remove(self) -> None:

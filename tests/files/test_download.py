@@ -10,7 +10,7 @@ import pytest
 from faults.certificates import Certificates
 from faults.server import FaultServer, Reply
 
-from mcp_llm.errors import Conflict, Denied, Disconnected, Garbled, NotFound, TooLarge
+from mcp_llm.errors import Conflict, Denied, Disconnected, Garbled, NotFound, StoreError, TooLarge
 from mcp_llm.files.alone import alone
 from mcp_llm.files.download import Downloaded, download
 from mcp_llm.http.fetch import whole
@@ -171,6 +171,28 @@ async def test_a_part_that_is_already_the_whole_is_taken(tmp_path: Path) -> None
     with FaultServer([over]) as server:
         got = await fetch(server, tmp_path / "file.gguf", sha256=HASH)
     assert (got.sha256, got.checked, len(server.requests)) == (HASH, True, 1)
+
+
+@pytest.mark.parametrize("room", [1_000, 300_001])
+async def test_a_full_disk_is_said_and_what_came_is_gone_on_with(tmp_path: Path, room: int) -> None:
+    """Of so few bytes that they wait in a buffer until the file is closed, too."""
+    resource = pytest.importorskip("resource")
+    path, (soft, hard) = tmp_path / "file.gguf", resource.getrlimit(resource.RLIMIT_FSIZE)
+    data = DATA[: 4 * room]
+    digest = hashlib.sha256(data).hexdigest()
+    with FaultServer([Reply(headers={**KIND, **TAG}, body=data)]) as server:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+        try:
+            with pytest.raises(StoreError, match=r"^file\.gguf cannot be written \(.*\); what came is kept$"):
+                await fetch(server, path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / ".file.gguf.part").stat().st_size == room
+    rest_of_it = {**KIND, **TAG, "content-range": f"bytes {room}-{len(data) - 1}/{len(data)}"}
+    with FaultServer([Reply(status=206, headers=rest_of_it, body=data[room:])]) as server:
+        assert await fetch(server, path, sha256=digest) == Downloaded(path, len(data), digest, checked=True)
+    assert path.read_bytes() == data
+    assert names(tmp_path) == [path.name]
 
 
 async def test_another_hash_and_another_part_are_refused(tmp_path: Path) -> None:
