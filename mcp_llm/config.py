@@ -98,15 +98,17 @@ class Config:
         return (self._environment.get(name) or self._user_env.get(name) or "").strip() or None
 
     def _keychain(self, names: Sequence[str]) -> tuple[str, SecretStr, str] | None:
-        try:
-            from importlib import import_module
+        from importlib import import_module
 
+        try:
             keyring = import_module("keyring")  # optional, slow to import
-        except ImportError:
-            return None
-        for name in names:
-            if value := keyring.get_password("mcp-llm", name):
-                return name, SecretStr(value), "keychain"
+            for name in names:
+                if value := keyring.get_password("mcp-llm", name):
+                    return name, SecretStr(value), "keychain"
+        except Exception as exc:  # not installed, locked, without a desktop: its backends raise what they like
+            why = f"the keychain cannot be asked ({type(exc).__name__}): see to it that `python -m keyring` works here"
+            if (problem := f"{why}, or set `keychain = false`") not in self.problems:
+                self.problems.append(problem)
         return None
 
     @property
@@ -190,7 +192,7 @@ def check(text: str, what: str) -> None:
     """Raise ConfigError, naming place and fix, unless this may stand in a user's config file."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except ValueError as exc:
         raise ConfigError(f"{what} would not be valid TOML: {exc}") from None
     _validate(data, what, text)
 
@@ -254,7 +256,7 @@ def _read_toml(path: Path, what: str) -> dict[str, Any]:
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, RecursionError) as exc:
         raise ConfigError(f"{what} ({path.name}) cannot be read: {type(exc).__name__}. Make it UTF-8 text.") from exc
-    except tomllib.TOMLDecodeError as exc:
+    except ValueError as exc:  # of a number with too many digits it is no TOMLDecodeError
         raise ConfigError(f"{what} ({path.name}) is not valid TOML: {exc}") from exc
     providers = data.get("providers")
     for provider, table in providers.items() if isinstance(providers, dict) else ():
@@ -277,7 +279,7 @@ def _project(path: Path, problems: list[str], private: Sequence[str]) -> dict[st
         if path.stat().st_size > MAX_PROJECT_FILE:
             raise ConfigError(f"it is over {MAX_PROJECT_FILE // 1024} KiB")
         text = path.read_text(encoding="utf-8-sig")
-        if max(map(len, text.splitlines()), default=0) > MAX_PROJECT_LINE:
+        if max(map(len, text.split("\n"))) > MAX_PROJECT_LINE:  # as TOML ends them; others end them elsewhere too
             raise ConfigError(f"a line of it has more than {MAX_PROJECT_LINE} characters")
         data = tomllib.loads(text)
         refused = sorted(data.keys() - PROJECT_TABLES)

@@ -104,7 +104,7 @@ class Prompts:
             for path in (Path(place) for place, _, _ in now):
                 try:
                     self._found[path.stem] = read(path)
-                except (OSError, ValueError, InvalidInput) as exc:
+                except InvalidInput as exc:
                     self.problems.append(f"prompt {path.name}: {exc}")
         return self._found
 
@@ -145,18 +145,23 @@ def package_folder() -> Path:
 
 
 def read(path: Path) -> Prompt:
-    """Parse one file. Raises InvalidInput saying what is wrong with it."""
-    if path.stat().st_size > MAX_FILE:
-        raise InvalidInput(f"over {MAX_FILE // 1024} KiB")
-    text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
+    """Parse one file. Raises InvalidInput saying what is wrong with it, but not where it lies."""
+    try:
+        if path.stat().st_size > MAX_FILE:
+            raise InvalidInput(f"over {MAX_FILE // 1024} KiB")
+        text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
+    except OSError as exc:
+        raise InvalidInput(f"it cannot be read ({exc.strerror or type(exc).__name__})") from exc
+    except UnicodeDecodeError as exc:
+        raise InvalidInput("it is not UTF-8: save it as that") from exc
     if not text.startswith("+++\n") or (end := text.find("\n+++\n", 3)) < 0:
         raise InvalidInput("it has to begin with TOML front matter between two lines of +++")
     try:
         data: dict[str, Any] = tomllib.loads(text[4 : end + 1])
         front = Front.model_validate(data)
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
-        raise InvalidInput(f"front matter is not valid TOML: {exc}") from exc
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         raise InvalidInput(f"front matter: {'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+    except (ValueError, RecursionError) as exc:  # of a number with too many digits it is no TOMLDecodeError
+        raise InvalidInput(f"front matter is not valid TOML: {exc}") from exc
     return Prompt(path.stem, front, text[end + 5 :].strip() + "\n")

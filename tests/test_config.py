@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,42 @@ def test_a_broken_project_file_is_noted_and_left_out(user: Path, work: Path, dat
     assert loaded.problems[0].startswith("mcp_llm.toml in the working folder is ignored: ")
 
 
+@pytest.mark.parametrize("between", ["\n", "\u2028", "\x85"])
+def test_no_sign_makes_lines_of_a_project_file_look_shorter_than_they_are(user: Path, work: Path, between: str) -> None:
+    """TOML allows those two in a quoted key, and a key of thirty thousand dots costs twelve seconds."""
+    keys = f'.a."{between}".'.join(["a." * 900 + "a"] * 30) if between != "\n" else "a." * 2000 + "a"
+    (work / "mcp_llm.toml").write_text(f"[aliases]\n{keys} = 1\n", encoding="utf-8")
+    loaded = load(user, work)
+    assert loaded.settings.aliases == {}
+    assert loaded.problems == [
+        "mcp_llm.toml in the working folder is ignored: a line of it has more than 2000 characters"
+    ]
+
+
+def test_keys_come_from_the_keychain_where_it_can_be_asked(
+    user: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "modules"
+    store.mkdir()
+    (store / "keyring.py").write_text(
+        "def get_password(service, name):\n"
+        "    if name == 'LOCKED_API_KEY':\n"
+        "        raise RuntimeError('No recommended backend was available')\n"
+        "    return 'sk-kept' if (service, name) == ('mcp-llm', 'ACME_API_KEY') else None\n"
+    )
+    monkeypatch.syspath_prepend(store)
+    monkeypatch.delitem(sys.modules, "keyring", raising=False)
+    loaded = load(user, work, {"keychain": True})
+    try:
+        assert [key(loaded), key(loaded, "OTHER_API_KEY"), loaded.problems] == ["sk-kept", None, []]
+        assert [key(loaded, "LOCKED_API_KEY") for _ in range(2)] == [None, None]
+    finally:
+        del sys.modules["keyring"]
+    why = "the keychain cannot be asked (RuntimeError): see to it that `python -m keyring` works here"
+    assert loaded.problems == [f"{why}, or set `keychain = false`"]
+    assert key(load(user, work), "ACME_API_KEY") is None
+
+
 # The user's file
 
 
@@ -166,6 +203,7 @@ def test_a_broken_project_file_is_noted_and_left_out(user: Path, work: Path, dat
         ("[budget]\nday_usd = nan\n", ["line 2", "`budget.day_usd`"]),
         ("[retries]\nattempts = 99\n", ["line 2", "`retries.attempts`"]),
         ("default = \n", ["not valid TOML", "line 1"]),
+        (f"max_calls = {'1' * 5000}\n", ["not valid TOML", "Exceeds the limit"]),
         ("[providers.openai]\nkey='sk-live-123'\n", ["[providers.openai] holds a key", "put it in .env"]),
         ("[providers.openai]\napi_key='sk-live-123'\n", ["[providers.openai] holds a key"]),
         ("providers = 3\n", ["`providers`"]),

@@ -89,10 +89,20 @@ def test_a_users_prompt_replaces_the_packages_and_a_bad_one_is_a_problem(tmp_pat
     name = next(iter(packaged.all()))
     write(tmp_path, HEAD + "Mine\n", f"{name}.md")
     write(tmp_path, "broken", "broken.md")
+    write(tmp_path, f"+++\ntitle = {'1' * 5000}\n+++\n", "long.md")
     (tmp_path / "latin.md").write_bytes(b"+++\ntitle = 'caf\xe9'\n+++\n")
     prompts = Prompts((tmp_path, tmp_path / "nowhere"))
     assert prompts.all()[name].body == "Mine\n"
-    assert {problem.partition(":")[0] for problem in prompts.problems} == {"prompt broken.md", "prompt latin.md"}
+    assert [problem[:60] for problem in prompts.problems] == [
+        "prompt broken.md: it has to begin with TOML front matter bet",
+        "prompt latin.md: it is not UTF-8: save it as that",
+        "prompt long.md: front matter is not valid TOML: Exceeds the ",
+    ]
+
+
+def test_of_a_file_that_cannot_be_read_nobody_is_told_where_it_lies(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"^it cannot be read \(No such file or directory\)$"):
+        read(tmp_path / "gone.md")
 
 
 def test_a_context_goes_where_its_prompt_declares(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def parse(text: str) -> dict[str, Any]:
     """The value. Raises InvalidInput with the line that is wrong."""
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:  # of a number with too many digits it is no TOMLDecodeError
         raise InvalidInput(f"it is no TOML: {str(exc)[:200]}") from None
 
 

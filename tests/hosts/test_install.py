@@ -118,6 +118,7 @@ def test_another_program_of_that_name_is_left_alone(tmp_path: Path) -> None:
         ("json", '{"a": 1}'.encode("utf-16"), "is not UTF-8"),
         ("toml", b"mcp_servers = { docs = { command = 'x' } }\n", "in a way that cannot be changed safely"),
         ("toml", b"a = = 1\n", "is no TOML"),
+        ("toml", b"a = " + b"1" * 5000, "is no TOML"),
     ],
 )
 def test_a_file_that_cannot_be_changed_safely_stays_as_it_is(kind: str, data: bytes, told: str, tmp_path: Path) -> None:
