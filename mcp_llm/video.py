@@ -220,8 +220,7 @@ class Films:
         try:
             job: str = await self._ask(target, http, wire.submitted)
         except BaseException as exc:
-            with anyio.CancelScope(shield=True):
-                await self.service.purse.failed(hold, target, part, order.asked, exc, asked, sent=True)
+            self.service.purse.failed(hold, target, part, order.asked, exc, asked, sent=True)
             raise
         await journal.append(_event(target, "submitted", job_id=job))
         return job
@@ -248,11 +247,10 @@ class Films:
             error = ProviderError(
                 state.message or f"the job {state.status}", provider=target.provider_id, model=target.model_id
             )
-            await self.service.purse.failed(hold, target, part, order.asked, error, started, sent=True)
+            self.service.purse.failed(hold, target, part, order.asked, error, started, sent=True)
             raise error
         usage = filled(state.usage, counted)
-        with anyio.CancelScope(shield=True):
-            cost = await self.service.purse.paid(begun, usage, (state.model, job), part, order.asked)
+        cost = self.service.purse.paid(begun, usage, (state.model, job), part, order.asked)
         data, mime = await self._film(state, target)
         words = "-".join("".join(c if c.isalnum() else " " for c in order.request.prompt).split()[:5]).lower()[:48]
         with anyio.CancelScope(shield=True):

@@ -39,10 +39,10 @@ class Means:
     scopes: tuple[Scope, ...]
     ahead: Reservation | None = None
 
-    async def release(self, service: Service) -> None:
+    def release(self, service: Service) -> None:
         """Give back what was not needed."""
         if self.ahead is not None:
-            await service.purse.ledger.release(self.ahead)
+            service.purse.ledger.release(self.ahead)
 
 
 async def afford(

@@ -119,7 +119,7 @@ async def compare(
         service.runs.failed(run_id, KIND, ask.principal, started, ", ".join(ask.models), exc)
         raise
     finally:
-        await means.release(service)
+        means.release(service)
     compared = compared.model_copy(
         update={
             "cost": calls.cost(results),

@@ -173,8 +173,7 @@ class Attempts:
                 kind = error.kind if isinstance(error, Error) else "cancelled"
                 if sent:  # what our own limits or budgets refuse says nothing about the provider
                     self.breakers.record(target.provider_id, kind, asked)
-                with anyio.CancelScope(shield=True):
-                    await self.purse.failed(hold, target, job, plan.asked, error, asked, sent=sent)
+                self.purse.failed(hold, target, job, plan.asked, error, asked, sent=sent)
                 if not isinstance(error, Error):
                     raise
                 if isinstance(error, ProviderError):

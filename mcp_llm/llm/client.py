@@ -69,7 +69,7 @@ class LLM(Attempts):
             finally:
                 # Only now: the socket is closed first, however long the disk takes.
                 if answer is not None:
-                    await self._settle(answer, job)
+                    self._settle(answer, job)
                     if span is not None:
                         spans.answered(span, answer)
 
@@ -94,13 +94,12 @@ class LLM(Attempts):
             given = begun.opening
             usage = filled(given.usage, operation.counted(begun.request))
             names = (_redacted(self.access, given.model), _redacted(self.access, given.id))
-            with anyio.CancelScope(shield=True):
-                cost = await self.purse.paid(begun, usage, names, job, plan.asked)
+            cost = self.purse.paid(begun, usage, names, job, plan.asked)
             if span is not None:
                 spans.called(span, begun.target, begun.tried, usage, cost)
             return Called(begun, usage, cost)
 
-    async def _settle(self, answer: Answer, job: Job) -> None:
+    def _settle(self, answer: Answer, job: Job) -> None:
         error = answer.error
         if error is None and answer.fold.end is None:
             error = anyio.get_cancelled_exc_class()()
@@ -109,8 +108,7 @@ class LLM(Attempts):
             None if error is None else error.kind if isinstance(error, Error) else "cancelled",
             answer.asked,
         )
-        with anyio.CancelScope(shield=True):
-            answer.usage, answer.cost = await self.purse.settle(answer, job, error)
+        answer.usage, answer.cost = self.purse.settle(answer, job, error)
 
 
 @dataclass(frozen=True, slots=True)

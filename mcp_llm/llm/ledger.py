@@ -186,7 +186,7 @@ class Ledger:
                 self._seen.pop(key, None)
         return made
 
-    async def commit(
+    def commit(
         self, reservation: Reservation, entry: Entry, *, usd: Decimal | None = None, tokens: int | None = None
     ) -> None:
         """Put the real figure in the place of what was held, and write the row: in one transaction, soon.
@@ -208,7 +208,7 @@ class Ledger:
     def _rows(self, connection: sqlite3.Connection, rows: list[Any]) -> None:
         rules.insert(connection, rows, now=self._clock())
 
-    async def release(self, reservation: Reservation) -> None:
+    def release(self, reservation: Reservation) -> None:
         """Give back what was held: nothing was sent. After `commit` it does nothing, so it may stand in a `finally`."""
         if reservation.settled:
             return

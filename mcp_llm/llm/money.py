@@ -93,7 +93,7 @@ class Purse:
         try:
             self._lasting(scopes)
         except StoreError:
-            await self.ledger.release(reservation)
+            self.ledger.release(reservation)
             raise
         return Hold(reservation, usd, tokens)
 
@@ -233,7 +233,7 @@ class Purse:
                 scopes += [scope] if scope.limited else []
         return scopes
 
-    async def failed(
+    def failed(
         self,
         hold: Hold | None,
         target: Target,
@@ -250,7 +250,7 @@ class Purse:
         """
         if not sent or isinstance(error, ConfigError | Denied) or type(error) is InvalidInput:
             if hold is not None:
-                await self.ledger.release(hold.reservation)
+                self.ledger.release(hold.reservation)
             return
         kind = error.kind if isinstance(error, Error) else "cancelled"
         entry = self._entry(target, job, asked_for, kind, asked)
@@ -258,11 +258,11 @@ class Purse:
         if hold is None:
             self._post(entry)
         elif billing.possible(error):
-            await self.ledger.commit(hold.reservation, entry)
+            self.ledger.commit(hold.reservation, entry)
         else:
-            await self.ledger.commit(hold.reservation, entry, usd=Decimal(0), tokens=0)
+            self.ledger.commit(hold.reservation, entry, usd=Decimal(0), tokens=0)
 
-    async def settle(self, answer: Answer, job: Job, error: BaseException | None) -> tuple[Usage, Cost]:
+    def settle(self, answer: Answer, job: Job, error: BaseException | None) -> tuple[Usage, Cost]:
         """The row of a request that gave an answer, whole or broken off; what it used and cost."""
         usage, cost = self.count(answer)
         kind = "ok" if error is None else error.kind if isinstance(error, Error) else "cancelled"
@@ -274,7 +274,7 @@ class Purse:
         charged = (
             self._uncounted(answer, answer.hold) if answer.hold and usage.estimated and usage.usd is None else None
         )
-        await self._enter(entry, usage, cost, names, answer.hold, charged)
+        self._enter(entry, usage, cost, names, answer.hold, charged)
         return usage, cost
 
     def _uncounted(self, answer: Answer, hold: Hold) -> tuple[Decimal | None, int]:
@@ -291,7 +291,7 @@ class Purse:
         usd, tokens = self.worst(target, read, written, kinds), min(hold.tokens, read + written)
         return (hold.usd if usd is None or hold.usd is None else min(usd, hold.usd)), tokens
 
-    async def paid(
+    def paid(
         self,
         begun: Begun[Any, Any],
         usage: Usage,
@@ -308,10 +308,10 @@ class Purse:
         entry = self._entry(begun.target, job, asked_for, outcome, begun.asked)
         entry.total_ms = round((begun.answered - begun.asked) * 1000)
         held = (begun.hold.usd, begun.hold.tokens) if begun.hold and outcome != "ok" else None
-        await self._enter(entry, usage, cost, names, begun.hold, held)
+        self._enter(entry, usage, cost, names, begun.hold, held)
         return cost
 
-    async def _enter(
+    def _enter(
         self,
         entry: Entry,
         usage: Usage,
@@ -329,7 +329,7 @@ class Purse:
             self._post(entry)
         else:
             usd, tokens = charged or (None, None)
-            await self.ledger.commit(hold.reservation, entry, usd=usd, tokens=tokens)
+            self.ledger.commit(hold.reservation, entry, usd=usd, tokens=tokens)
 
     def count(self, answer: Answer) -> tuple[Usage, Cost]:
         """What an answer used and cost; counted here, and marked so, where the provider did not say."""

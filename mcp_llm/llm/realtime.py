@@ -115,7 +115,7 @@ class Session:
         """Connect and say how it begins. Raises the errors of `mcp_llm.errors`."""
         async with AsyncExitStack() as stack:
             await self._reserve()
-            stack.push_async_callback(self._leave)
+            stack.callback(self._leave)
             try:
                 self._link = await stack.enter_async_context(self._connected())
             except Error as error:
@@ -270,7 +270,7 @@ class Session:
                 if (scope := self._calls.get(name)) is not None:
                     scope.cancel()
         elif isinstance(event, TurnEnd):
-            await self._pay(event)
+            self._pay(event)
         await self._outgoing.send(event)
         if isinstance(event, TurnEnd):
             await self._reserve()  # the money for the next: without it the session ends
@@ -305,12 +305,12 @@ class Session:
         self._hold = await self.service.purse.set_aside(LONGEST_TURN, self.request.options, self.target, self.job)
         self._asked = time.monotonic()
 
-    async def _pay(self, event: TurnEnd) -> None:
+    def _pay(self, event: TurnEnd) -> None:
         """The row of a turn."""
         usage, self._used = event.usage or self._used or Usage(), None
-        await self._row(usage, event.id, "ok")
+        self._row(usage, event.id, "ok")
 
-    async def _row(self, usage: Usage, id: str | None, outcome: str) -> None:
+    def _row(self, usage: Usage, id: str | None, outcome: str) -> None:
         begun: Begun[Any, Any] = Begun(
             target=self.target,
             request=self.request,
@@ -323,22 +323,19 @@ class Session:
             hold=self._hold,
         )
         self._hold, self._said = None, False
-        cost = await self.service.purse.paid(begun, usage, (None, id), self.job, self.plan.asked, outcome)
+        cost = self.service.purse.paid(begun, usage, (None, id), self.job, self.plan.asked, outcome)
         self.usage += usage
         self.usd = None if self.usd is None or cost.usd is None else self.usd + float(cost.usd)
 
-    async def _leave(self) -> None:
+    def _leave(self) -> None:
         """What was set aside for a turn that did not come is given back; one that was cut off stays as it may cost."""
-        with anyio.CancelScope(shield=True):
-            error = self._error or anyio.get_cancelled_exc_class()()
-            if (used := self._used) is not None:
-                self._used = None
-                await self._row(used, None, error.kind if isinstance(error, Error) else "cancelled")
-                return
-            hold, self._hold = self._hold, None
-            await self.service.purse.failed(
-                hold, self.target, self.job, self.plan.asked, error, self._asked, sent=self._said
-            )
+        error = self._error or anyio.get_cancelled_exc_class()()
+        if (used := self._used) is not None:
+            self._used = None
+            self._row(used, None, error.kind if isinstance(error, Error) else "cancelled")
+            return
+        hold, self._hold = self._hold, None
+        self.service.purse.failed(hold, self.target, self.job, self.plan.asked, error, self._asked, sent=self._said)
 
 
 def able(target: Target) -> None:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -18,7 +17,6 @@ from mcp_llm.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import TaskGroup
 
@@ -61,15 +59,14 @@ async def run_detachable(
     deadline_s: float,
     detach: Callable[[Callable[[], None]], Awaitable[Running | None]],
     settle: Callable[[Outcome[T]], Awaitable[None]] | None = None,
-    heartbeat: AbstractAsyncContextManager[Any] | None = None,
     hurry: Callable[[Callable[[], None]], None] | None = None,
 ) -> Finished[T] | Running:
     """Do the work and wait up to `deadline_s` seconds for it; then call `detach(stop)` and hand back what it gives.
 
     Raises what the work raises while somebody waits. `detach` makes the run known (its journal) and is given the
     function that ends the work. `settle` is called, shielded, when detached work is over; nobody else hears of its
-    errors. Where `detach` gives None the run cannot be made known, and the call waits on. `heartbeat` is entered while
-    the call waits. `hurry` is given a function that ends the call's patience early: the work waits for a person, say.
+    errors. Where `detach` gives None the run cannot be made known, and the call waits on. `hurry` is given a function
+    that ends the call's patience early: the work waits for a person, say.
     """
     started = time.monotonic()
     outcome: Outcome[T] = Outcome()
@@ -94,22 +91,21 @@ async def run_detachable(
 
     tasks.start_soon(drive)
     try:
-        async with heartbeat or nullcontext():
-            with anyio.move_on_after(max(0.0, deadline_s - (time.monotonic() - started))) as patience:
-                if hurry is not None:
-                    hurry(patience.cancel)
-                await done.wait()
-            if not done.is_set():
-                with anyio.CancelScope(shield=True):
-                    running = await detach(scope.cancel)
-                    known = running is not None
-                    if known and done.is_set():  # it ended before `drive` could know
-                        await _settle(settle, outcome)
-                # A client that went while the run was being made known never got its id: nobody wants the work.
-                await anyio.lowlevel.checkpoint_if_cancelled()
-                if running is not None and not done.is_set():
-                    return running
-                await done.wait()
+        with anyio.move_on_after(max(0.0, deadline_s - (time.monotonic() - started))) as patience:
+            if hurry is not None:
+                hurry(patience.cancel)
+            await done.wait()
+        if not done.is_set():
+            with anyio.CancelScope(shield=True):
+                running = await detach(scope.cancel)
+                known = running is not None
+                if known and done.is_set():  # it ended before `drive` could know
+                    await _settle(settle, outcome)
+            # A client that went while the run was being made known never got its id: nobody wants the work.
+            await anyio.lowlevel.checkpoint_if_cancelled()
+            if running is not None and not done.is_set():
+                return running
+            await done.wait()
     except BaseException:
         scope.cancel()
         with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING):

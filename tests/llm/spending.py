@@ -41,10 +41,10 @@ async def spent(ledger: Ledger, seed: int, key: str = TODAY) -> tuple[Decimal, i
             return
         await anyio.lowlevel.checkpoint()
         if kind == 0:
-            await ledger.release(reservation)
+            ledger.release(reservation)
         else:
             usd = worst * share if kind > 1 else None
-            await ledger.commit(reservation, Entry(NOW, "acme", "m", usd=usd))
+            ledger.commit(reservation, Entry(NOW, "acme", "m", usd=usd))
             paid.append(worst if usd is None else usd)
 
     async with anyio.create_task_group() as group:
@@ -73,7 +73,7 @@ async def main():
             held = await ledger.reserve([Scope("day", "2026-11-20", usd=Decimal(1))], usd=Decimal("0.01"), tokens=1)
         except BudgetExceeded:
             return
-        await ledger.commit(held, Entry(1795132800000, "acme", "m", usd=Decimal("0.01")))
+        ledger.commit(held, Entry(1795132800000, "acme", "m", usd=Decimal("0.01")))
         done.append(1)
     async with anyio.create_task_group() as group:
         for _ in range(50):

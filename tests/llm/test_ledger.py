@@ -94,7 +94,7 @@ async def test_a_reservation_is_held_until_the_real_figure_takes_its_place(ledge
     scopes = [Scope("day", TODAY, usd=Decimal(1)), Scope("run", "r", tokens=100)]
     reservation = await ledger.reserve(scopes, usd=Decimal("0.4"), tokens=50)
     assert await ledger.used("day", TODAY) == used(held=("0.4", 50, 1))
-    await ledger.commit(reservation, call("0.1", tokens=7, run_id="r"))
+    ledger.commit(reservation, call("0.1", tokens=7, run_id="r"))
     assert await ledger.used("day", TODAY) == await ledger.used("run", "r") == used("0.1", 7, 1)
     assert [row.usd for row in await ledger.spend("run")] == [Decimal("0.1")]
 
@@ -125,7 +125,7 @@ async def test_an_unknown_worst_case_is_refused_where_it_is_limited(ledger: Ledg
 
 async def test_an_unknown_real_cost_is_charged_at_the_worst_case_but_shown_as_unknown(ledger: Ledger) -> None:
     reservation = await ledger.reserve([Scope("day", TODAY, usd=Decimal(1))], usd=Decimal("0.3"), tokens=9)
-    await ledger.commit(reservation, call(None))
+    ledger.commit(reservation, call(None))
     assert await ledger.used("day", TODAY) == used("0.3", 9, 1)
     [total] = await ledger.spend()
     assert (total.usd, total.unpriced, total.charged) == (None, 1, Decimal("0.3"))
@@ -133,23 +133,23 @@ async def test_an_unknown_real_cost_is_charged_at_the_worst_case_but_shown_as_un
 
 async def test_a_failure_known_not_to_be_billed_is_charged_nothing(ledger: Ledger) -> None:
     reservation = await ledger.reserve([Scope("day", TODAY, usd=Decimal(1))], usd=Decimal("0.3"), tokens=9)
-    await ledger.commit(reservation, call(None, outcome="rate_limited"), usd=Decimal(0), tokens=0)
+    ledger.commit(reservation, call(None, outcome="rate_limited"), usd=Decimal(0), tokens=0)
     assert await ledger.used("day", TODAY) == used("0", 0, 1)
 
 
 async def test_released_and_settled_reservations_are_settled_once(ledger: Ledger) -> None:
     scope = Scope("day", TODAY, usd=Decimal(1))
     first = await ledger.reserve([scope], usd=CENT, tokens=1)
-    await ledger.release(first)
-    await ledger.release(first)
+    ledger.release(first)
+    ledger.release(first)
     assert await ledger.used("day", TODAY) == used()
     with pytest.raises(ValueError, match="settled before"):
-        await ledger.commit(first, call("1"))
+        ledger.commit(first, call("1"))
 
 
 async def test_without_limits_nothing_is_reserved_and_the_row_is_written_all_the_same(ledger: Ledger) -> None:
     reservation = await ledger.reserve([Scope("day", TODAY)], usd=None, tokens=None)
-    await ledger.commit(reservation, call("0.2"))
+    ledger.commit(reservation, call("0.2"))
     assert [row.usd for row in await ledger.spend()] == [Decimal("0.2")]
     assert await ledger.used("day", TODAY) == used()
 
@@ -162,7 +162,7 @@ async def test_a_day_limit_knows_the_calls_made_before_it_was_set_and_those_nobo
     scope = Scope("day", TODAY, usd=Decimal(1))
     with pytest.raises(BudgetExceeded):
         await ledger.reserve([scope], usd=Decimal("0.31"), tokens=1)
-    await ledger.release(await ledger.reserve([scope], usd=Decimal("0.3"), tokens=1))
+    ledger.release(await ledger.reserve([scope], usd=Decimal("0.3"), tokens=1))
     ledger.add(call("0.2"))
     await store.flush()
     assert await ledger.used("day", TODAY) == used("0.9", 3, 2)
@@ -171,8 +171,8 @@ async def test_a_day_limit_knows_the_calls_made_before_it_was_set_and_those_nobo
 async def test_a_call_over_midnight_counts_for_the_day_it_was_reserved_on(ledger: Ledger, time: list[int]) -> None:
     reservation = await ledger.reserve([Scope("day", TODAY, usd=Decimal(1))], usd=CENT, tokens=1)
     tomorrow = await ledger.reserve([Scope("day", "2026-11-21", usd=Decimal(1))], usd=CENT, tokens=1)
-    await ledger.release(tomorrow)
-    await ledger.commit(reservation, call("0.01", ts=NOW + 86_400_000))
+    ledger.release(tomorrow)
+    ledger.commit(reservation, call("0.01", ts=NOW + 86_400_000))
     assert await ledger.used("day", TODAY) == used("0.01", 1, 1)
     assert await ledger.used("day", "2026-11-21") == used()
 
@@ -183,11 +183,11 @@ async def test_what_a_process_knows_of_its_own_calls_is_what_the_disk_says(store
     first = await ledger.reserve([scope], usd=Decimal("0.5"), tokens=40)
     second = await ledger.reserve([scope], usd=Decimal("0.25"), tokens=7)
     assert await ledger.seen("run", "r") == await ledger.used("run", "r")
-    await ledger.commit(first, call("0.1", tokens=2, run_id="r"))
-    await ledger.release(second)
+    ledger.commit(first, call("0.1", tokens=2, run_id="r"))
+    ledger.release(second)
     assert await ledger.seen("run", "r") == await ledger.used("run", "r") == used("0.1", 2, 1)
     other = Ledger(store)
-    await other.commit(await other.reserve([scope], usd=Decimal("0.5"), tokens=1), call("0.5", tokens=1, run_id="r"))
+    other.commit(await other.reserve([scope], usd=Decimal("0.5"), tokens=1), call("0.5", tokens=1, run_id="r"))
     assert await ledger.seen("run", "r") == used("0.1", 2, 1)
     with pytest.raises(BudgetExceeded):  # what is known is a hint; the limit is kept on the disk
         await ledger.reserve([scope], usd=Decimal("0.5"), tokens=1)
@@ -205,7 +205,7 @@ async def test_a_call_settled_while_another_is_held_does_not_stay_held_in_what_t
         held = threading.Event()
         store._writer.submit(Job(lambda _: None, held.set))
         assert held.wait(10)  # on disk, and the loop has not heard of it
-        await ledger.commit(first, call("0.1"))
+        ledger.commit(first, call("0.1"))
     assert await ledger.seen("run", "r") == await ledger.used("run", "r") == used("0.1", 0, 1, held=("1", 0, 1))
 
 
@@ -231,11 +231,11 @@ async def test_what_is_held_ahead_is_for_its_own_calls_and_each_takes_its_part_o
         await ledger.reserve(scopes, usd=Decimal("0.3"), tokens=1)
     part = await ledger.reserve(scopes, usd=Decimal("0.3"), tokens=1, out_of=ahead)
     assert await ledger.used("day", TODAY) == used(held=("0.8", 1, 1))
-    await ledger.commit(part, call("0.1", tokens=1))
+    ledger.commit(part, call("0.1", tokens=1))
     assert (await ledger.used("day", TODAY), ahead.usd) == (used("0.1", 1, 1, held=("0.5", 0, 0)), Decimal("0.5"))
     more = await ledger.reserve(scopes, usd=Decimal("0.9"), tokens=1, out_of=ahead)  # the rest is looked for as ever
-    await ledger.release(ahead)
-    await ledger.release(more)
+    ledger.release(ahead)
+    ledger.release(more)
     assert await ledger.used("day", TODAY) == used("0.1", 1, 1)
 
 
@@ -247,7 +247,7 @@ async def test_what_a_dead_process_held_ahead_was_not_spent(store: Store, ledger
     survivor = Ledger(store, clock=lambda: time[-1])
     await survivor.expire()
     assert await survivor.used("day", TODAY) == used("0.3", 4, 1)  # what a call of it may have cost
-    await ledger.release(ahead)
+    ledger.release(ahead)
     assert await survivor.used("day", TODAY) == used("0.3", 4, 1)
 
 
@@ -264,7 +264,7 @@ async def main():
     held = await ledger.reserve([Scope("run", "r", usd=Decimal(1))], usd=Decimal("0.9"), tokens=40, entry=entry)
     print("asked", flush=True)
     sys.stdin.readline()
-    await ledger.commit(held, Entry(1795132800000, "acme", "lost", usd=Decimal("0.1")))
+    ledger.commit(held, Entry(1795132800000, "acme", "lost", usd=Decimal("0.1")))
 anyio.run(main)
 """
 
@@ -305,12 +305,12 @@ async def test_a_process_that_was_only_stopped_puts_the_real_figure_in_place(
     store: Store, ledger: Ledger, time: list[int]
 ) -> None:
     scopes = [Scope("run", "r", usd=Decimal(1))]
-    await ledger.release(await ledger.reserve([Scope("day", TODAY, usd=Decimal(1))], usd=CENT, tokens=1))
+    ledger.release(await ledger.reserve([Scope("day", TODAY, usd=Decimal(1))], usd=CENT, tokens=1))
     reservation = await ledger.reserve(scopes, usd=Decimal("0.9"), tokens=40)
     time.append(NOW + LEASE_SECONDS * 1000 + 1)
     await Ledger(store, clock=lambda: time[-1]).expire()
     assert await ledger.used("day", TODAY) == await ledger.used("run", "r") == used("0.9", 40, 1)
-    await ledger.commit(reservation, call("0.1", tokens=2, run_id="r"))
+    ledger.commit(reservation, call("0.1", tokens=2, run_id="r"))
     assert await ledger.used("day", TODAY) == await ledger.used("run", "r") == used("0.1", 2, 1)
     assert await store.query("SELECT outcome, charged FROM ledger") == [("ok", 100_000_000)]
 
@@ -344,4 +344,4 @@ async def test_after_a_first_reservation_that_failed_the_later_ones_are_renewed_
     await store.execute("ALTER TABLE gone RENAME TO budgets")
     held = await ledger.reserve([Scope("run", "r", usd=CENT)], usd=CENT, tokens=1)
     assert await anyio.to_thread.run_sync(renewed.wait, 10)
-    await ledger.release(held)
+    ledger.release(held)

@@ -137,7 +137,7 @@ async def test_the_ledger_keeps_its_own_time_and_budgets_keep_their_sums(store: 
     ledger = Ledger(store)
     scope = Scope("run", "r", calls=10)
     held = await ledger.reserve([scope], usd=None, tokens=None)
-    await ledger.commit(held, Entry(ts=now - 50 * DAY_MS, provider="p", model="m"))
+    ledger.commit(held, Entry(ts=now - 50 * DAY_MS, provider="p", model="m"))
     ledger.add(Entry(ts=now - 20 * DAY_MS, provider="p", model="m"))
     await store.flush()
     assert await apply(store, artifacts, Keep(days=1, ledger_days=60)) == NOTHING
