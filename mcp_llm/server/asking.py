@@ -15,8 +15,6 @@ from mcp import MCPError
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from pydantic import BaseModel, ValidationError
 
-from mcp_llm.types.events import Approval
-
 from . import declared
 
 if TYPE_CHECKING:
@@ -150,7 +148,7 @@ class Asking:
     def emit(self, event: Event) -> None:
         """There is a run; or it has a question, of which the caller has to know, who can answer it."""
         self.begun.set()
-        if isinstance(event, Approval) and event.state == "asked":
+        if event.event == "approval" and event.state == "asked":
             self.leave()
 
     def close(self) -> None:

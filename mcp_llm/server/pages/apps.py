@@ -17,7 +17,6 @@ from mcp.server.mcpserver.resources import FunctionResource
 from mcp_llm.errors import Error
 from mcp_llm.server.principal import current
 
-from . import view
 from .documents import document
 
 if TYPE_CHECKING:
@@ -96,6 +95,8 @@ def install(server: MCPServer[Any]) -> None:
         mime_type="application/json",
     )
     async def run(run_id: str, ctx: Context[Any], after: str = "", wait: str = "0") -> str:
+        from . import view
+
         seconds = min(PATIENCE, float(wait)) if wait.isdecimal() else 0.0
         return await _answer(ctx, lambda app: view.looked(app, current(), run_id, after, seconds))
 
@@ -107,6 +108,8 @@ def install(server: MCPServer[Any]) -> None:
         mime_type="application/json",
     )
     async def runs(ctx: Context[Any], kind: str = "", status: str = "") -> str:
+        from . import view
+
         return await _answer(ctx, lambda app: view.listed(app, current(), status=status or None, kind=kind or None))
 
 

@@ -11,7 +11,6 @@ from mcp_llm.runs.texts import cut
 from mcp_llm.runs.words import said
 from mcp_llm.server.result import SHOWN
 from mcp_llm.server.rows import row
-from mcp_llm.types.events import encode
 
 from .address import FRESH_MS, Content
 
@@ -80,6 +79,8 @@ async def read(app: App, principal: str, address: Address) -> Content:
 
 
 async def _events(app: App, principal: str, run_id: str, after: int) -> Content:
+    from mcp_llm.types.events import encode
+
     info = await app.journals.get(run_id, principal)
     lines: list[str] = []
     size, following = 0, None

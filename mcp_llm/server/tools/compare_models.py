@@ -11,7 +11,6 @@ from mcp_llm.runs.detach import Running
 from mcp_llm.server import result as results
 from mcp_llm.server.arguments import Arguments
 from mcp_llm.server.compared import shown
-from mcp_llm.server.comparing import compare_lasting
 
 from .published import publish
 
@@ -72,6 +71,8 @@ OUTPUT: dict[str, Any] = {
 
 async def run_compare(given: CompareArguments, run: Run) -> CallToolResult:
     """Compare, with a heartbeat, as long as the host waits."""
+    from mcp_llm.server.comparing import compare_lasting
+
     ask = asked(given, run.principal)
     arguments = given.model_dump(mode="json", exclude_defaults=True, exclude={"wait_s"})
     compared = await compare_lasting(run, ask, arguments, given.wait_s)

@@ -13,7 +13,6 @@ from mcp_llm.runs.detach import Running
 from mcp_llm.server import asking
 from mcp_llm.server import result as results
 from mcp_llm.server.arguments import Arguments
-from mcp_llm.server.lasting import ask_lasting
 from mcp_llm.types.chat import Effort, ToolSpec
 
 from .published import publish
@@ -79,6 +78,8 @@ OUTPUT: dict[str, Any] = {
 
 async def run_generate(given: GenerateArguments, run: Run) -> CallToolResult | InputRequiredResult:
     """Ask, with a heartbeat, as long as the host waits; the same text and structured answer."""
+    from mcp_llm.server.lasting import ask_lasting
+
     ask = asked(given, run.principal)
     if given.dry_run:
         from mcp_llm.llm.generate import estimate

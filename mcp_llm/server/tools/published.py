@@ -16,7 +16,6 @@ from mcp.types import InputRequiredResult
 from pydantic import ValidationError
 
 from mcp_llm.errors import Error, ProviderError
-from mcp_llm.llm.backends.sampling import offering
 from mcp_llm.types.nearest import nearest
 
 if TYPE_CHECKING:
@@ -60,6 +59,7 @@ class Published(Tool):
 
     async def _answer(self, given: Any, run: Run) -> CallToolResult | InputRequiredResult:
         """What the function gives, or a call that comes again, or what the run wants of its host."""
+        from mcp_llm.llm.backends.sampling import offering
         from mcp_llm.server import asking, rounds, sampling
 
         state = asking.returned(run.context)

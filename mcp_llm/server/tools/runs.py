@@ -10,7 +10,6 @@ from pydantic import Field
 from mcp_llm.errors import InvalidInput
 from mcp_llm.runs import wait
 from mcp_llm.runs.detach import Running, run_detachable
-from mcp_llm.runs.resume import GRACE, drive
 from mcp_llm.runs.texts import cut
 from mcp_llm.runs.words import said
 from mcp_llm.server import kept
@@ -87,6 +86,8 @@ async def _list(given: RunsArguments, run: Run) -> CallToolResult:
 
 
 async def _wait(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
+    from mcp_llm.runs.resume import GRACE
+
     app = run.service
     kind = (await app.journals.get(run_id, run.principal)).kind
     grace = GRACE if app.resumers.automatic(kind) else 0
@@ -114,6 +115,8 @@ async def _cancel(given: RunsArguments, run: Run, run_id: str) -> CallToolResult
 
 
 async def _resume(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
+    from mcp_llm.runs.resume import drive
+
     app = run.service
     journal, resumer = await app.resumers.claim(app.journals, run_id, run.principal, again=given.again)
 
