@@ -1,4 +1,7 @@
-"""A form with files as bytes (RFC 7578), names escaped as the HTML standard says. No streaming: files are in memory."""
+"""A form with files as bytes (RFC 7578), names escaped as the HTML standard says. No streaming: files are in memory.
+
+Whatever a caller calls a file or its type, it stays one field: the boundary can be reckoned by whoever knows the rest.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,8 @@ def encode(fields: Sequence[Field]) -> tuple[bytes, str]:
     for field, value in zip(fields, values, strict=True):
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{_escaped(field.name)}"'
         if field.filename is not None:
-            head += (
-                f'; filename="{_escaped(field.filename)}"\r\nContent-Type: {field.mime or "application/octet-stream"}'
-            )
+            mime = field.mime if field.mime and field.mime.isprintable() else "application/octet-stream"
+            head += f'; filename="{_escaped(field.filename)}"\r\nContent-Type: {mime}'
         pieces += (_utf8(f"{head}\r\n\r\n"), value, b"\r\n")
     pieces.append(f"--{boundary}--\r\n".encode())
     return b"".join(pieces), f"multipart/form-data; boundary={boundary}"

@@ -103,7 +103,8 @@ def formed(data: bytes) -> None:
     fields = []
     for _ in range(picks.byte() % 4):
         name, file = picks.text(), picks.text() if picks.byte() % 2 else None
-        fields.append(Field(name, picks.rest() if picks.byte() % 4 == 0 else picks.text(), filename=file))
+        value = picks.rest() if picks.byte() % 4 == 0 else picks.text()
+        fields.append(Field(name, value, filename=file, mime=picks.text()))
     try:
         body, kind = multipart.encode(fields)
     except Error:
