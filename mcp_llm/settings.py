@@ -180,7 +180,10 @@ class Server(Table):
     def place(self) -> str:
         """Its URL or the name of its program, without what may be secret in it."""
         if self.url is not None:
-            parts = urlsplit(self.url)
+            try:
+                parts = urlsplit(self.url)
+            except ValueError:
+                return "a URL that cannot be read"
             return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         return (self.command or "").replace("\\", "/").rpartition("/")[2]
 
@@ -340,7 +343,7 @@ class Settings(Table):
     prefer: tuple[str, ...] = ()
     """Providers in the order in which `auto` and bare tiers try them; the rest follow in the built-in order."""
     operations: dict[Operation, str] = Field(default_factory=dict)
-    """The model that `embed`, `image`, `speech`, `transcribe` or `video` asks where none is named."""
+    """The model that `embed`, `image`, `speech`, `transcribe`, `video` or `realtime` asks where none is named."""
     aliases: dict[str, str] = Field(default_factory=dict)
     """A name of yours -> a model, a tier or another alias."""
     tiers: dict[Tier, str] = Field(default_factory=dict)

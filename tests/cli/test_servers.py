@@ -103,7 +103,7 @@ def test_a_run_names_the_command_that_turns_a_changed_tool_on(run: Any, said: Pa
 def test_a_server_that_does_not_start_says_why_and_the_others_are_shown(run: Any, home: Path, said: Path) -> None:
     with (home / "mcp_llm.toml").open("a", encoding="utf-8") as file:
         file.write('[servers.gone]\ncommand = "no-such-program"\n[servers.off]\nurl = "http://me:pw@127.0.0.1/mcp"\n')
-        file.write("disabled = true\n")
+        file.write('disabled = true\n[servers.bad]\nurl = "http://[bad"\n')
     done, data = run("servers", "check"), run("servers", "check", "--json")
     assert done.returncode == data.returncode == 1
     assert "gone  no-such-program  not available" in done.stdout
@@ -112,6 +112,7 @@ def test_a_server_that_does_not_start_says_why_and_the_others_are_shown(run: Any
         "rug": ("2 tools", Path(sys.executable).name),
         "gone": ("not available", "no-such-program"),
         "off": ("disabled", "http://127.0.0.1/mcp"),
+        "bad": ("not available", "a URL that cannot be read"),
     }
 
 

@@ -200,8 +200,14 @@ def test_what_a_model_cannot_do_with_pictures_is_said_before_anything_is_sent() 
     together = load().target("together", "black-forest-labs/FLUX.1-schnell", "image")
     with pytest.raises(Unsupported, match="does not change them"):
         image.wire("openai").encode(IMAGE["edit"], together.model_id, together.quirks)
-    with pytest.raises(Unsupported, match="`size` 'huge' is none"):
-        image.wire("openai").encode(ImageRequest(prompt="a", size="huge"), "m", image.wire("openai").Quirks())
+
+
+@pytest.mark.parametrize("size", ["huge", "16:0", "0:9", "00x00", "1024x0", "1024X1024", "\u0661\u0666:\u0669"])
+@pytest.mark.parametrize("name", ["openai", "gemini", "fireworks"])
+def test_a_size_that_is_none_is_told_before_anything_is_sent(name: str, size: str) -> None:
+    wire = image.wire(name)
+    with pytest.raises(Unsupported, match=f"^`size` '{size}' is none: write 1024x1024, 16:9, 2K or auto$"):
+        wire.encode(ImageRequest(prompt="a", size=size), "m", wire.Quirks())
 
 
 def test_a_picture_to_change_that_is_no_base64_is_told_before_anything_is_sent() -> None:

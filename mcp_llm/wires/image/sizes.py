@@ -10,8 +10,8 @@ from mcp_llm.errors import Unsupported
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PIXELS: Final = re.compile(r"(\d{2,5})x(\d{2,5})")
-_RATIO: Final = re.compile(r"(\d{1,3}):(\d{1,3})")
+_PIXELS: Final = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})", re.ASCII)
+_RATIO: Final = re.compile(r"([1-9]\d{0,2}):([1-9]\d{0,2})", re.ASCII)
 _CLASS: Final = re.compile(r"(?:512|1K|2K|4K)", re.I)
 
 
@@ -47,7 +47,7 @@ def ratio(size: str, ratios: Sequence[str], warnings: list[str]) -> tuple[str | 
 
 def _shape(size: str) -> float:
     wide, high = re.split("[x:]", size)
-    return int(wide) / max(1, int(high))
+    return int(wide) / int(high)
 
 
 def _unknown(size: str, warnings: list[str]) -> None:
