@@ -17,7 +17,7 @@ from mcp_llm.errors import ConfigError, Disconnected, Garbled, ProviderError, Ti
 from mcp_llm.wires.failures import failure
 from mcp_llm.wires.reply import parse
 
-from .connection_errors import unreachable
+from .connection_errors import Redirected, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -74,7 +74,7 @@ async def connect(
     """A socket to a `http(s)://` or `ws(s)://` URL. Raises ConfigError without the extra, and what the reply says."""
     try:
         from websockets.asyncio import client
-        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, ProxyError
     except ImportError:
         raise ConfigError(f"conversations need the package websockets: {EXTRA}") from None
 
@@ -86,12 +86,13 @@ async def connect(
     secure = parts.scheme in {"https", "wss"}
     host, port = parts.hostname or "", parts.port or (443 if secure else 80)
     address = parts._replace(scheme="wss" if secure else "ws").geturl()
+    way = transport.way("https" if secure else "http", host, port)
     dialer = Dialer(
         address,
         additional_headers=dict(headers),
         user_agent_header=transport.agent,
         ssl=transport.tls if secure else None,
-        proxy=transport.way("https" if secure else "http", host, port),
+        proxy=way,
         compression=None,
         open_timeout=None,
         ping_interval=BEAT,
@@ -105,16 +106,29 @@ async def connect(
     except TimeoutError:
         raise Timeout(f"{host} did not open the session within {deadlines.connect:g} s (connect deadline)") from None
     except InvalidStatus as exc:
-        reply = exc.response
-        raise failure(
-            reply.status_code, {k.lower(): v for k, v in reply.headers.raw_items()}, bytes(reply.body or b"")
-        ) from None
+        raise _refused(exc.response, host) from None
+    except ProxyError as exc:
+        raise Disconnected(f"the proxy made no connection to {host} ({exc}); check HTTPS_PROXY", retry=False) from None
     except InvalidHandshake as exc:
         raise Disconnected(f"{host} speaks no WebSocket here ({type(exc).__name__}); check the base URL") from None
     except (OSError, EOFError) as exc:
-        raise unreachable(exc, host, port=parts.port, tls=secure) from exc
+        if way is None:
+            raise unreachable(exc, host, port=parts.port) from exc
+        error = unreachable(exc, urlsplit(way).hostname or "", port=urlsplit(way).port)
+        raise Disconnected(f"the way is through a proxy, and {error}") from exc
     try:
         yield Link(socket, host, ConnectionClosed)
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSING + 1):
             await socket.close()
+
+
+def _refused(reply: Any, host: str) -> ProviderError:
+    """The error that a reply in the place of a socket stands for."""
+    status, headers = reply.status_code, {name.lower(): value for name, value in reply.headers.raw_items()}
+    if 300 <= status < 400:
+        return Redirected(host, headers, status)
+    if status < 400:
+        why = f"{host} speaks no WebSocket here, but plain HTTP; check the base URL"
+        return Disconnected(why, status=status, retry=False)
+    return failure(status, headers, bytes(reply.body or b""))
