@@ -90,6 +90,12 @@ def test_betas_of_the_options_become_a_header() -> None:
     assert encode(options={"betas": "b1"}, quirks=Quirks(version=None)).headers == {"anthropic-beta": "b1"}
 
 
+@pytest.mark.parametrize("betas", [5, True, ["b1", 2], {"b1": 1}, [["b1"]]])
+def test_betas_that_are_no_names_are_told_before_anything_is_sent(betas: object) -> None:
+    with pytest.raises(InvalidInput, match="`betas` in the options has to be a name or a list of names"):
+        encode(options={"betas": betas})
+
+
 def test_sampling_goes_under_the_version_that_knows_it_or_not_at_all() -> None:
     refused = encode(temperature=0.5, top_p=0.9, top_k=3)
     assert {"temperature", "top_p", "top_k"} & set(refused.json or {}) == set()

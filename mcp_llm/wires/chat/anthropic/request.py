@@ -54,12 +54,17 @@ def encode(request: ChatRequest, model: str, quirks: Quirks) -> base.HttpRequest
 
 
 def stamp(body: dict[str, Any], quirks: Quirks) -> dict[str, str]:
-    """Puts version and betas where this front door wants them: into the body, or into the headers given back."""
+    """Puts version and betas where this front door wants them: into the body, or into the headers given back.
+
+    Raises `InvalidInput` for `betas` that are no names.
+    """
     version = quirks.version
     if quirks.sampling_version is not None and any(key in body for key in _SAMPLING):
         version = quirks.sampling_version
     betas = body.pop("betas", None) or []
     betas = [betas] if isinstance(betas, str) else betas
+    if not isinstance(betas, list | tuple) or not all(isinstance(one, str) for one in betas):
+        raise InvalidInput("`betas` in the options has to be a name or a list of names.")
     if quirks.version_in_body:
         body.update({"anthropic_version": version} | ({"anthropic_beta": betas} if betas else {}))
         return {}

@@ -1,4 +1,4 @@
-"""OpenAI"s Responses dialect, also spoken by xAI, Azure, Meta and others."""
+"""OpenAI's Responses dialect, also spoken by xAI, Azure, Meta and others."""
 
 from __future__ import annotations
 
