@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
@@ -173,10 +174,14 @@ class _Refused(httpx2.StreamError):
 
 
 class _Wait:
-    """Waiting for an answer or its next piece, until somebody says that nobody wants it any more."""
+    """Waiting for an answer or its next piece, until somebody says that nobody wants it any more.
+
+    `resumed` counts how often the stream of the answer was taken up again after it had broken off.
+    """
 
     def __init__(self) -> None:
         self.left = False
+        self.resumed = 0
         self._scope = anyio.CancelScope()
 
     def leave(self) -> None:
@@ -192,6 +197,10 @@ class _Wait:
         return self._scope
 
 
+_ANSWER: ContextVar[_Wait | None] = ContextVar("mcp_llm_answer", default=None)
+"""The answer that this task waits for: the SDK has one for each request, which also takes up its stream again."""
+
+
 class _Capped(httpx2.AsyncBaseTransport):
     """Answers every failure with an HTTP answer that holds a JSON-RPC error, because an exception ends the session."""
 
@@ -199,7 +208,7 @@ class _Capped(httpx2.AsyncBaseTransport):
         self._inner = inner
         self._passed = frozenset({401, 403}) if signed else frozenset[int]()
         self._streams_opened = 0
-        self._resumed = 0
+        self._listening = _Wait()
         self._waits = WeakValueDictionary[bytes, _Wait]()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -207,13 +216,7 @@ class _Capped(httpx2.AsyncBaseTransport):
         if request.method == "DELETE":
             _limit(request, _GOODBYE_SECONDS)
         elif request.method == "GET":
-            # Server-sent ids and `retry: 0` would make the SDK reconnect without a pause.
-            self._streams_opened += 1
-            self._resumed += "last-event-id" in request.headers
-            if self._resumed > _MOST_RESUMED:
-                return told(request, "it broke off too often")
-            if self._streams_opened > 1:
-                await anyio.sleep(1)
+            return await self._listen(request)
         elif b'"method":"notifications/' in request.content[:200]:
             _limit(request, _NOTIFY_SECONDS)  # the SDK sends nothing else meanwhile
         if cancels := _CANCELS.match(request.content):
@@ -227,7 +230,21 @@ class _Capped(httpx2.AsyncBaseTransport):
         asks = _ASKS.match(request.content)
         if asks is not None:
             self._waits[asks[1]] = wait
-            self._resumed = 0  # a long session may break off often; it is one call that must not do so without end
+            _ANSWER.set(wait)
+            self._listening.resumed = 0  # a long session may break off often
+        return await self._answer(request, wait)
+
+    async def _listen(self, request: httpx2.Request) -> httpx2.Response:
+        """The stream of what the server says by itself, or the rest of one that broke off before its answer."""
+        wait = _ANSWER.get() or self._listening
+        wait.resumed += "last-event-id" in request.headers
+        if wait.resumed > _MOST_RESUMED:
+            return told(request, "it broke off too often")
+        self._streams_opened += 1
+        if self._streams_opened > 1:
+            # Server-sent ids and `retry: 0` would make the SDK reconnect without a pause.
+            with wait.patient():
+                await anyio.sleep(1)
         return await self._answer(request, wait)
 
     async def _answer(self, request: httpx2.Request, wait: _Wait) -> httpx2.Response:

@@ -28,6 +28,10 @@ class Http(BaseHTTPRequestHandler):
         if self.mode == "resumes" and (last := self.headers["last-event-id"]):
             self.events({"id": int(last), "result": text("worked")})
             return
+        if self.mode == "resumes-for-ever" and (last := self.headers["last-event-id"]):
+            self.seen.append(f"resumed {last}")
+            self.breaks_off(int(last))
+            return
         self.reply(405, b"")
 
     def do_DELETE(self) -> None:
@@ -104,8 +108,10 @@ class Http(BaseHTTPRequestHandler):
         if mode == "gzipbomb":
             packed = gzip.compress(b'{"jsonrpc":"2.0","id":%d,"result":{"x":"' % number + b"0" * (40 * MIB) + b'"}}')
             self.reply(200, packed, "application/json", encoding="gzip")
-        elif mode == "resumes":
-            self.reply(200, b"id: %d\nretry: 0\ndata:\n\n" % number, "text/event-stream")
+        elif mode == "resumes-for-ever" and params["name"] != "work":
+            self.result(number, text(json.dumps(self.seen)))
+        elif mode in {"resumes", "resumes-for-ever"}:
+            self.breaks_off(number)
         elif mode == "bigjson":
             self.pour(b'{"jsonrpc":"2.0","id":%d,"result":{"x":"' % number, b"0" * MIB, 200, length=200 * MIB + 50)
         elif mode == "bigchunked":
@@ -171,6 +177,9 @@ class Http(BaseHTTPRequestHandler):
     def events(self, message: dict[str, Any]) -> None:
         body = b"event: message\ndata: " + json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n\n"
         self.reply(200, body, "text/event-stream")
+
+    def breaks_off(self, number: int) -> None:
+        self.reply(200, b"id: %d\nretry: 0\ndata:\n\n" % number, "text/event-stream")
 
     def reply(self, status: int, body: bytes, kind: str = "", **more: str | None) -> None:
         names = {"session": "mcp-session-id", "encoding": "content-encoding", "location": "location"}

@@ -145,6 +145,38 @@ async def test_each_call_may_break_off_however_many_there_were_before(
             assert [(await group.call("s__work", {})).text for _ in range(4)] == ["worked"] * 4
 
 
+async def test_a_call_that_breaks_off_without_end_is_given_up_also_beside_others(
+    web: Callable[..., Any], opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcp_llm.toolsets.http._MOST_RESUMED", 2)
+    with anyio.fail_after(60):
+        async with opened(web("resumes-for-ever", call_timeout_s=30)) as group, anyio.create_task_group() as tasks:
+
+            async def others() -> None:
+                while True:
+                    assert not (await group.call("s__read", {})).is_error
+                    await anyio.sleep(0.05)
+
+            tasks.start_soon(others)
+            given_up = await group.call("s__work", {})
+            seen = json.loads((await group.call("s__read", {})).text)
+            tasks.cancel_scope.cancel()
+    assert "attempts were exhausted" in given_up.text
+    assert len([words for words in seen if words.startswith("resumed")]) == 2
+
+
+async def test_a_call_that_nobody_waits_for_any_more_is_not_taken_up_again(
+    web: Callable[..., Any], opened: Callable[..., Any]
+) -> None:
+    with anyio.fail_after(60):
+        async with opened(web("resumes-for-ever", call_timeout_s=2.5)) as group:
+            for _ in range(2):
+                assert "did not answer within 2.5 s" in (await group.call("s__work", {})).text
+            seen = json.loads((await group.call("s__read", {})).text)
+    first = next(words for words in seen if words.startswith("resumed"))
+    assert seen[seen.index("notifications/cancelled") :].count(first) <= 1  # one may have been on its way
+
+
 class Pieces(httpx2.AsyncByteStream):
     """Events whose blank lines come in two pieces, or an event that does not end."""
 
