@@ -112,6 +112,8 @@ def test_reasoning_counted_beside_the_output_belongs_to_it() -> None:
     cited = used(prompt_tokens=3, completion_tokens=1, total_tokens=11, reasoning_tokens=5, citation_tokens=2)
     assert beside == inside == Usage(input=3, output=6, reasoning=5)
     assert cited == Usage(input=3, output=8, reasoning=5)
+    assert used(prompt_tokens=3, completion_tokens=1, total_tokens=6, citation_tokens=2) == Usage(input=3, output=3)
+    assert used(prompt_tokens=3, completion_tokens=1, total_tokens=7, citation_tokens=2) == Usage(input=3, output=1)
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,7 @@ def _apart(data: dict[str, Any], taken: int | None, output: int, reasoning: int 
     The total tells: it is then larger than the two by exactly these.
     """
     total = first(data.get("total_tokens"))
-    if total is None or taken is None or not reasoning:
+    if total is None or taken is None:
         return 0
-    rest = total - taken - output
-    citations = first(data.get("citation_tokens")) or 0
-    return rest if rest > 0 and rest in (reasoning, reasoning + citations) else 0
+    rest, thought, citations = total - taken - output, reasoning or 0, first(data.get("citation_tokens")) or 0
+    return rest if rest > 0 and rest in (thought, citations, thought + citations) else 0
