@@ -259,6 +259,11 @@ class OAuth(Table):
     def _one_way(self) -> OAuth:
         if (self.jwks_url is None) == (self.key is None):
             raise ValueError("needs either `jwks_url` or `key`")
+        for name in ("issuer", "resource", "jwks_url"):
+            try:
+                _ = urlsplit(getattr(self, name) or "").port
+            except ValueError:
+                raise ValueError(f"`{name}` is no URL: write it as https://host/path") from None
         return self
 
 

@@ -194,6 +194,8 @@ def test_keys_come_from_the_keychain_where_it_can_be_asked(
 
 # The user's file
 
+SIGNED = "[http.oauth]\nkey = 'a key in PEM'\n"
+
 
 @pytest.mark.parametrize(
     ("text", "words"),
@@ -207,6 +209,8 @@ def test_keys_come_from_the_keychain_where_it_can_be_asked(
         ("[providers.openai]\nkey='sk-live-123'\n", ["[providers.openai] holds a key", "put it in .env"]),
         ("[providers.openai]\napi_key='sk-live-123'\n", ["[providers.openai] holds a key"]),
         ("providers = 3\n", ["`providers`"]),
+        (f"{SIGNED}issuer = 'https://[bad'\nresource = 'https://us.example'\n", ["`issuer` is no URL"]),
+        (f"{SIGNED}issuer = 'https://id.example'\nresource = 'https://us.example:x'\n", ["`resource` is no URL"]),
     ],
 )
 def test_a_wrong_user_file_stops_the_start_with_place_and_fix(

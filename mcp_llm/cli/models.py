@@ -108,7 +108,10 @@ def pull(what: str, sha256: str | None, name: str | None, quiet: bool) -> int:
     config = running.load()
     hub = config.settings.gguf.hub.rstrip("/")
     if "://" in what:
-        url, last = what, PurePosixPath(urlsplit(what).path).name
+        try:
+            url, last = what, PurePosixPath(urlsplit(what).path).name
+        except ValueError:
+            raise InvalidInput("the URL cannot be read: write it as https://host/path/NAME.gguf") from None
     else:
         owner, _, rest = what.partition("/")
         repository, _, file = rest.partition("/")

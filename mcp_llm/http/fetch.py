@@ -91,7 +91,10 @@ async def fetch(
                 raise
             # What else a hop says is of its own body: its length, its tag.
             passed |= {name: value for name, value in moved.headers.items() if name.startswith("x-")}
-            url = urljoin(f"{origin}{rest}", moved.location)
+            try:
+                url = urljoin(f"{origin}{rest}", moved.location)
+            except ValueError:
+                raise Denied(f"{urlsplit(origin).hostname} redirects to what is no URL") from None
     raise Disconnected(f"{urlsplit(url).hostname} redirects more than {HOPS} times", retry=False)
 
 

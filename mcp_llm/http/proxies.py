@@ -26,11 +26,11 @@ class Proxies:
         if not url or is_loopback(host) or self._direct(host, port):
             return None
         url = url if "://" in url else f"http://{url}"
-        parts = urlsplit(url)
-        name = f"{scheme}_proxy".upper()
-        if parts.scheme not in {"http", "https"}:
-            raise ConfigError(f"{name}: proxies of the kind {parts.scheme!r} are not supported; use an http:// one")
+        name, kind = f"{scheme}_proxy".upper(), url.partition("://")[0].lower()
+        if kind not in {"http", "https"}:
+            raise ConfigError(f"{name}: proxies of the kind {kind!r} are not supported; use an http:// one")
         try:
+            parts = urlsplit(url)
             if not parts.hostname or parts.port == 0:
                 raise ValueError
         except ValueError:

@@ -49,6 +49,7 @@ def test_a_file_is_pulled_and_asked(run: Run, home: Path, tmp_path: Path) -> Non
         ("onlyname.gguf", "is no OWNER/REPOSITORY/FILE.gguf"),
         ("a/b/model.bin", "names no .gguf file"),
         ("https://127.0.0.1:9/x.gguf", "no public address"),
+        ("https://[bad/x.gguf", "the URL cannot be read: write it as https://host/path/NAME.gguf"),
         ("a/b/..gguf", "names no .gguf file"),
     ],
 )

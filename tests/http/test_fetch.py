@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from faults.server import FaultServer, Reply
 
-from mcp_llm.http.fetch import NoMore
+from mcp_llm.errors import Denied, Disconnected, Error
+from mcp_llm.http.fetch import NoMore, whole
+from mcp_llm.http.transport import Transport
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
@@ -12,3 +17,22 @@ from mcp_llm.http.fetch import NoMore
 )
 def test_the_length_of_a_file_is_a_number_or_unknown(told: str, total: int | None) -> None:
     assert NoMore("hub.invalid", {"content-range": told}).total == total
+
+
+@pytest.mark.parametrize(
+    ("location", "kind", "words"),
+    [
+        ("http://[bad/file", Denied, "127.0.0.1 redirects to what is no URL"),
+        ("//[bad/file", Denied, "127.0.0.1 redirects to what is no URL"),
+        ("https://other.invalid:99999/", Denied, "the URL cannot be read: its host or port is malformed"),
+        ("ftp://other.invalid/", Denied, "only https URLs without a user or password in them are fetched"),
+        ("https://me:pw@other.invalid/", Denied, "only https URLs without a user or password in them are fetched"),
+        ("?again", Disconnected, "127.0.0.1 redirects more than 3 times"),
+    ],
+)
+async def test_a_redirect_that_leads_nowhere_is_told(location: str, kind: type[Error], words: str) -> None:
+    with FaultServer([Reply(302, headers={"location": location})]) as server:
+        async with Transport() as transport:
+            with pytest.raises(Error) as caught:
+                await whole(transport, f"{server.url}/file", most=100, trusted=server.url)
+    assert (type(caught.value), str(caught.value)) == (kind, words)

@@ -55,7 +55,9 @@ def test_other_machines_are_not_loopback(host: str) -> None:
     assert not is_loopback(host)
 
 
-@pytest.mark.parametrize("url", ["socks5://p.invalid:1", "ftp://p.invalid", "http://", "http://p.invalid:99999"])
+@pytest.mark.parametrize(
+    "url", ["socks5://p.invalid:1", "ftp://p.invalid", "http://", "http://p.invalid:99999", "http://[bad"]
+)
 def test_a_proxy_that_cannot_be_used_is_a_config_error_without_its_password(url: str) -> None:
     secret = url.replace("://", "://me:hunter2@")
     with pytest.raises(ConfigError, match="HTTP_PROXY") as caught:
