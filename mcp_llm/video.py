@@ -171,6 +171,28 @@ class Films:
             raise
         return made.lean()
 
+    async def call_off(self, info: RunInfo) -> str | None:
+        """End a film that is being made; words where it is made and billed all the same.
+
+        Raises ProviderError where the provider cannot be told: the run stays as it is.
+        """
+        words = None
+        if not info.live and (stood := await outside.known(self.runs, info.id)):
+            target = self.service.catalog.find(Order.model_validate(info.request).model, KIND)
+            http = wires.wire(target.wire).cancel(str(stood[-1].job_id), target.quirks)
+            words = f"{target.provider_id} makes the film all the same, and bills it"
+            try:
+                with anyio.fail_after(outside.TELLING):
+                    if http is not None:
+                        await self._ask(target, http, lambda reply: reply)
+                        words = None
+            except (Error, TimeoutError) as error:
+                if not outside.refused(error):
+                    raise outside.untold(info.id, target.provider_id, error) from error
+                words = f"{words}: {str(error)[:500]}"
+        await self.runs.request_cancel(info.id, info.principal)
+        return words
+
     async def _request(
         self,
         prompt: str,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_llm.app import App
+    from mcp_llm.llm.service import Service
 
 pytestmark = pytest.mark.anyio
 
@@ -245,6 +246,48 @@ async def test_a_call_that_is_given_up_calls_the_job_off(asking: Asking) -> None
                 tasks.cancel_scope.cancel()
             assert (await cast("App", service).journals.get("r1", "local")).status == "cancelled"
         assert posts(server) == ["/api/v1beta/interactions", "/api/v1beta/interactions/int-1/cancel"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "answers", "called", "words"),
+    [
+        (GOOGLE, [Reply(body=b"{}")], ["/api/v1beta/interactions/int-1/cancel"], None),
+        (GOOGLE, [Reply(status=409, body=b'{"error": {"message": "over"}}')], [], "bills it: "),
+        (XAI, [], [], "acme makes the film all the same, and bills it"),
+    ],
+)
+async def test_a_film_that_nobody_waits_for_is_called_off_where_that_is_possible(
+    asking: Asking, provider: str, answers: list[Reply], called: list[str], words: str | None
+) -> None:
+    with FaultServer(scripts={"api": answers}) as server:
+        model = asking.provider("acme", f"{server.url}/api", provider)
+        async with asking.open() as service:
+            app, run_id = cast("App", service), await left_alone(service, model)
+            resumable.register(app)
+            info, told = await app.resumers.cancel(app.journals, run_id, "local")
+        assert (info.status, told is None) == ("cancelled", words is None)
+        assert (words or "") in (told or "")
+        assert called == posts(server)[: len(called)]
+
+
+async def test_a_film_whose_provider_cannot_be_told_is_left_as_it_is(asking: Asking) -> None:
+    with FaultServer(scripts={"api": [Reply(status=401, body=b'{"error": "bad key"}')]}) as server:
+        model = asking.provider("acme", f"{server.url}/api", GOOGLE)
+        async with asking.open() as service:
+            app, run_id = cast("App", service), await left_alone(service, model)
+            resumable.register(app)
+            with pytest.raises(ProviderError, match=r"acme could not be told to stop .*stays open"):
+                await app.resumers.cancel(app.journals, run_id, "local")
+            assert (await app.journals.get(run_id, "local")).status == "interrupted"
+
+
+async def left_alone(service: Service, model: str) -> str:
+    """A film that was ordered by a process that is gone."""
+    order = Order.model_validate({"model": model, "asked": model, "request": {"prompt": "x"}})
+    journal = await cast("App", service).journals.create(KIND, order.model_dump(mode="json"), "local", model=model)
+    await journal.append(JobEvent(state="submitted", job_id="int-1", provider="acme", model="m"))
+    await journal.release()
+    return journal.run_id
 
 
 async def test_a_film_inside_the_answer_needs_no_fetching(asking: Asking) -> None:

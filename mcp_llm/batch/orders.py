@@ -6,7 +6,6 @@ first when it is done collects it, whichever process that is.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -59,8 +58,6 @@ KIND: Final = "batch"
 SOON: Final = 5.0
 LONGEST: Final = 60.0
 """Seconds between looks: at first, and after a while."""
-LEAVING: Final = 4.0
-"""Seconds that calling an order off may take."""
 CAP: Final = 1024 * 1024 * 1024
 """Bytes of results that are read."""
 PATIENCE: Final = Deadlines(first_byte=120, idle=60, total=1800)
@@ -149,12 +146,21 @@ class Orders:
         return journal.run_id, state
 
     async def cancel(self, run_id: str, principal: str = "local") -> State:
-        """Ask the vendor to stop; what was answered by then can still be collected."""
+        """Ask the vendor to stop, or hear that it has; what was answered by then can still be collected."""
         info = await self.runs.get(run_id, principal)
         target, wire, quirks = await self._of(info.request)
         job = await self._job(run_id)
-        await self._call(target, wire.cancel(job, quirks))
-        return await self._state(target, wire, quirks, job)
+        refusal: ProviderError | None = None
+        try:
+            await self._call(target, wire.cancel(job, quirks))
+        except ProviderError as error:
+            if not outside.refused(error):
+                raise
+            refusal = error
+        state = await self._state(target, wire, quirks, job)
+        if refusal is not None and state.status == "running":
+            raise refusal
+        return state
 
     async def check(self, info: RunInfo, again: bool) -> None:
         """Raise InvalidInput for an order of which nobody knows whether it has left.
@@ -180,16 +186,6 @@ class Orders:
             if known and not journal.ended:
                 await outside.rest(journal, known[-1], error)
             raise
-        except anyio.get_cancelled_exc_class():
-            if journal.cancel_requested:
-                await self._off(journal)
-            raise
-
-    async def _off(self, journal: Journal) -> None:
-        """Ask the vendor to stop, as the user wants no more of it."""
-        with anyio.CancelScope(shield=True), anyio.move_on_after(LEAVING), suppress(Error):
-            target, wire, quirks = await self._of(journal.request)
-            await self._call(target, wire.cancel(await self._job(journal.run_id), quirks))
 
     async def _through(self, journal: Journal) -> dict[str, Any]:
         order = Order.model_validate(journal.request)

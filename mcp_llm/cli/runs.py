@@ -117,22 +117,21 @@ def read(run_id: str, offset: int, limit: int | None, as_json: bool) -> int:
 @command.command()
 @run_id
 def cancel(run_id: str) -> int:
-    """Ask whoever drives a run to end it."""
+    """End a run: whoever drives it is asked to, and a provider that works something off for it is told."""
 
-    async def work(app: App) -> tuple[RunInfo, RunInfo]:
-        from mcp_llm.runs.wait import ended
+    async def work(app: App) -> tuple[RunInfo, str | None]:
+        from mcp_llm.server.resumable import register
 
-        before = await app.journals.request_cancel(run_id, ME)
-        after = await ended(app.journals, run_id, ME, 5.0) if before.live else await app.journals.get(run_id, ME)
-        return before, after
+        register(app)
+        return await app.resumers.cancel(app.journals, run_id, ME, 5.0)
 
     found = _do(work)
     if isinstance(found, int):
         return found
-    before, after = found
-    asked = before.live and after.live
-    terminal.note(f"run {run_id}: {'asked to end; its process has not done so yet' if asked else after.status}")
-    return 1 if asked else 0
+    info, words = found
+    going = "asked to end; its process has not done so yet" if info.live else info.status
+    terminal.note(f"run {run_id}: {words or going}")
+    return 1 if info.live or info.status == "interrupted" else 0
 
 
 @command.command()

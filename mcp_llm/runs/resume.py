@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import anyio
 
 from mcp_llm.errors import Conflict, Error, InvalidInput
 
+from . import wait
 from .ending import cancel, fail
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from anyio.abc import TaskGroup
 
     from .journal import Journal
     from .store import RunInfo, RunStore
 
+CallOff: TypeAlias = "Callable[[RunInfo], Awaitable[str | None]]"
+"""Ends what a vendor works off for a run that has not ended; words on what is left of it, None where nothing is.
+
+Raises Error where the vendor cannot be told: then nothing has changed.
+"""
+
+ENDED: Final = frozenset({"finished", "failed", "cancelled"})
 SETTLE: Final = 1.0
 """Seconds before the first look: a server that starts has its first question to answer before."""
 SOON: Final = 0.05
@@ -47,6 +57,8 @@ class Resumers:
     """Resumers by kind of run."""
 
     _by_kind: dict[str, Resumer] = field(default_factory=dict)
+    call_off: dict[str, CallOff] = field(default_factory=dict)
+    """How runs of a kind are ended where that takes more than telling who drives them."""
 
     def register(self, kind: str, resumer: Resumer) -> None:
         """Add or replace."""
@@ -61,7 +73,7 @@ class Resumers:
     ) -> tuple[Journal, Resumer]:
         """The run, now driven by this process, and who drives it. Raises InvalidInput or Conflict with the reason."""
         info = await runs.get(run_id, principal)
-        if info.status in {"finished", "failed", "cancelled"}:
+        if info.status in ENDED:
             raise InvalidInput(f'run {run_id} is {info.status}; read it with runs(action="read", run_id="{run_id}")')
         if info.live:
             raise Conflict(f'run {run_id} is {info.status}; wait for it with runs(action="wait", run_id="{run_id}")')
@@ -70,6 +82,23 @@ class Resumers:
             raise InvalidInput(f"a run of kind {info.kind} cannot be resumed; what it had is kept and can be read")
         await resumer.check(info, again)
         return await runs.claim(run_id, principal), resumer
+
+    async def cancel(
+        self, runs: RunStore, run_id: str, principal: str, wait_s: float = 0
+    ) -> tuple[RunInfo, str | None]:
+        """End a run as its user means it, whoever drives it; who does has `wait_s` seconds to do so.
+
+        (The run as it stands, words on what is left of it.) A vendor that works something off for it is told first.
+        Raises Error where that cannot be: nothing has changed then, and the text names the next step.
+        """
+        before, words = await runs.get(run_id, principal), None
+        call_off = self.call_off.get(before.kind)
+        if call_off is None or before.status in ENDED:
+            await runs.request_cancel(run_id, principal)
+        else:
+            words = await call_off(before)
+        after = await wait.ended(runs, run_id, principal, wait_s if before.live else 0)
+        return after, None if before.live and after.status in ENDED else words
 
     async def watch(self, runs: RunStore, tasks: TaskGroup) -> None:
         """Take up every run of an automatic kind whose process is gone, until cancelled.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def register(app: App) -> None:
         ("workflow.here", False, _workflows),
     ):
         app.resumers.register(kind, Late(app, load, automatic))
+    app.resumers.call_off.update(batch=partial(_order_off, app), video=partial(_film_off, app))
 
 
 @dataclass(slots=True)
@@ -83,3 +85,16 @@ def _workflows(app: App) -> Resumer:
     from mcp_llm.workflow.resuming import Workflows
 
     return Workflows(lambda keep: steps.host(app, keep=keep))
+
+
+async def _order_off(app: App, info: RunInfo) -> str | None:
+    from mcp_llm.batch.calling_off import call_off
+    from mcp_llm.batch.orders import Orders
+
+    return await call_off(Orders(app, app.journals), info)
+
+
+async def _film_off(app: App, info: RunInfo) -> str | None:
+    from mcp_llm.video import Films
+
+    return await Films(app, app.journals).call_off(info)

@@ -85,7 +85,7 @@ async def again(run: Run, state: asking.State, wait_s: float | None) -> CallTool
     except anyio.get_cancelled_exc_class():
         if not state.known:  # nobody has its id: whoever gives up this call gives up the run
             with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING):
-                await runs.request_cancel(run_id, run.principal)
+                await app.resumers.cancel(runs, run_id, run.principal)
         raise
     info = await runs.get(run_id, run.principal)
     if kept.answered(info):

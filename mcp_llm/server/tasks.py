@@ -22,7 +22,7 @@ from mcp.types import (
 )
 from pydantic import ValidationError
 
-from mcp_llm.errors import InvalidInput
+from mcp_llm.errors import Error, InvalidInput
 from mcp_llm.hosts.known import host
 
 from . import asking, declared, kept
@@ -119,7 +119,10 @@ async def _update(ctx: Any, params: UpdateParams) -> dict[str, Any]:
 
 async def _cancel(ctx: Any, params: TaskParams) -> dict[str, Any]:
     app, info = await _asked(ctx, params)
-    await app.journals.request_cancel(info.id, info.principal)
+    try:
+        await app.resumers.cancel(app.journals, info.id, info.principal)
+    except Error as exc:
+        raise MCPError(INTERNAL_ERROR, str(exc)) from None
     return {}
 
 

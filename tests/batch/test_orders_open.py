@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-import anyio
-import anyio.to_thread
 import pytest
 from batch.test_orders import ANSWER, ENDED, ITEMS, MADE, RESULTS, RUNNING, WIRES, drive, lines, orders, say
 from faults.server import FaultServer, Reply
@@ -142,19 +140,3 @@ async def test_the_id_of_a_batch_that_the_vendor_took_outlives_a_disk_that_does_
             await orders(service).check(info, again=False)
             assert (await drive(orders(service), info.id))["answered"] == 1
     assert [request.target for request in server.requests[:2]] == ["/files", "/batches"]
-
-
-async def test_the_vendor_is_told_when_the_user_ends_an_order_that_is_waited_for(asking: Asking) -> None:
-    with FaultServer([*MADE, Reply(hang="headers"), say({"id": "batch_1", "status": "cancelling"})]) as server:
-        asking.provider("gate", server.url, WIRES)
-        async with asking.open() as service:
-            app, made = cast("App", service), orders(service)
-            run_id, _ = await made.submit(ITEMS, {"model": "gate:m"})
-            journal = await app.journals.claim(run_id)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(driven, made, journal)
-                for _ in range(3):
-                    await anyio.to_thread.run_sync(server.wait_request, 20.0)
-                await app.journals.request_cancel(run_id, "local")
-            assert await status(service, run_id) == "cancelled"
-    assert server.requests[-1].target == "/batches/batch_1/cancel"

@@ -129,3 +129,23 @@ def test_killed_and_gone_on_with_twice_every_line_is_answered_once(
     assert {one["response"] for one in read(out)} == {"Hello there"}
     failed = sum(one is not good for one in script[: len(server.requests)])
     assert len(server.requests) - failed <= LINES + 2 * 16  # at each kill what was in flight was paid twice at most
+
+
+def test_ending_the_run_of_a_submitted_batch_ends_it_at_the_provider(
+    run: Run, home: Path, gateway: Callable[[str], None]
+) -> None:
+    def say(**data: Any) -> Reply:
+        return Reply(body=json.dumps({"id": "batch_1", **data}).encode())
+
+    made = (say(), say(status="validating"))
+    stopped = (say(status="cancelling"), say(status="cancelled"), say(status="cancelled"))
+    with FaultServer([*made, *stopped]) as server:
+        gateway(server.url)
+        with (home / "providers" / "gate.toml").open("a") as file:
+            file.write('batch = "openai"\n')
+        submitted = run("batch", "submit", "-m", "gate:m", "-", stdin='"hi"\n')
+        run_id = submitted.stdout.strip()
+        ended, again = run("runs", "cancel", run_id), run("runs", "cancel", run_id)
+    assert (submitted.returncode, ended.returncode, ended.stderr) == (0, 0, f"run {run_id}: cancelled\n")
+    assert (again.returncode, again.stderr) == (0, f"run {run_id}: cancelled\n")
+    assert [one.target for one in server.requests][2] == "/batches/batch_1/cancel"

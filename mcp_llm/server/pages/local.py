@@ -10,7 +10,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mcp_llm.errors import Error, InvalidInput
-from mcp_llm.runs import wait
 from mcp_llm.runs.resume import drive
 from mcp_llm.server.principal import LOCAL
 from mcp_llm.server.resumable import register
@@ -61,9 +60,8 @@ def local(app: App, keys: Keys, tasks: TaskGroup) -> ASGIApp:
     async def cancel(request: Request) -> Response:
         name = request.path_params["id"]
         await _body(request)
-        before = await app.journals.request_cancel(name, LOCAL)
-        after = await wait.ended(app.journals, name, LOCAL, 5.0) if before.live else before
-        return JSONResponse({"run": view.row(after)})
+        after, words = await app.resumers.cancel(app.journals, name, LOCAL, 5.0)
+        return JSONResponse({"run": view.row(after), "words": words})
 
     async def resume(request: Request) -> Response:
         again = (await _body(request)).get("again") is True

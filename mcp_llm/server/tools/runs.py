@@ -107,10 +107,12 @@ async def _read(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
 
 async def _cancel(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
     runs = run.service.journals
-    before = await runs.request_cancel(run_id, run.principal)
-    info = await wait.ended(runs, run_id, run.principal, run.patience(given.wait_s)) if before.live else before
-    if before.status == "interrupted":
-        info = await runs.get(run_id, run.principal)
+    with run.beating():
+        run.progress.who = f"run {run_id[:8]}"
+        info, words = await run.service.resumers.cancel(runs, run_id, run.principal, run.patience(given.wait_s))
+    if words is not None:
+        text = f"run {run_id} is {info.status}: {words}"
+        return results.plain(text, {"run_id": run_id, "status": info.status, "response": text})
     return await kept.shown(run.service, info, run.host.result_chars)
 
 

@@ -247,8 +247,8 @@ class Viewer {
 
   cancel(button) {
     return press(button, async () => {
-      await way.cancel(this.id);
-      announce("asked to end");
+      const told = await way.cancel(this.id);
+      announce((told && told.words) || "asked to end");
     });
   }
 
