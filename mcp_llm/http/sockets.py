@@ -247,15 +247,19 @@ async def connect(host: str, port: int, clock: Clock) -> Socket:
         return await dial(host, port, clock)
     # anyio resolves names in a thread and races IPv6 against IPv4; the socket it found is then taken over.
     stream = await anyio.connect_tcp(host, port)
-    found = stream.extra(anyio.abc.SocketAttribute.raw_socket)
-    raw = socket.fromfd(found.fileno(), found.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    raw: socket.socket | None = None
     try:
-        await stream.aclose()
+        try:
+            found = stream.extra(anyio.abc.SocketAttribute.raw_socket)
+            raw = socket.fromfd(found.fileno(), found.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        finally:
+            await stream.aclose()
         loop = asyncio.get_running_loop()
         made = Socket(loop, clock)
         await loop.create_connection(lambda: made, sock=raw)
     except BaseException:
-        raw.close()
+        if raw is not None:
+            raw.close()
         raise
     return made
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
 import time
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -287,6 +289,28 @@ async def test_what_a_proxy_says_before_tls_is_never_taken_for_what_the_host_sai
         assert server.requests == []
     assert isinstance(error, Garbled)
     assert str(error) == "the proxy sent more than the answer to what it was asked"
+
+
+async def test_where_too_many_files_are_open_a_connection_that_cannot_be_used_is_closed(transport: Transport) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as held:
+        null = os.open(os.devnull, os.O_RDONLY)
+        held.callback(os.close, null)
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (null + 20, hard))
+        last = -1
+        with suppress(OSError):
+            while True:
+                last = os.dup(null)
+                held.callback(os.close, last)
+        os.close(last)  # room for one
+        try:
+            error = await failing(transport, f"http://127.0.0.1:{listening.getsockname()[1]}")
+        finally:
+            assert os.dup(null) == last
+    assert isinstance(error, Disconnected)
+    assert str(error).endswith("cannot be reached: this process has too many open files")
 
 
 async def test_bytes_that_come_before_tls_end_the_connection() -> None:
