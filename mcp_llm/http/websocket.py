@@ -6,7 +6,6 @@ certificates are the transport's.
 
 from __future__ import annotations
 
-import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from mcp_llm.wires.failures import failure
 from mcp_llm.wires.reply import parse
 
 from .connection_errors import Redirected, unreachable
+from .json_bytes import encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -42,9 +42,10 @@ class Link:
         self._closed = closed
 
     async def send(self, frame: Json) -> None:
-        """One frame. Raises Disconnected."""
+        """One frame. Raises Disconnected, and InvalidInput for NaN, infinities and what is no JSON."""
+        words = encode(frame).decode()
         try:
-            await self._socket.send(json.dumps(frame, ensure_ascii=False).encode("utf-8", "replace").decode())
+            await self._socket.send(words)
         except self._closed as exc:
             raise self._lost(exc) from None
 

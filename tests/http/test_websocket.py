@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import anyio
 import pytest
 from canary import KEY
 from faults.server import FaultServer, Reply
 
-from mcp_llm.errors import AuthError, Disconnected, Error, Overloaded
+from mcp_llm.errors import AuthError, Disconnected, Error, InvalidInput, Overloaded
 from mcp_llm.http.connection_errors import Redirected
 from mcp_llm.http.transport import Deadlines, Transport
 from mcp_llm.http.websocket import connect
 
-pytest.importorskip("websockets", reason="the extra `realtime` is not installed")
+server = pytest.importorskip("websockets.asyncio.server", reason="the extra `realtime` is not installed")
 pytestmark = pytest.mark.anyio
 
 
@@ -67,3 +70,18 @@ async def test_a_proxy_that_is_in_the_way_is_blamed_itself() -> None:
 async def test_a_host_that_is_not_there_is_told_without_a_handshake_that_never_was() -> None:
     error = await refused("https://127.0.0.1:1")
     assert str(error) == "127.0.0.1:1 refused the connection; nothing listens there"
+
+
+async def test_a_frame_is_json_that_everybody_reads_or_is_not_sent() -> None:
+    async def echo(socket: Any) -> None:
+        async for words in socket:
+            await socket.send(words)
+
+    async with server.serve(echo, "127.0.0.1", 0) as listening, Transport() as transport:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        with anyio.fail_after(10):
+            async with connect(transport, url, {}, Deadlines(), most=1000) as link:
+                with pytest.raises(InvalidInput, match="the request is no JSON"):
+                    await link.send({"x": float("nan")})
+                await link.send({"x": "half \ud83d", "y": [1, None]})
+                assert await link.receive() == {"x": "half \ufffd", "y": [1, None]}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_llm.errors import AuthError, Garbled
+from mcp_llm.errors import AuthError, Garbled, InvalidInput
 from mcp_llm.wires import batch
 from mcp_llm.wires.base import HttpReply, HttpRequest
 from mcp_llm.wires.batch.contract import Entry, Result, State
@@ -134,6 +134,22 @@ def test_openai_results_have_replies_errors_or_neither() -> None:
         Result("i0", 400, {"error": {"message": "no"}}),
         Result("i2", None, {"error": {"code": "batch_expired", "message": "late"}}),
     ]
+
+
+@pytest.mark.parametrize("name", ["openai", "mistral"])
+def test_a_file_of_requests_is_utf8_and_json_or_is_not_sent(name: str) -> None:
+    wire = batch.wire(name)
+
+    def uploaded(options: dict[str, Any]) -> bytes:
+        request = HttpRequest("POST", "/chat/completions", json={"model": "m", **options})
+        form = next(wire.submit([Entry("i0", request)], "m", wire.Quirks())).form
+        assert form is not None
+        return b"".join(one.value for one in form if isinstance(one.value, bytes))
+
+    assert json.loads(uploaded({"x": "half \ud83d of \u2028"}))["body"]["x"] == "half \ufffd of \u2028"
+    for wrong in (float("nan"), float("inf"), b"bytes"):
+        with pytest.raises(InvalidInput, match="a request of the batch is no JSON"):
+            uploaded({"x": wrong})
 
 
 def test_mistral_names_the_model_once_for_the_job() -> None:

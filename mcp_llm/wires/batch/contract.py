@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+from mcp_llm.errors import InvalidInput
+from mcp_llm.types.text import unbroken
 from mcp_llm.wires import base
 from mcp_llm.wires.reply import STUMBLES, parse
 
@@ -118,7 +120,11 @@ def each(values: Sequence[Any], one: Callable[[Any], Result]) -> Iterator[Result
 
 
 def packed(values: Sequence[Any]) -> bytes:
-    """JSON lines."""
+    """JSON lines. Raises InvalidInput for NaN and infinities, for which a vendor refuses the whole file."""
     import json
 
-    return b"".join(json.dumps(one, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for one in values)
+    try:
+        written = [unbroken(json.dumps(one, ensure_ascii=False, allow_nan=False)) for one in values]
+    except (TypeError, ValueError) as exc:
+        raise InvalidInput(f"a request of the batch is no JSON: {str(exc)[:100]}") from None
+    return "".join(f"{line}\n" for line in written).encode()
