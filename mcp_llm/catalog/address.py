@@ -124,9 +124,12 @@ def base_url(provider_id: str, provider: Provider, url: str | None, variable: Ca
 
 
 def _with_scheme(value: str, usual: str) -> str:
-    """`OLLAMA_HOST` and its like are often a bare host, with a port or without; a bind address is none to call."""
+    """`OLLAMA_HOST` and its like are often a bare host or port; a bind address is none to call.
+
+    As Ollama's own client reads them: without a scheme, no host is this machine and no port the server's usual one.
+    """
     if "://" not in value:
-        # A bare host means the server's usual port, not HTTP's.
-        port = None if re.search(r"[:/]", value) else urlsplit(usual).port
-        value = f"http://{value}:{port}" if port else f"http://{value}"
-    return re.sub(r"^(https?://)(?:0\.0\.0\.0|\[::\])(?=[:/]|$)", r"\g<1>127.0.0.1", value)
+        host, slash, path = value.partition("/")
+        port = None if re.search(r":\d+$", host) else urlsplit(usual).port
+        value = f"http://{host}:{port}{slash}{path}" if port else f"http://{value}"
+    return re.sub(r"^(https?://)(?:0\.0\.0\.0|\[::\]|(?=:\d))(?=[:/]|$)", r"\g<1>127.0.0.1", value)

@@ -229,6 +229,8 @@ def test_a_variable_may_move_the_whole_address(catalog: Catalog) -> None:
     assert base_url("ollama", ollama, None, {"OLLAMA_HOST": "0.0.0.0:11500"}.get) == "http://127.0.0.1:11500"
     assert base_url("ollama", ollama, None, {"OLLAMA_HOST": "0.0.0.0"}.get) == "http://127.0.0.1:11434"
     assert base_url("ollama", ollama, None, {"OLLAMA_HOST": "https://box.example/"}.get) == "https://box.example"
+    for host, url in ((":11500", "127.0.0.1:11500"), ("[::1]", "[::1]:11434"), ("localhost/x/", "localhost:11434/x")):
+        assert base_url("ollama", ollama, None, {"OLLAMA_HOST": host}.get) == f"http://{url}"
     with pytest.raises(ConfigError, match="OPENAI_BASE_URL is plain http"):
         base_url("openai", openai, None, {"OPENAI_BASE_URL": "http://proxy.example/v1"}.get)
 
