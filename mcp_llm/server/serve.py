@@ -40,8 +40,8 @@ def serve(config: Config | None = None) -> None:
     server = build(config)
     spare(server, config.settings.telemetry)
     config.redactor.guard(logging.getLogger())
-    gc.enable()
     gc.freeze()
+    gc.enable()
 
     unmeant()
 

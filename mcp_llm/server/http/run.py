@@ -64,8 +64,8 @@ def serve_http(config: Config, server: MCPServer[Any] | None = None) -> None:
     from .app import build
 
     application = build(config, server)
-    gc.enable()
     gc.freeze()
+    gc.enable()
     unmeant()
     config.redactor.guard(logging.getLogger())
     for problem in config.problems:
