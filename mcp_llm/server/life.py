@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
+from mcp_llm.errors import Error
+
 from . import clients
 
 if TYPE_CHECKING:
@@ -101,9 +103,18 @@ class Life:
 
     @property
     def service(self) -> App:
-        """The service, the same for all."""
+        """The service, the same for all. Raises Error where it cannot be opened; the next call tries again."""
         if self._service is None:
-            self._service = self._open()
+            try:
+                self._service = self._open()
+            except Error:
+                raise
+            except Exception as exc:  # its words may hold what is no caller's business
+                logger.exception("what calls need could not be opened")
+                raise Error(
+                    f"mcp-llm itself failed ({type(exc).__name__}) as it opened its state; its log on stderr says "
+                    "where. `mcp-llm doctor` looks at what there is."
+                ) from None
         return self._service
 
     async def aclose(self) -> None:

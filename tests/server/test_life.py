@@ -11,9 +11,10 @@ import pytest
 from mcp import Client
 from mcp.types import Implementation
 
+from mcp_llm.errors import ConfigError, Error
 from mcp_llm.llm.progress import Progress
 from mcp_llm.server import clients
-from mcp_llm.server.life import Heart
+from mcp_llm.server.life import Heart, Life
 from mcp_llm.server.steady import steady
 
 if TYPE_CHECKING:
@@ -69,6 +70,28 @@ async def test_a_fault_is_told_and_the_work_begins_anew(caplog: pytest.LogCaptur
         await steady("looking", work, again=0.001)
     assert begun == [0, 1, 2]
     assert [record.getMessage() for record in caplog.records] == ["looking failed and begins anew in 0 s"] * 2
+
+
+async def test_a_service_that_cannot_be_opened_is_told_without_the_faults_words_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service: Any = object()
+    left: list[Exception] = [OSError("/home/ada/state.db"), ConfigError("mend the prices")]
+
+    def opened() -> Any:
+        if left:
+            raise left.pop(0)
+        return service
+
+    nothing: Any = None
+    life = Life(opened, nothing, nothing, nothing)
+    with pytest.raises(Error, match=r"failed \(OSError\) as it opened its state; its log on stderr") as told:
+        _ = life.service
+    assert "ada" not in str(told.value)
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+    with pytest.raises(ConfigError, match="mend the prices"):
+        _ = life.service
+    assert (life.service, life.service) == (service, service)
 
 
 async def test_of_hosts_that_make_up_ever_new_names_only_so_many_are_remembered(server: Any, opened: Any) -> None:
