@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 EARLY: Final = 30.0
 """Seconds before its end that a token counts as over: it has to last for the way."""
-_LONGEST: Final = 1e11
+LONGEST: Final = 1e11
 """Seconds that a token is taken to last at most, some thousand years."""
 _SENDABLE: Final = re.compile(r"[!-~]{1,16384}")
 Model = TypeVar("Model", bound=BaseModel)
@@ -85,7 +85,7 @@ class Kept:
         said = self.data.get("expires")
         if said is None:
             return None
-        usable = isinstance(said, int | float) and not isinstance(said, bool) and abs(said) < 10 * _LONGEST
+        usable = isinstance(said, int | float) and not isinstance(said, bool) and abs(said) < 10 * LONGEST
         return float(said) if usable else 0.0
 
     async def get_tokens(self) -> OAuthToken | None:
@@ -97,7 +97,7 @@ class Kept:
         """For the SDK. Raises ToolFailed for a token that cannot be sent."""
         if not _SENDABLE.fullmatch(tokens.access_token):
             raise ToolFailed("its token is too long or holds characters that no header may have")
-        expires = None if tokens.expires_in is None else time.time() + min(tokens.expires_in, _LONGEST)
+        expires = None if tokens.expires_in is None else time.time() + tokens.expires_in
         await self.save(tokens=_plain(tokens), expires=expires)
 
     async def get_client_info(self) -> OAuthClientInformationFull | None:

@@ -8,6 +8,8 @@ cannot reach. Names are looked up for that, and what a connection leads to is lo
 from __future__ import annotations
 
 import ipaddress
+import json
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -20,6 +22,7 @@ from mcp_llm.errors import ToolFailed
 from mcp_llm.redactor import Redactor
 
 from . import text
+from .oauth import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,6 +96,8 @@ class Signed(httpx2.AsyncBaseTransport):
             response.request = outgoing
             if outgoing is not request or response.status_code in {401, 403}:
                 await response.aread()  # the flow looks into it; an answer to the request itself may be a stream
+            if outgoing is not request:
+                response = _usable(response)
             try:
                 outgoing = await flow.asend(response)
             except StopAsyncIteration:
@@ -116,6 +121,32 @@ class Signed(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close what is below."""
         await self._inner.aclose()
+
+
+def _usable(response: httpx2.Response) -> httpx2.Response:
+    """A token answer whose `expires_in` the SDK can take: a token that came is not lost for what is said beside it.
+
+    What is no number of seconds, or none that lie ahead, counts as not said: the token is used until it is refused.
+    """
+    try:
+        said = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return response
+    if not isinstance(said, dict) or "access_token" not in said or "expires_in" not in said:
+        return response
+    lasts = said.pop("expires_in")
+    try:
+        seconds = 0.0 if isinstance(lasts, bool) else float(lasts)
+    except (TypeError, ValueError, OverflowError):
+        seconds = 0.0
+    if seconds > 0:  # which NaN is not
+        said["expires_in"] = ceil(min(seconds, LONGEST))
+    return httpx2.Response(
+        response.status_code,
+        headers={"content-type": "application/json"},
+        content=json.dumps(said).encode(),
+        request=response.request,
+    )
 
 
 async def _met(event: str, info: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import stat
 import struct
@@ -24,7 +25,7 @@ from mcp_llm.toolsets.connect import open_servers, signed_in_file
 from mcp_llm.toolsets.http import told
 from mcp_llm.toolsets.loopback import shell
 from mcp_llm.toolsets.oauth import signer
-from mcp_llm.toolsets.signed import NEARER, Signed
+from mcp_llm.toolsets.signed import NEARER, Signed, _usable
 
 from .authority import Authority
 
@@ -106,10 +107,54 @@ async def test_a_kept_time_that_is_none_counts_as_over(expires: Any, authority: 
 
 
 @pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        *((odd, {}) for odd in (0, -5, -0.0, -1e308, 10**400, -(10**400), math.nan, -math.inf, True, None)),
+        *((odd, {}) for odd in ("", "soon", "-1", "nan", "0x10", [], [3600], {})),
+        *((high, {"expires_in": 10**11}) for high in (1e308, math.inf, "9" * 400)),
+        *((low, {"expires_in": 1}) for low in (1, 0.5, "1")),
+        *((hour, {"expires_in": 3600}) for hour in (3600, 3599.5, "3600", "3.6e3")),
+    ],
+)
+def test_seconds_that_are_none_count_as_not_said(said: Any, taken: dict[str, Any]) -> None:
+    token = {"access_token": "a", "scope": "tools"}
+    there = httpx2.Response(200, json={}, request=httpx2.Request("POST", "https://auth.example.com/token"))
+    there._content = json.dumps({**token, "expires_in": said}).encode()  # httpx itself would not write NaN
+    assert _usable(there).json() == token | taken
+
+
+@pytest.mark.parametrize("content", [b"", b"[" * 5000, b"<html>", b'{"error": "invalid_grant"}', b"[1]", b"\xff"])
+def test_what_is_no_token_is_left_as_it_is(content: bytes) -> None:
+    there = httpx2.Response(400, content=content)
+    assert _usable(there) is there
+
+
+@pytest.mark.parametrize("said", [0, -5, 1e308, math.nan, 3599.5, True, "soon"])
+async def test_a_token_is_used_whatever_is_said_of_how_long_it_lasts(
+    said: Any, authority: Authority, tmp_path: Path
+) -> None:
+    authority.odd = {"expires_in": said}
+    first = await signed_in(authority, tmp_path)
+    async with opened(authority.url, tmp_path) as group:
+        second = await asked(group)
+    assert (first, second, authority.asked) == ("you have 1: ***", "you have 1: ***", ["authorization_code"])
+
+
+async def test_a_token_of_which_nobody_says_how_long_it_lasts_is_used_until_it_is_refused(
+    authority: Authority, tmp_path: Path
+) -> None:
+    authority.odd = {"expires_in": 0, "refresh_token": None}
+    await signed_in(authority, tmp_path)
+    async with opened(authority.url, tmp_path) as group:
+        assert [await asked(group), await asked(group)] == ["you have 1: ***"] * 2
+        authority.valid.clear()
+        assert "somebody has to sign in" in await asked(group)
+    assert authority.asked == ["authorization_code"]
+
+
+@pytest.mark.parametrize(
     ("odd", "told"),
     [
-        ({"expires_in": "soon"}, "signing in failed"),
-        ({"expires_in": []}, "signing in failed"),
         ({"access_token": "caf\xe9"}, "signing in failed"),
         ({"access_token": ["a"]}, "signing in failed"),
         ({"access_token": "a\nb: c"}, "is not available"),
