@@ -1,15 +1,18 @@
-"""stderr of a server: what nobody reads is lost, and nothing waits for it - no call, not the event loop, not the end.
+"""stderr of a server: what nobody reads is lost, and nothing waits for it - no call, not the event loop.
 
-A pipe that is full would stop whoever writes next, for as long as the program that started us does not read.
+A pipe that is full would stop whoever writes next, for as long as the program that started us does not read. Only the
+end waits, a moment, for the last words: why a server ended is what its reader, who may only be slow, wants to know.
 """
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import select
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -21,16 +24,24 @@ if TYPE_CHECKING:
 PIECE: Final = getattr(select, "PIPE_BUF", 512)
 """Bytes that a pipe takes without waiting when it says that it takes any."""
 TURN: Final = 0.1
+LAST_SECONDS: Final = 0.3
+"""That the end of the process waits for somebody who reads, all in all."""
+LAST_WORDS: Final = 16 * 1024
+"""Bytes that are kept for it."""
 _GONE: Final = (OSError, ValueError, AttributeError)
 """Closed over there, closed here, none at all."""
 
 
 class Spare(io.RawIOBase):
-    """Writes to a descriptor while it takes what comes; a line that it does not take now is gone."""
+    """Writes to a descriptor while it takes what comes; a line that it does not take now is gone.
+
+    Those after which nothing was taken any more are the last words, for `finish`.
+    """
 
     def __init__(self, fd: int) -> None:
         super().__init__()
         self._fd = fd
+        self._last = bytearray()
         self._turn = threading.RLock()  # a warning may come while a line is written
 
     def writable(self) -> bool:
@@ -48,13 +59,32 @@ class Spare(io.RawIOBase):
     def write(self, data: Buffer) -> int:
         """Write it now, as far as that can be done; nobody is told how far that was."""
         whole = bytes(data)
-        with suppress(OSError):
-            for piece in _pieces(whole):
-                with self._turn:
-                    if not ready(self._fd):
-                        break
-                    os.write(self._fd, piece)
+        with self._turn:
+            written = self._pass_on(whole)
+            if written:
+                self._last.clear()
+            self._last += whole[written:]
+            if (more := len(self._last) - LAST_WORDS) > 0:
+                del self._last[: self._last.find(b"\n", more) + 1 or more]
         return len(whole)
+
+    def finish(self) -> None:
+        """Write the last words, to somebody who begins to read within LAST_SECONDS."""
+        with self._turn:
+            self._pass_on(bytes(self._last), time.monotonic() + LAST_SECONDS)
+            self._last.clear()
+
+    def _pass_on(self, data: bytes, until: float = 0.0) -> int:
+        """Write what is taken now, or until then; how much that was. Who is gone has taken everything."""
+        written = 0
+        for piece in _pieces(data):
+            try:
+                if not ready(self._fd, max(0.0, until - time.monotonic())):
+                    return written
+                written += os.write(self._fd, piece)
+            except OSError:
+                return len(data)
+        return written
 
 
 def spare() -> None:
@@ -64,8 +94,15 @@ def spare() -> None:
     with suppress(*_GONE):
         fd = sys.stderr.fileno()
         sys.stderr = io.TextIOWrapper(Spare(fd), sys.stderr.encoding, "backslashreplace", write_through=True)
+        atexit.register(_finish)
         if os.path.sameopenfile(sys.stdout.fileno(), fd):  # it was taken from those who print
             sys.stdout = sys.stderr
+
+
+def _finish() -> None:
+    raw = getattr(sys.stderr, "buffer", None)
+    if isinstance(raw, Spare):
+        raw.finish()
 
 
 def ready(fd: int, seconds: float = 0.0) -> bool:
@@ -85,14 +122,16 @@ def say(words: str) -> None:
 
 
 def log(text: str, stay: Callable[[], bool]) -> None:
-    """Write lines, by a thread that waits for who reads slowly while `stay`, asked ten times a second, says so."""
+    """Write lines, by a thread that waits for who reads slowly while `stay`, asked ten times a second, says so.
+
+    What is left then is written as everything else is: while it is taken.
+    """
     stream = sys.stderr
     spared = isinstance(getattr(stream, "buffer", None), Spare)
     with suppress(*_GONE):
         for piece in _pieces(text.encode("ascii", "backslashreplace")):
             while spared and not ready(stream.fileno(), TURN):
-                if not stay():
-                    return
+                spared = stay()
             stream.write(piece.decode())
             stream.flush()
 

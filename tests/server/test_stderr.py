@@ -18,7 +18,7 @@ import pytest
 from server.http.talking import Served
 
 from mcp_llm.server.http.log import AccessLog
-from mcp_llm.server.stderr import PIECE, log, say, spare
+from mcp_llm.server.stderr import LAST_SECONDS, PIECE, log, say, spare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +134,63 @@ async def test_a_server_serves_and_ends_though_its_stderr_was_full_before_it_beg
         finally:
             child.kill()
             os.close(reading)
+
+
+ENDS = """
+import sys
+from mcp_llm.server import stderr
+stderr.LAST_SECONDS = float(sys.argv[1])
+stderr.spare()
+for number in range(100):
+    stderr.say(f"lost {number} " + "x" * 200)
+stderr.log("a call\\n", lambda: False)
+print("written", flush=True)
+sys.stdin.readline()
+raise SystemError("why it ended")
+"""
+
+
+@contextmanager
+def full(seconds: float) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """(stderr, process): one that wrote its last words but one to a stderr that is full, and ends when told to."""
+    reading, writing = os.pipe()
+    fill(writing)
+    command = [sys.executable, "-c", ENDS, str(seconds)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=writing, text=True) as child:
+        os.close(writing)
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "written\n"
+            yield reading, child
+        finally:
+            child.kill()
+            os.close(reading)
+
+
+def test_the_last_words_reach_somebody_who_reads_late() -> None:
+    with full(60) as (pipe, child):
+        assert child.stdin is not None
+        child.stdin.write("end\n")
+        child.stdin.flush()
+        got = b""
+        while piece := os.read(pipe, 65536):
+            got += piece
+    lines = got.decode().lstrip("x").splitlines()
+    call = lines.index("a call")
+    assert lines[call + 1 :][:1] == ["Traceback (most recent call last):"]
+    assert lines[-1] == "SystemError: why it ended"
+    numbers = range(100 - call, 100)
+    assert lines[:call] == [f"mcp-llm: lost {number} {'x' * 200}" for number in numbers]
+    assert 50 < call < 100  # of what nobody reads some is kept, not all
+
+
+@pytest.mark.parametrize("seconds", [0.0, LAST_SECONDS])
+def test_nobody_who_reads_keeps_a_process_from_its_end(seconds: float) -> None:
+    with full(seconds) as (pipe, child):
+        child.communicate("end\n", timeout=60)
+        assert child.returncode == 1
+        assert set(os.read(pipe, 2**20)) == set(b"x")
 
 
 async def up(port: int) -> None:
