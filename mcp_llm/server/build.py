@@ -20,7 +20,7 @@ from .pages import apps as pages
 from .resources import serve as resources
 from .seal import Seal
 from .tasks import Tasks
-from .tools import tools
+from .tools import PACKS, tools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -43,6 +43,7 @@ CACHED: Final[dict[CacheableMethod, CacheHint]] = {
     "resources/list": CacheHint(ttl_ms=5_000, scope="private"),
 }
 """How long clients may keep what lists say; who listens for changes hears of them earlier."""
+OURS: Final = frozenset(name for members in PACKS.values() for name in members)
 
 
 def build(
@@ -105,8 +106,9 @@ async def _spellings(ctx: Any, call_next: Any) -> Any:
     params = ctx.params
     if ctx.method == "tools/call" and isinstance(params, dict):
         name = params.get("name")
-        if isinstance(name, str) and "-" in name:
-            ctx = replace(ctx, params={**params, "name": name.replace("-", "_")})
+        # Only ours: a tool that somebody else put on the server may have a hyphen of its own.
+        if isinstance(name, str) and "-" in name and (spelled := name.replace("-", "_")) in OURS:
+            ctx = replace(ctx, params={**params, "name": spelled})
     return await call_next(ctx)
 
 

@@ -152,11 +152,16 @@ class Changes:
         if sum(one == key[0] for one, _ in self._followed) >= MOST or self._looked_at >= FOLLOWED:
             words = "too many resources are followed already: unsubscribe from one, or read it now and then"
             raise MCPError(INVALID_PARAMS, words, {"uri": uri})
+        # Taken before anything is awaited: asked for twice at once, the second would be followed and never let go.
+        scope = self._followed[key] = anyio.CancelScope()
         try:
             look = await _looking(app, uri)
-        except Error as exc:
-            raise refused(exc, uri) from None
-        scope = self._followed[key] = anyio.CancelScope()
+        except BaseException as exc:
+            if self._followed.get(key) is scope:
+                del self._followed[key]
+            if isinstance(exc, Error):
+                raise refused(exc, uri) from None
+            raise
 
         async def tell() -> None:
             with anyio.move_on_after(SLOW):

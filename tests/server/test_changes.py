@@ -201,3 +201,30 @@ async def test_a_fault_in_looking_at_what_one_follows_ends_nobody_elses_call(con
             while changes._looked_at:
                 await anyio.lowlevel.checkpoint()
         assert (await client.list_tools()).tools
+
+
+async def test_a_resource_asked_for_twice_at_once_is_followed_once(config: Config, opened: Any) -> None:
+    changes = Changes(marks=0.01, lists=0.01)
+    server = build(config, opened, Heart(), changes)
+    with anyio.fail_after(30):
+        async with Client(server, mode="legacy") as client:
+            journal = await opened[0].journals.create("generate", {}, "local")
+            uri = f"runs://{journal.run_id}"
+            async with anyio.create_task_group() as tasks:
+                for _ in range(5):
+                    tasks.start_soon(client.subscribe_resource, uri)
+            while not changes._looked_at:
+                await anyio.lowlevel.checkpoint()
+            assert changes._looked_at == 1
+            await client.unsubscribe_resource(uri)
+            while changes._looked_at:
+                await anyio.lowlevel.checkpoint()
+
+
+async def test_what_cannot_be_followed_leaves_its_place_to_others(config: Config, opened: Any) -> None:
+    changes = Changes(marks=0.01, lists=0.01)
+    async with Client(build(config, opened, Heart(), changes), mode="legacy") as client:
+        for _ in range(2):  # the second time, too: it is not taken for one that is followed
+            with pytest.raises(MCPError, match="there is no run"):
+                await client.subscribe_resource("runs://nobody")
+        assert changes._followed == {}

@@ -306,3 +306,13 @@ async def test_model_names_are_completed(server: Any, mode: Any) -> None:
 def test_the_packs_name_every_tool_once() -> None:
     names = [tool.name for tool in tools(list(PACKS))]
     assert len(names) == len(set(names))
+
+
+async def test_a_tool_of_somebody_elses_keeps_the_hyphen_in_its_name(server: Any) -> None:
+    def hello() -> str:
+        return "hello"
+
+    server.add_tool(hello, name="say-hello")
+    async with Client(server) as client:
+        assert text(await client.call_tool("say-hello", {})) == "hello"
+        assert not (await client.call_tool("list-models", {})).is_error
