@@ -329,11 +329,16 @@ class Telemetry(Table):
 class Keep(Table):
     """How long what was made is kept. A server lets go of the rest now and then, `mcp-llm runs prune` at once.
 
-    What has no end yet stays, with all that it needs to be gone on with, and so does what changed within the hour.
+    What is under way stays, with all that it needs to be gone on with, and so does what changed within the hour.
     """
 
     days: PositiveInt | None = 90
     """Days for which runs (with their events and texts), conversations and artifacts are kept once nothing changes."""
+    interrupted_days: PositiveInt | None = 365
+    """Days for which a run without an end that nobody drives can still be resumed or answered; never less than `days`.
+
+    None is for ever.
+    """
     max_mb: PositiveInt | None = 8192
     """MiB that the state database may use, and as many again the artifacts; then the oldest go sooner."""
     ledger_days: Annotated[int, Field(ge=32)] | None = 400

@@ -1,7 +1,8 @@
 """Old runs and conversations in SQL, as functions of a connection; each does a little, so that nobody waits behind it.
 
-A run goes with all that is below it, or stays with it. What has no end yet stays whatever its age, and so does all
-that it will need to be gone on with: its family, and the runs that it names.
+A run goes with all that is below it, or stays with it. What has no end yet stays while somebody drives it, and for a
+span of its own once nobody does; and so does all that it will need to be gone on with: its family, and the runs that it
+names.
 """
 
 from __future__ import annotations
@@ -11,20 +12,23 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from . import lease
+
 if TYPE_CHECKING:
     import sqlite3
 
 SLICE_S: Final = 0.03
 """Seconds after which a transaction leaves the rest to the next: that long a call may wait for its row."""
 _AT_ONCE: Final = 200
-_LIVE: Final = "status IN ('running', 'waiting')"
+_OPEN: Final = f"(status IN ('running', 'waiting') AND NOT (updated < ?2 AND {lease.STALE}))"
+"""It can be gone on with: it has no end, and was not left alone since before the second parameter."""
 _RUN: Final = re.compile(r"[0-9a-f]{32}")
 _ARTIFACT: Final = re.compile(r"[0-9a-f]{64}")
 _BELOW: Final = "SELECT ?1 UNION SELECT runs.id FROM runs JOIN tree ON runs.parent = tree.id"
-_TREE: Final = f"WITH RECURSIVE tree (id) AS ({_BELOW}) SELECT id, {_LIVE}, updated FROM runs WHERE id IN tree"
+_TREE: Final = f"WITH RECURSIVE tree (id) AS ({_BELOW}) SELECT id, {_OPEN}, updated FROM runs WHERE id IN tree"
 _ROOTS: Final = (
-    "SELECT id, updated FROM runs AS one WHERE updated < ? AND (updated, id) > (?, ?) AND status NOT IN "
-    "('running', 'waiting') AND (parent IS NULL OR NOT EXISTS (SELECT 1 FROM runs WHERE id = one.parent)) "
+    f"SELECT id, updated FROM runs AS one WHERE updated < ?1 AND (updated, id) > (?3, ?4) AND NOT {_OPEN} "
+    "AND (parent IS NULL OR NOT EXISTS (SELECT 1 FROM runs WHERE id = one.parent)) "
     f"ORDER BY updated, id LIMIT {_AT_ONCE}"
 )
 _THREADS: Final = f"SELECT id, updated FROM threads WHERE updated < ? ORDER BY id LIMIT {_AT_ONCE} OFFSET ?"
@@ -39,10 +43,13 @@ class Needed:
     artifacts: set[str] = field(default_factory=set)
 
 
-def needed(connection: sqlite3.Connection) -> Needed:
-    """Look through what has no end, its family, and the runs that those name."""
+def needed(connection: sqlite3.Connection, left_alone: int) -> Needed:
+    """Look through what has no end, its family, and the runs that those name.
+
+    Without what nobody has driven since `left_alone`, an epoch millisecond.
+    """
     found = Needed()
-    left = [row[0] for row in connection.execute(f"SELECT id FROM runs WHERE {_LIVE}")]
+    left = [row[0] for row in connection.execute(f"SELECT id FROM runs WHERE {_OPEN}", (None, left_alone))]
     while left:
         if (run_id := left.pop()) in found.runs:
             continue
@@ -64,14 +71,17 @@ def needed(connection: sqlite3.Connection) -> Needed:
 
 
 def runs(
-    connection: sqlite3.Connection, before: int, after: tuple[int, str], spared: set[str]
+    connection: sqlite3.Connection, before: int, after: tuple[int, str], spared: set[str], left_alone: int
 ) -> tuple[int, tuple[int, str] | None]:
-    """Delete runs last changed before an epoch millisecond; (how many, where to go on: None at the end)."""
+    """Delete runs last changed before an epoch millisecond; (how many, where to go on: None at the end).
+
+    Those without an end only where nobody has driven them since `left_alone`.
+    """
     count, until = 0, time.monotonic() + SLICE_S
-    roots = connection.execute(_ROOTS, (before, *after)).fetchall()
+    roots = connection.execute(_ROOTS, (before, left_alone, *after)).fetchall()
     for root, updated in roots:
-        tree = connection.execute(_TREE, (root,)).fetchall()
-        if all(not live and changed < before and one not in spared for one, live, changed in tree):
+        tree = connection.execute(_TREE, (root, left_alone)).fetchall()
+        if all(not open_ and changed < before and one not in spared for one, open_, changed in tree):
             connection.executemany("DELETE FROM runs WHERE id = ?", [(one,) for one, _, _ in tree])
             count += len(tree)
         after = (updated, root)

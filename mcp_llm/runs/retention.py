@@ -1,7 +1,7 @@
 """How long what was made is kept: old runs, conversations, artifacts and rows of the ledger go, a bit at a time.
 
 Off every call's path: some seconds after a server has begun, and then now and then; `mcp-llm runs prune` does it by
-hand. Budgets, tokens, the definitions of tools that were approved and runs without an end are never touched.
+hand. Budgets, tokens, the definitions of tools that were approved and runs that are under way are never touched.
 """
 
 from __future__ import annotations
@@ -75,27 +75,29 @@ class Retention:
         await self.store.start()
         if not self.store.durable:  # what is in memory knows nothing of what is needed
             return gone
-        needed = await self.store.read(pruning.needed)
         since = 0 if keep.days is None else now - keep.days * DAY_MS
+        alone = 0 if keep.interrupted_days is None else min(since, now - keep.interrupted_days * DAY_MS)
+        needed = await self.store.read(partial(pruning.needed, left_alone=alone))
         most = None if keep.max_mb is None else keep.max_mb * _MB
         # First: on a disk that is full, files can be removed, and deleting a row needs room.
         gone.artifacts, gone.artifact_bytes = await anyio.to_thread.run_sync(
             sweeping.sweep, self.artifacts.folder, since / 1000, most, needed.artifacts
         )
-        await self._older(since, needed, gone)
+        await self._older(since, alone, needed, gone)
         if most is not None:
-            await self._larger(most, since, now, needed, gone)
+            await self._larger(most, since, now, alone, needed, gone)
         if keep.ledger_days is not None:
             gone.calls = await self._calls(now - keep.ledger_days * DAY_MS)
         await self._shrink()
         gone.bytes = await self.store.read(space.used)
         return gone
 
-    async def _older(self, since: int, needed: pruning.Needed, gone: Gone) -> None:
+    async def _older(self, since: int, alone: int, needed: pruning.Needed, gone: Gone) -> None:
         """Runs and conversations that were last changed before."""
         after: tuple[int, str] | None = (-1, "")
         while after is not None:
-            count, after = await self.store.write(partial(pruning.runs, before=since, after=after, spared=needed.runs))
+            some = partial(pruning.runs, before=since, after=after, spared=needed.runs, left_alone=alone)
+            count, after = await self.store.write(some)
             gone.runs += count
             await anyio.sleep(PAUSE)
         skip: int | None = 0
@@ -118,7 +120,7 @@ class Retention:
             more = await self.store.write(partial(space.give_back, pages=PAGES))
             await anyio.sleep(PAUSE)
 
-    async def _larger(self, most: int, since: int, now: int, needed: pruning.Needed, gone: Gone) -> None:
+    async def _larger(self, most: int, since: int, now: int, alone: int, needed: pruning.Needed, gone: Gone) -> None:
         """Fewer and fewer days, until there is room; what was changed in the last hour stays."""
         fresh = now - int(sweeping.FRESH_S * 1000)
         while since < fresh and await self.store.read(space.used) > most:
@@ -126,4 +128,4 @@ class Retention:
             if first is None:
                 return
             since = min(fresh, now - int((now - max(since, first)) * STEP))
-            await self._older(since, needed, gone)
+            await self._older(since, alone, needed, gone)

@@ -102,12 +102,47 @@ async def test_what_has_no_end_stays_with_its_family_and_with_all_that_it_names(
         old(path, 400)
     await aged(store, 400, earliest, before, root, waiting.run_id, beside, below)
     await aged(store, 400, "abcdef", "fedcba", table="threads")
-    gone = await apply(store, artifacts, Keep(days=1, max_mb=1))
+    gone = await apply(store, artifacts, Keep(days=1, max_mb=1, interrupted_days=500))
     assert gone == replace(NOTHING, conversations=1, artifacts=1, artifact_bytes=gone.artifact_bytes)
     assert {one.id for one in await runs.list("local")} == {earliest, before, root, waiting.run_id, beside, below}
     assert (await threads.open("abcdef", "local"))[1] == [user("hi")]
     assert [artifacts.get(one.sha256) for one in (kept, unknown)] == [kept, None]
     assert len(await runs.events((await runs.claim(waiting.run_id)).run_id)) == 1
+
+
+@pytest.mark.parametrize("status", ["running", "waiting"])
+async def test_what_nobody_resumes_goes_when_its_own_longer_time_is_over_with_what_it_alone_needed(
+    runs: RunStore, store: Store, artifacts: Artifacts, status: str
+) -> None:
+    source = await ended(runs)
+    cut = await runs.create("agent", {"continue_from": source}, "local")
+    below = await ended(runs, cut.run_id)
+    await cut.release()
+    await store.execute("UPDATE runs SET status = ? WHERE id = ?", (status, cut.run_id))
+    driven = await runs.create("agent", {}, "local")
+    keep = MONTH.model_copy(update={"interrupted_days": 60})
+    await aged(store, 400, source, below, driven.run_id)
+    await aged(store, 59, cut.run_id)
+    assert await apply(store, artifacts, keep) == NOTHING
+    assert await apply(store, artifacts, keep.model_copy(update={"max_mb": 1})) == NOTHING
+    await aged(store, 61, cut.run_id)
+    assert await apply(store, artifacts, keep.model_copy(update={"days": 100})) == NOTHING
+    assert await apply(store, artifacts, keep.model_copy(update={"days": None})) == NOTHING
+    assert await apply(store, artifacts, MONTH) == NOTHING
+    assert await apply(store, artifacts, keep) == replace(NOTHING, runs=3)
+    assert [one.id for one in await runs.list("local")] == [driven.run_id]
+
+
+async def test_a_run_that_was_cut_off_is_kept_a_year_unless_told_otherwise(
+    runs: RunStore, store: Store, artifacts: Artifacts
+) -> None:
+    cut = await runs.create("agent", {}, "local")
+    await cut.release()
+    await aged(store, 364, cut.run_id)
+    assert await apply(store, artifacts, Keep()) == NOTHING
+    await aged(store, 366, cut.run_id)
+    assert await apply(store, artifacts, Keep(interrupted_days=None)) == NOTHING
+    assert await apply(store, artifacts, Keep()) == replace(NOTHING, runs=1)
 
 
 async def test_a_run_that_ended_long_ago_below_one_that_changed_today_stays(
