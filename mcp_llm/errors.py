@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 
 
 class Error(Exception):
-    """The root. `str(error)` is one paragraph a person or a model can act on; it never holds a key or a traceback."""
+    """The root. `str(error)` is one paragraph a person or a model can act on; it never holds a key or a traceback.
+
+    `partial` is the text that had arrived by then, None where none had.
+    """
 
     kind: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
+    partial: str | None = None
 
 
 class ConfigError(Error):
@@ -259,7 +263,7 @@ class ToolFailed(Error):
 
 
 class BudgetExceeded(Error):
-    """A reservation would pass a limit; nothing was spent by this call. `limit` names which one."""
+    """A reservation would pass a limit; what was refused has spent nothing. `limit` names which one."""
 
     kind = "budget"
 

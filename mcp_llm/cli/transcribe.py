@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcp_llm.errors import Error
+
 from . import making, terminal, written
 
 if TYPE_CHECKING:
@@ -45,17 +47,22 @@ def command(file: str, **given: Any) -> int:
     async def work(service: App, call: Call) -> Transcribed:
         from mcp_llm.llm.transcribe import transcribe
 
-        return await transcribe(
-            service,
-            source,
-            language=given["language"],
-            prompt=given["prompt"],
-            timestamps=times,
-            diarize=given["diarize"],
-            translate=given["translate"],
-            on_text=say if live else None,
-            **call,
-        )
+        try:
+            return await transcribe(
+                service,
+                source,
+                language=given["language"],
+                prompt=given["prompt"],
+                timestamps=times,
+                diarize=given["diarize"],
+                translate=given["translate"],
+                on_text=say if live else None,
+                **call,
+            )
+        except Error as exc:
+            if live and exc.partial and not shown:
+                terminal.line(exc.partial)  # it is paid for
+            raise
 
     def show(result: Transcribed) -> None:
         if given["srt"]:

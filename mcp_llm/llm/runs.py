@@ -77,8 +77,8 @@ class Runs:
         """Keep why it failed and what had arrived; anything but our own errors means it was cancelled."""
         status = "failed" if isinstance(error, Error) else "cancelled"
         data: dict[str, Any] = {"error": str(error)[:2000], "kind": getattr(error, "kind", status)}
-        if partial:
-            data["partial"] = partial
+        if arrived := partial or getattr(error, "partial", None):
+            data["partial"] = arrived
         self._post(
             run_id, kind, principal, status, started_ms, model, json.dumps(data, ensure_ascii=False), parent=parent
         )

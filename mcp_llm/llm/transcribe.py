@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 from pydantic import ValidationError
 
-from mcp_llm.errors import Error, InvalidInput, ProviderError, TooLarge
+from mcp_llm.errors import Error, InvalidInput, TooLarge
 from mcp_llm.files import sound
 from mcp_llm.store.artifacts import LOCAL
 from mcp_llm.types.message import Media
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MOST: Final = 512 * 1024 * 1024
 """Bytes of a recording."""
 AT_ONCE: Final = 4
+GAP: Final = "[...]"
+"""What stands in a broken transcript for a piece that was not heard, between those that were."""
 
 
 def _counted(request: TranscribeRequest) -> Usage:
@@ -141,8 +143,10 @@ class _Work:
             for at in range(1, len(self.pieces)):
                 tasks.start_soon(another, at)
         if self.failed is not None:
-            if isinstance(self.failed, ProviderError) and self.calls:
-                self.failed.partial = " ".join(self.calls[at].given.text.strip() for at in sorted(self.calls))
+            if self.calls:  # they are paid for
+                last = max(self.calls)
+                heard = (self.calls[at].given.text.strip() if at in self.calls else GAP for at in range(last + 1))
+                self.failed.partial = " ".join(heard)
             raise self.failed
 
     async def _one(self, at: int) -> None:

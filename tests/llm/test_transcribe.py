@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from faults.server import FaultServer, Reply
@@ -11,9 +11,12 @@ from faults.server import FaultServer, Reply
 from mcp_llm.errors import BadRequest, BudgetExceeded, Garbled, InvalidInput, TooLarge
 from mcp_llm.files import sound
 from mcp_llm.llm.transcribe import transcribe
+from mcp_llm.server.tools.published import told
 
 if TYPE_CHECKING:
     from faults.asking import Asking
+
+    from mcp_llm.app import App
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +76,40 @@ async def test_what_was_heard_before_a_piece_failed_is_not_lost(asking: Asking) 
             with pytest.raises(BadRequest) as caught:
                 await transcribe(service, sound.wav(bytes(2 * RATE * 6), RATE), model=model)
     assert caught.value.partial == "one"
+
+
+async def test_what_was_heard_before_a_budget_ended_is_told_and_kept_in_the_run(asking: Asking) -> None:
+    quirks = f"{PRICED}quirks = {{ max_bytes = {RATE * 2 * 4} }}\n"
+    with FaultServer([said("one")]) as server:
+        model = asking.provider("acme", server.url, quirks)
+        async with asking.open() as service:
+            recording = sound.wav(bytes(2 * RATE * 6), RATE)
+            with pytest.raises(BudgetExceeded) as caught:
+                await transcribe(service, recording, model=model, budget_usd=0.005, run_id="r1")
+            assert caught.value.partial == "one one one"
+            info = await cast("App", service).journals.get("r1", "local")
+            assert (info.status, info.result["kind"], info.result["partial"]) == ("failed", "budget", "one one one")
+            assert "What had arrived, also kept in run r1:\none one one" in told(caught.value, "r1")
+        assert len(server.requests) == 3
+
+
+async def test_a_piece_that_was_not_heard_leaves_a_mark_between_those_that_were(asking: Asking) -> None:
+    quirks = f"{PRICED}quirks = {{ max_bytes = {RATE * 2 * 4} }}\n"
+    bad = Reply(status=400, body=b'{"error": {"message": "no"}}')
+    seconds = [bytes([0, at]) * RATE for at in range(6)]
+    recording = sound.wav(b"".join(seconds), RATE)
+    with FaultServer([said("one"), bad, said("more")]) as server:
+        model = asking.provider("acme", server.url, quirks)
+        async with asking.open() as service:
+            with pytest.raises(BadRequest) as caught:
+                await transcribe(service, recording, model=model)
+        sent = [request.body for request in server.requests]  # those behind the first at once, in any order
+    pieces = [piece for _, piece in sound.pieces(recording, RATE * 2 * 4)]
+    refused = next(at for at, piece in enumerate(pieces) if piece in sent[1])
+    words = ["one", *["more"] * (len(pieces) - 1)]
+    words[refused] = "[...]"
+    assert len(sent) == len(pieces) > 2
+    assert caught.value.partial == " ".join(words).removesuffix(" [...]")
 
 
 async def test_a_long_recording_of_another_format_says_what_to_do(

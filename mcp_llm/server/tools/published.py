@@ -155,15 +155,14 @@ def explain(error: ValidationError, names: list[str]) -> str:
 def told(error: Error, run_id: str) -> str:
     """The error for the calling model: the cause, the fix, what had arrived, and where it is kept."""
     text = str(error)
-    if isinstance(error, ProviderError):
-        if error.partial:
-            shown = error.partial[:PARTIAL_SHOWN]
-            more = (
-                f" (first {PARTIAL_SHOWN:,} of {len(error.partial):,} characters)"
-                if len(error.partial) > len(shown)
-                else ""
-            )
-            text += f"\nWhat had arrived{more}, also kept in run {run_id}:\n{shown}"
-        else:
-            text += f" [run {run_id}]"
+    if error.partial:
+        shown = error.partial[:PARTIAL_SHOWN]
+        more = (
+            f" (first {PARTIAL_SHOWN:,} of {len(error.partial):,} characters)"
+            if len(error.partial) > len(shown)
+            else ""
+        )
+        text += f"\nWhat had arrived{more}, also kept in run {run_id}:\n{shown}"
+    elif isinstance(error, ProviderError):
+        text += f" [run {run_id}]"
     return text
