@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Vector: TypeAlias = "array[Any]"
 else:  # nothing that pydantic has a schema for, and not subscriptable before Python 3.12
     Vector = Any
-"""Numbers as they came: doubles of JSON, floats of base64, or whole numbers of int8. Four or eight bytes each."""
+"""Numbers as they came: doubles of JSON, floats of base64, or whole numbers of int8: eight, four or one byte each."""
 
 
 class EmbedRequest(Value):
