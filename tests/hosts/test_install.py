@@ -113,6 +113,7 @@ def test_another_program_of_that_name_is_left_alone(tmp_path: Path) -> None:
     [
         ("json", b'{"mcpServers": {', "line 1 is no JSON"),
         ("json", b"[]", "holds no object"),
+        ("json", b'{"a": ' + b"1" * 5000 + b"}", "a number with too many digits"),
         ("json", b'{"mcpServers": []}', "`mcpServers` in the host's file is no table"),
         ("json", '{"name": "é"}'.encode("latin-1"), "is not UTF-8"),
         ("json", '{"a": 1}'.encode("utf-16"), "is not UTF-8"),
