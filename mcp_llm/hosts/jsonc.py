@@ -52,8 +52,10 @@ def parse(text: str) -> Any:
         return json.loads(plain)
     except json.JSONDecodeError as exc:
         raise InvalidInput(f"line {exc.lineno} is no JSON ({exc.msg})") from None
-    except (ValueError, RecursionError):
-        raise InvalidInput("it is nested too deep, or holds a number with too many digits") from None
+    except ValueError:
+        raise InvalidInput("it holds a number with too many digits") from None
+    except RecursionError:
+        raise InvalidInput("it is nested too deep") from None
 
 
 def put(text: str, path: Sequence[str], value: Any) -> str:
