@@ -247,8 +247,9 @@ async def servers(app: App) -> list[Finding]:
     found = []
     for one in await seen(app, ()):
         words = f"{one.name}: {one.state}"
-        if one.changed:
-            fix = f"`mcp-llm servers check {one.name}` shows what changed, `mcp-llm servers approve {one.name}` agrees"
+        if one.off:
+            what = "what changed" if one.changed else "what they say"
+            fix = f"`mcp-llm servers check {one.name}` shows {what}, `mcp-llm servers approve {one.name}` agrees"
             found.append(Finding("servers", "problem", words, fix))
         else:
             found.append(Finding("servers", "ok", words))

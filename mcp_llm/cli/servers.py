@@ -63,9 +63,19 @@ class Seen:
     tools: list[Tool] = field(default_factory=list)
 
     @property
-    def changed(self) -> list[Pin]:
-        """What is off."""
+    def off(self) -> list[Pin]:
+        """What is not what was agreed to."""
         return [pin for pin in self.pins if pin.offered is not None]
+
+    @property
+    def changed(self) -> list[Pin]:
+        """What of it was agreed to as something else."""
+        return [pin for pin in self.off if pin.known]
+
+    @property
+    def unknown(self) -> list[Pin]:
+        """What of it was never agreed to."""
+        return [pin for pin in self.off if not pin.known]
 
     @property
     def state(self) -> str:
@@ -74,11 +84,13 @@ class Seen:
             return "disabled"
         if self.error is not None:
             return "not available"
-        known = len(self.tools) + len(self.changed) if self.opened else len(self.pins)
+        known = len(self.tools) + len(self.off) if self.opened else len(self.pins)
         if not known:
             return "no tools" if self.opened else "never opened"
         tools = f"{known} tool{'s' if known != 1 else ''}"
-        return f"{tools}, {len(self.changed)} changed and off" if self.changed else tools
+        changed = f", {len(self.changed)} changed and off" if self.changed else ""
+        unknown = f", {len(self.unknown)} never agreed to and off" if self.unknown else ""
+        return f"{tools}{changed}{unknown}"
 
     def data(self) -> dict[str, Any]:
         """As JSON."""
@@ -95,6 +107,7 @@ class Seen:
             if self.opened
             else [{"name": pin.tool} for pin in self.pins if pin.offered is None],
             "changed": [{"name": pin.tool, "diff": [*changes(pin)]} for pin in self.changed],
+            "unknown": [{"name": pin.tool, "diff": [*changes(pin)]} for pin in self.unknown],
         }
 
 
@@ -125,7 +138,7 @@ def check(names: tuple[str, ...], as_json: bool) -> int:
         return await _opened(app, await seen(app, names))
 
     found = running.done(work)
-    wrong = any((one.changed or one.error) and not one.server.disabled for one in found)
+    wrong = any((one.off or one.error) and not one.server.disabled for one in found)
     if as_json:
         terminal.dump([one.data() for one in found])
         return int(wrong)
@@ -135,6 +148,7 @@ def check(names: tuple[str, ...], as_json: bool) -> int:
             (f"  {tool.name}", tool.policy, _first_line(tool.spec.description)) for tool in one.tools
         ]
         rows += [(f"  {pin.tool}", "off", "changed since it was agreed to") for pin in one.changed]
+        rows += [(f"  {pin.tool}", "off", "never agreed to") for pin in one.unknown]
         if rows:
             terminal.line(terminal.table(("  tool", "policy", "says"), rows))
         for words in (*([one.error] if one.error and not one.server.disabled else []), *one.notes):
@@ -148,7 +162,7 @@ def check(names: tuple[str, ...], as_json: bool) -> int:
 @click.argument("tools", nargs=-1)
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 def approve(name: str, tools: tuple[str, ...], yes: bool) -> int:
-    """Agree to what the server NAME offers now: to TOOLS, or to everything that changed. Shows it first."""
+    """Agree to what the server NAME offers now: to TOOLS, or to everything that is off. Shows it first."""
 
     async def look(app: App) -> Seen:
         found = (await seen(app, (name,)))[0]
@@ -156,7 +170,7 @@ def approve(name: str, tools: tuple[str, ...], yes: bool) -> int:
         return found
 
     one = running.done(look)
-    chosen = {pin.tool: pin for pin in one.changed if not tools or pin.tool in tools}
+    chosen = {pin.tool: pin for pin in one.off if not tools or pin.tool in tools}
     if missing := [tool for tool in tools if tool not in chosen]:
         raise InvalidInput(f"{', '.join(missing)}: no change is known of; `mcp-llm servers check {name}` looks again")
     if not chosen:
@@ -203,7 +217,7 @@ async def seen(app: App, names: Sequence[str]) -> list[Seen]:
 async def _opened(app: App, found: list[Seen]) -> list[Seen]:
     """What they offer now."""
     from mcp_llm.toolsets.connect import open_servers
-    from mcp_llm.toolsets.pins import StoredPins, target
+    from mcp_llm.toolsets.pins import OFF, StoredPins, target
 
     settings, pins = app.config.settings, StoredPins(app.store)
     names = [one.name for one in found]
@@ -221,15 +235,15 @@ async def _opened(app: App, found: list[Seen]) -> list[Seen]:
             if (member := group.members.get(one.name)) is None:
                 continue
             one.opened, one.tools = True, await member.list()
-            one.notes = tuple(words for words in group.notes.get(one.name, ()) if not words.startswith("Changed since"))
+            one.notes = tuple(words for words in group.notes.get(one.name, ()) if not words.startswith(OFF))
             one.pins = await pins.of(one.name, target(one.server))
     return found
 
 
 def _show_changes(one: Seen, chosen: Iterable[str] | None = None) -> None:
-    shown = [pin for pin in one.changed if chosen is None or pin.tool in chosen]
+    shown = [pin for pin in one.off if chosen is None or pin.tool in chosen]
     for pin in shown:
-        terminal.line(f"\n{one.name}: {pin.tool} is not what was agreed to")
+        terminal.line(f"\n{one.name}: {pin.tool} {'is not what was' if pin.known else 'was never'} agreed to")
         for words in changes(pin):
             terminal.line(f"  {words}", colour={"+": "green", "-": "red"}.get(words[:1]))
     if shown and chosen is None:
@@ -238,7 +252,7 @@ def _show_changes(one: Seen, chosen: Iterable[str] | None = None) -> None:
 
 def changes(pin: Pin) -> Iterable[str]:
     """What a tool says of itself now against what was agreed to, as lines of a diff."""
-    if pin.agreed_said is None:
+    if pin.known and pin.agreed_said is None:
         yield "  (what was agreed to was not kept; this is what it says now)"
     if pin.offered_said is None:
         yield "  (what is offered was not kept; check again)"

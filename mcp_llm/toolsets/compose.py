@@ -54,12 +54,6 @@ class Group:
         said = {name: tuple(getattr(member, "notes", ())) for name, member in self.members.items()}
         return {name: notes for name, notes in said.items() if notes}
 
-    @property
-    def changed(self) -> dict[str, set[str]]:
-        """By member: tools that are off because they are not what the user agreed to."""
-        found: dict[str, set[str]] = {name: getattr(member, "changed", set()) for name, member in self.members.items()}
-        return {name: off for name, off in found.items() if off}
-
     async def list(self) -> Tools:
         """All tools: members in their order, a member's tools by name."""
         found: dict[str, Tools] = {}

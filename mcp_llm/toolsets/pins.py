@@ -17,7 +17,7 @@ from . import text
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from mcp_llm.settings import Server
     from mcp_llm.store.sqlite import Store
@@ -49,6 +49,10 @@ MOST_PINS: Final = 2048
 """Of one server: four times as many as it may offer at once. Those it offers no more make room, the oldest first."""
 NEVER: Final = ""
 """The fingerprint of what nobody has agreed to."""
+_CHANGED: Final = ("Changed since they were agreed to", "what changed")
+_UNKNOWN: Final = (f"Never agreed to, as {MOST_PINS} tools of this server are known already", "what they say")
+OFF: Final = (_CHANGED[0], _UNKNOWN[0])
+"""How what `told` says begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +69,22 @@ class Pin:
     offered_said: str | None
     pinned: int
 
+    @property
+    def known(self) -> bool:
+        """Whether it was ever agreed to."""
+        return self.agreed != NEVER
+
 
 class Pins(Protocol):
     """Where agreed fingerprints are kept."""
 
     async def changed(
         self, server: str, target: str, tools: Mapping[str, str], said: Callable[[str], str] | None = None
-    ) -> set[str]:
-        """Which of these tools (name -> fingerprint) are not what was agreed to; new ones are agreed to now.
+    ) -> dict[str, str]:
+        """Which of these tools (name -> fingerprint) are not what was agreed to, each with what was: NEVER for nothing.
 
-        `said` gives what the tool of a name says of itself; it is asked only for what is not kept yet.
+        New ones are agreed to now, up to MOST_PINS of a server. `said` gives what the tool of a name says of itself;
+        it is asked only for what is not kept yet.
         """
 
 
@@ -89,9 +99,9 @@ class NoPins:
 
     async def changed(
         self, server: str, target: str, tools: Mapping[str, str], said: Callable[[str], str] | None = None
-    ) -> set[str]:
+    ) -> dict[str, str]:
         """None."""
-        return set()
+        return {}
 
 
 class StoredPins:
@@ -102,10 +112,10 @@ class StoredPins:
 
     async def changed(
         self, server: str, target: str, tools: Mapping[str, str], said: Callable[[str], str] | None = None
-    ) -> set[str]:
+    ) -> dict[str, str]:
         """Pins new tools; the others are compared. What is offered instead is kept for `approve`."""
 
-        def work(connection: sqlite3.Connection) -> set[str]:
+        def work(connection: sqlite3.Connection) -> dict[str, str]:
             found = _compare(connection, server, target, tools)
             if said is not None:
                 _keep(connection, tools, said)
@@ -127,13 +137,17 @@ class StoredPins:
         return await self._store.write(lambda connection: _approve(connection, server, target, offered))
 
 
-def told(server: str, tools: Sequence[str]) -> str:
-    """The sentence for a user whose tools are off, with the command that turns them on."""
-    names = ", ".join(text.line(tool, 60) for tool in tools)
-    return (
-        f"Changed since they were agreed to, and off: {names}. `mcp-llm servers check {quote(server)}` shows what "
-        f"changed, `mcp-llm servers approve {quote(server)}` agrees to it."
-    )
+def told(server: str, off: Mapping[str, str]) -> list[str]:
+    """The sentences for a user whose tools are off (as `changed` gives them), with the command that turns them on."""
+    found = []
+    for never, why, what in ((False, *_CHANGED), (True, *_UNKNOWN)):
+        if tools := sorted(tool for tool, agreed in off.items() if (agreed == NEVER) is never):
+            names = ", ".join(text.line(tool, 60) for tool in tools)
+            found.append(
+                f"{why}, and off: {names}. `mcp-llm servers check {quote(server)}` shows {what}, "
+                f"`mcp-llm servers approve {quote(server)}` agrees to it."
+            )
+    return found
 
 
 def _made(connection: sqlite3.Connection) -> None:
@@ -152,7 +166,7 @@ def _keep(connection: sqlite3.Connection, tools: Mapping[str, str], said: Callab
         connection.execute(_PRUNED)
 
 
-def _compare(connection: sqlite3.Connection, server: str, target: str, tools: Mapping[str, str]) -> set[str]:
+def _compare(connection: sqlite3.Connection, server: str, target: str, tools: Mapping[str, str]) -> dict[str, str]:
     _made(connection)
     rows = connection.execute(
         "SELECT tool, fingerprint, offered FROM tool_pins WHERE server = ? AND target = ? ORDER BY pinned",
@@ -160,7 +174,7 @@ def _compare(connection: sqlite3.Connection, server: str, target: str, tools: Ma
     )
     pinned = {tool: (agreed, offered) for tool, agreed, offered in rows}
     now = int(time.time() * 1000)
-    changed: set[str] = set()
+    changed: dict[str, str] = {}
     room = MOST_PINS - len(pinned)
     new = [tool for tool in tools if tool not in pinned]
     gone = [tool for tool in pinned if tool not in tools][: max(len(new) - room, 0)]
@@ -174,14 +188,14 @@ def _compare(connection: sqlite3.Connection, server: str, target: str, tools: Ma
             "INSERT INTO tool_pins VALUES (?, ?, ?, ?, ?, ?)", (server, target, tool, agreed, other, now)
         )
         if other is not None:
-            changed.add(tool)
+            changed[tool] = agreed
     for tool, offered in tools.items():
         if tool not in pinned:
             continue
         agreed, before = pinned[tool]
         latest = None if offered == agreed else offered
         if latest is not None:
-            changed.add(tool)
+            changed[tool] = agreed
         if latest != before:
             connection.execute(
                 "UPDATE tool_pins SET offered = ? WHERE server = ? AND target = ? AND tool = ?",

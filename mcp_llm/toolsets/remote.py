@@ -83,7 +83,7 @@ class Remote:
         self.name = name
         self.error: str | None = f"The server {name!r} has not been started."
         self.notes: list[str] = []
-        self.changed: set[str] = set()
+        self.changed: dict[str, str] = {}
         self.instructions: str | None = None
         self._server = server
         self._dial = dial
@@ -186,8 +186,9 @@ class Remote:
         if not pages.allowed(name, self._server):
             return f"The tool {shown!r} is not allowed here."
         if name in self.changed:
+            why = "was never agreed to" if self.changed[name] == pins.NEVER else "is not what the user agreed to"
             return (
-                f"The tool {shown!r} of the server {self.name!r} is not what the user agreed to: "
+                f"The tool {shown!r} of the server {self.name!r} {why}: "
                 f"it is off until the user has run `mcp-llm servers approve {quote(self.name)} {quote(shown)}`."
             )
         return None
@@ -334,16 +335,12 @@ class Remote:
                 )
             except Error as error:
                 self._note(f"Its tools could not be compared with what was agreed to: {error}")
-                changed = {name for name, tool in tools.items() if name in self.changed or self._is_other(tool)}
+                before = {name: tool.fingerprint for name, tool in self._tools.items()} | self.changed
+                changed = {name: before[name] for name, mark in marks.items() if before.get(name, mark) != mark}
             # Both at once: no tool is offered, or called, before it is known whether it is what was agreed to.
             self._tools, self.changed = tools, changed
-            if changed:
-                self._note(pins.told(self.name, sorted(self.changed)))
-
-    def _is_other(self, tool: Tool) -> bool:
-        """Whether a tool of this name was offered before, and was not this one."""
-        before = self._tools.get(tool.name)
-        return before is not None and before.fingerprint != tool.fingerprint
+            for sentence in pins.told(self.name, changed):
+                self._note(sentence)
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes and len(self.notes) < MOST_NOTES:

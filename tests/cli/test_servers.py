@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import stat
 import sys
 import tomllib
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from mcp_llm.toolsets.pins import MOST_PINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +81,25 @@ def test_the_doctor_names_what_is_off_and_the_commands(run: Any, said: Path) -> 
             "fix": "`mcp-llm servers check rug` shows what changed, `mcp-llm servers approve rug` agrees",
         }
     ]
+
+
+def test_a_tool_beyond_what_is_kept_of_a_server_is_shown_as_what_it_is(run: Any, home: Path, said: Path) -> None:
+    run("servers", "check")
+    with closing(sqlite3.connect(home / "state.db")) as database, database:
+        (where,) = database.execute("SELECT DISTINCT target FROM tool_pins").fetchone()
+        database.execute("DELETE FROM tool_pins WHERE tool = 'work'")
+        rows = [("rug", where, f"tool{number}", "x", None, 2**42) for number in range(MOST_PINS - 1)]
+        database.executemany("INSERT INTO tool_pins VALUES (?, ?, ?, ?, ?, ?)", rows)
+    done = run("servers", "check")
+    assert done.returncode == 1
+    assert "2 tools, 1 never agreed to and off" in done.stdout
+    assert "\nrug: work was never agreed to\n" in done.stdout
+    assert "Never agreed to" not in done.stderr  # it stands there already
+    (data,) = json.loads(run("servers", "check", "--json").stdout)
+    assert (data["changed"], [one["name"] for one in data["unknown"]]) == ([], ["work"])
+    assert "shows what they say" in run("doctor").stdout
+    assert run("servers", "approve", "rug", "--yes").stdout.endswith("agreed: work\n")
+    assert run("servers", "check").returncode == 0
 
 
 def test_what_was_not_shown_is_not_agreed_to(run: Any, said: Path) -> None:
