@@ -127,8 +127,5 @@ def _node(app: App, workflow: str | Path | Mapping[str, Any]) -> Node:
     if isinstance(workflow, str) and "\n" in workflow:
         return load.read(workflow)
     if isinstance(workflow, str | Path):
-        path = Path(workflow)
-        if path.suffix in folder.ENDINGS or path.is_file():
-            return folder.read(path)
-        return folder.named(app.config.folder / "workflows", str(workflow))
+        return folder.find(app.config.folder / "workflows", workflow)
     return load.of(dict(workflow))

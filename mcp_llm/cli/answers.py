@@ -185,7 +185,7 @@ class Events:
 
 
 def described(error: BaseException, arrived: str = "") -> dict[str, Any]:
-    """An error as JSON: `{kind, message, provider?, status?, ..., partial?}`."""
+    """An error as JSON: `{kind, error, provider?, status?, ..., partial?}`."""
     found: dict[str, Any] = {"kind": getattr(error, "kind", "cancelled"), "error": str(error)}
     if isinstance(error, ProviderError):
         names = ("provider", "model", "status", "code", "param", "request_id", "retry_after")

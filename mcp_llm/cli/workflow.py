@@ -263,10 +263,7 @@ def _node(config: Config, workflow: str) -> Node:
     """The file of this path, else the workflow of this name."""
     from mcp_llm.workflow import folder
 
-    path = Path(workflow)
-    if path.suffix in folder.ENDINGS or path.is_file():
-        return folder.read(path)
-    return folder.named(config.folder / "workflows", workflow)
+    return folder.find(config.folder / "workflows", workflow)
 
 
 def _checked(config: Config, node: Node) -> Plan:

@@ -5,16 +5,13 @@ Gone on with, it keeps every answer and verdict that was stored; only what was u
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_llm.errors import Conflict, InvalidInput, StoreError
-from mcp_llm.runs.detach import Finished, Outcome, Running, run_detachable
-from mcp_llm.runs.ending import cancel, fail
+from mcp_llm.errors import InvalidInput
 from mcp_llm.types.events import Finish, Resumed, Start, TextEvent
 
-from .lasting import KEPT
+from .lasting import KEPT, lasting, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +19,7 @@ if TYPE_CHECKING:
     from mcp_llm.compare.asked import Comparison
     from mcp_llm.compare.result import Compared, Result
     from mcp_llm.llm.service import Service
+    from mcp_llm.runs.detach import Running
     from mcp_llm.runs.journal import Journal
     from mcp_llm.runs.store import RunInfo
 
@@ -67,38 +65,21 @@ async def compare_lasting(
     async def work() -> Compared:
         return await compare(run.service, ask, run_id=run.run_id, progress=run.progress, on_result=landed.take)
 
-    async def detach(stop: Callable[[], None]) -> Running | None:
-        request = {"arguments": arguments if len(json.dumps(arguments)) <= KEPT else None}
-        names = ", ".join(ask.models)
-        try:
-            journal = await run.service.journals.create(
-                KIND, request, run.principal, run_id=run.run_id, model=names, created=run.started_ms
-            )
-            first = next(iter(ask.prompts), ask.prompt or "")
-            await journal.append(Start(prompt=str(first), model=names, kind=KIND))
-        except (Conflict, StoreError):  # it has just ended, or the disk fails: then it is waited for
-            return None
-        journal.on_stop = stop
-        landed.move(journal)
-        return Running(run.run_id, journal.partial)
+    return await lasting(
+        run,
+        work,
+        start=begun(ask),
+        request={"arguments": arguments if size(arguments) <= KEPT else None},
+        finish=finished,
+        recorder=landed,
+        wait_s=wait_s,
+    )
 
-    async def settle(outcome: Outcome[Compared]) -> None:
-        if (journal := landed.journal) is None:
-            return
-        if outcome.value is not None:
-            await journal.finish(finished(outcome.value))
-        elif outcome.error is not None:
-            await fail(journal, outcome.error)
-        elif journal.cancel_requested:
-            await cancel(journal)
-        else:
-            await journal.release()
 
-    with run.beating():
-        given = await run_detachable(
-            run.life.tasks, work, deadline_s=run.inline(wait_s), detach=detach, settle=settle, hurry=run.desk.hurried
-        )
-    return given.value if isinstance(given, Finished) else given
+def begun(ask: Comparison) -> Start:
+    """The first event."""
+    first = next(iter(ask.prompts), ask.prompt or "")
+    return Start(prompt=str(first), model=", ".join(ask.models), kind=KIND)
 
 
 def finished(compared: Compared) -> Finish:
@@ -129,8 +110,7 @@ class Onward:
 
         ask = self.read(journal.request["arguments"], journal.principal)
         if journal.seq < 0:
-            first = next(iter(ask.prompts), ask.prompt or "")
-            await journal.append(Start(prompt=str(first), model=", ".join(ask.models), kind=KIND))
+            await journal.append(begun(ask))
         else:
             await journal.append(Resumed(after=journal.seq, attempt=journal.attempts))
         landed = Landed([])

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from mcp_llm.errors import Conflict, InvalidInput, StoreError
 from mcp_llm.runs.detach import Finished, Outcome, Running, run_detachable
@@ -34,6 +34,15 @@ KEPT: Final = 1024 * 1024
 """Characters of arguments kept with a detached call, so that it can be asked again; a longer call cannot be."""
 
 
+class Recording(Protocol):
+    """Keeps what has come: in memory at first, in the journal from the moment there is one."""
+
+    journal: Journal | None
+
+    def move(self, journal: Journal) -> None:
+        """From now on into this journal, and what came before as well."""
+
+
 async def lasting(
     run: Run,
     work: Callable[[], Awaitable[T]],
@@ -41,7 +50,7 @@ async def lasting(
     start: Start,
     request: dict[str, Any],
     finish: Callable[[T], Finish],
-    recorder: Recorder,
+    recorder: Recording,
     wait_s: float | None,
 ) -> T | Running:
     """What the work gives, or the run it has become when the caller's patience was over. Raises what the work raises.
@@ -96,7 +105,7 @@ async def ask_lasting(run: Run, ask: Ask, arguments: dict[str, Any], wait_s: flo
         run,
         work,
         start=Start(prompt=spoken(ask), model=ask.model, kind=KIND),
-        request={"arguments": arguments if _size(arguments) <= KEPT else None},
+        request={"arguments": arguments if size(arguments) <= KEPT else None},
         finish=finished,
         recorder=recorder,
         wait_s=wait_s,
@@ -111,12 +120,13 @@ def spoken(ask: Ask) -> str:
     )
 
 
-def _size(value: Any) -> int:
+def size(value: Any) -> int:
+    """About how many characters arguments have; no text is written for it."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, dict):
-        return sum(map(_size, value.values()))
-    return sum(map(_size, value)) if isinstance(value, list) else 8
+        return sum(map(size, value.values()))
+    return sum(map(size, value)) if isinstance(value, list) else 8
 
 
 @dataclass(slots=True)

@@ -1,8 +1,13 @@
-"""The workflows of the user's own folder, by name. Only these can be run by name; a name never becomes a path."""
+"""The workflows of the user's own folder, by name. Only these can be run by name; there a name never becomes a path.
+
+`find` takes paths too: it is for whoever sits at this machine, never for a caller.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mcp_llm.errors import Error, InvalidInput
@@ -12,8 +17,6 @@ from .inputs import near
 from .schema import Workflow
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .load import Node
 
 ENDINGS: Final = (".yaml", ".yml")
@@ -38,6 +41,14 @@ def named(folder: Path, name: str) -> Node:
         hint = near(name, list(found), "workflow") if found else f"there is no workflow {name[:60]!r}"
         raise InvalidInput(f"{hint}; workflows are .yaml files in the folder `workflows` of the config folder")
     return read(found[name])
+
+
+def find(folder: Path, where: str | Path) -> Node:
+    """The file of this path, else the workflow of this name. Raises InvalidInput, WorkflowError."""
+    # Not `Path.is_file`, which raises for what is too long to be a file's name.
+    if os.path.isfile(where) or os.fspath(where).endswith(ENDINGS):
+        return read(Path(where))
+    return named(folder, os.fspath(where))
 
 
 def read(path: Path) -> Node:

@@ -74,3 +74,8 @@ async def test_functions_of_the_process_are_methods_as_objects() -> None:
     text = "name: x\ntasks:\n- {id: a, method: adder/add, parameters: {a: 1, b: 2}}\n"
     text += "- {id: b, method: adder/add, parameters: {a: '${a.sum}', b: 4}}\n"
     assert (await mcp_llm.run_workflow(text)).response == "7"
+
+
+async def test_what_is_too_long_to_be_a_files_name_is_no_workflow() -> None:
+    with pytest.raises(InvalidInput, match="there is no workflow 'aaa"):
+        await mcp_llm.run_workflow("a" * 300)
