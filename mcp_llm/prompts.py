@@ -79,7 +79,8 @@ class Prompt:
         known = {argument.name for argument in self.front.arguments}
         if unknown := sorted(values.keys() - known):
             raise InvalidInput(
-                f"prompt {self.name!r} has no argument {', '.join(unknown)}; it takes {', '.join(sorted(known))}"
+                f"prompt {self.name!r} has no argument {', '.join(unknown)}; "
+                f"it takes {', '.join(sorted(known)) or 'none'}"
             )
         missing = [one.name for one in self.front.arguments if one.required and not values.get(one.name)]
         if missing:

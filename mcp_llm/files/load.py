@@ -180,12 +180,29 @@ def _from_data_uri(uri: str, limits: Limits, name: str | None, mime: str | None)
     if len(body) > limits.bytes * (4 / 3 if encoded else 3) + 4:
         raise TooLarge(f"The data URI holds more than {limits.bytes} bytes: pass a smaller one.")
     try:
-        data = base64.b64decode(unquote(body), validate=True) if encoded else unquote_to_bytes(body)
+        data = _from_base64(unquote(body)) if encoded else unquote_to_bytes(body)
     except (binascii.Error, ValueError):
         raise InvalidInput("The data URI is not valid base64: encode the bytes again.") from None
     if encoded and not data:
         raise InvalidInput("The data URI is empty.")
+    charset = next((option[8:].strip("\"'") for option in options if option[:8].lower() == "charset="), "")
+    if charset and declared[:5].lower() in {"", "text/"}:
+        data = _in_utf8(data, charset)
     return _from_bytes(data, limits, name, mime or declared.lower() or None)
+
+
+def _from_base64(text: str) -> bytes:
+    """As browsers read it: blanks are nothing, and the padding may be left out (WHATWG Infra, forgiving-base64)."""
+    text = "".join(text.split())
+    return base64.b64decode(text if text.endswith("=") else text + "=" * (-len(text) % 4), validate=True)
+
+
+def _in_utf8(data: bytes, charset: str) -> bytes:
+    """Text in the charset that a data URI declares; as it is where that is unknown or wrong."""
+    try:
+        return data.decode(charset).encode()
+    except (LookupError, ValueError):
+        return data
 
 
 def _part(data: bytes, name: str | None, mime: str | None) -> Text | Media:

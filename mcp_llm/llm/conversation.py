@@ -34,9 +34,11 @@ def messages(turns: Sequence[dict[str, Any]]) -> list[Message]:
             else:
                 found.append(Message(role="user", parts=(result,)))
             continue
-        said = parts(content, place) if not isinstance(content, str) else [Text(content)]
         if not isinstance(asked, list):
             raise InvalidInput(f"{place}.tool_calls is a {type(asked).__name__}; it has to be a list")
+        if content is None and not asked:
+            raise InvalidInput(f"{place} has no `content`: say what was said as text or a list of parts")
+        said = parts(content, place) if not isinstance(content, str) else [Text(content)]
         calls = [_call(call, f"{place}.tool_calls[{number}]") for number, call in enumerate(asked)]
         said = [part for part in said if not (isinstance(part, Text) and not part.text)]
         found.append(Message(role="assistant" if role == "assistant" else "user", parts=(*said, *calls)))
@@ -59,7 +61,9 @@ def _part(value: Any, place: str) -> Part:
         raise InvalidInput(f"{place} has to be text or an object with `type`")
     kind = value.get("type", "text" if "text" in value else None)
     if kind in ("text", "input_text", "output_text"):
-        return Text(str(value.get("text", "")))
+        if not isinstance(text := value.get("text"), str):
+            raise InvalidInput(f'{place} is a part of text without `text`: write {{"type": "text", "text": "..."}}')
+        return Text(text)
     if kind in ("image_url", "input_image"):
         given = value.get("image_url")
         return _media({"url": given.get("url") if isinstance(given, dict) else given}, place)

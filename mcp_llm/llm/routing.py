@@ -27,6 +27,7 @@ TIERS: Final[dict[str, Tier]] = {
     "2": "balanced",
     "3": "lite",
 }
+OURS: Final = frozenset({"auto", *TIERS})
 ALIAS_DEPTH: Final = 8
 NO_STAND_IN: Final = frozenset({"demo", "host"})
 """Asked where there is nothing else, or by name: the demo is no model, and the host's own may bother a person."""
@@ -114,10 +115,10 @@ class Router:
         return routes[best], best
 
     def resolve(self, name: str) -> str:
-        """Follow the user's aliases."""
+        """Follow the user's aliases; `auto` and tiers are ours in any case."""
         for _ in range(ALIAS_DEPTH):
             if (target := self.settings.aliases.get(name)) is None:
-                return name
+                return name.lower() if name.lower() in OURS else name
             name = target
         raise ConfigError(f"the alias {name!r} leads in a circle; mend [aliases] in the config file")
 

@@ -19,7 +19,7 @@ from mcp_llm.types.events import Finish, Start
 from mcp_llm.types.media import Made
 
 from . import result as results
-from .arguments import Arguments
+from .arguments import Arguments, Name
 from .lasting import lasting
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ OUTPUT: Final[dict[str, Any]] = {
 class Making(Arguments):
     """What each of these tools takes besides its own arguments."""
 
-    model: Annotated[str | None, Field(description="provider:model or id")] = None
+    model: Annotated[Name | None, Field(description="provider:model or id")] = None
     context: str | None = None
     """Routing context."""
     budget_usd: Annotated[float | None, Field(ge=0)] = None

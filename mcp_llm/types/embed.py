@@ -26,7 +26,8 @@ class EmbedRequest(Value):
     """Texts of one request, within the vendor's limits. What is None is not sent; `options` goes into the body last."""
 
     texts: tuple[str, ...]
-    dimensions: int | None = None
+    dimensions: Annotated[int | None, Field(ge=1, le=65_536)] = None
+    """Numbers of a vector; the longest that vendors give have 12,288."""
     input_type: InputType | None = None
     truncate: bool | None = None
     options: dict[str, Any] = Field(default_factory=dict)

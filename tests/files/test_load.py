@@ -334,6 +334,11 @@ async def test_urls_that_two_parsers_read_differently_are_refused(url: str) -> N
 async def test_data_uris_are_decoded_and_judged_by_their_bytes() -> None:
     assert await load(f"data:image/jpeg;base64,{b64(PNG)}", roots=[]) == Media("image/png", b64(PNG))
     assert await load("data:text/plain,a%20b", roots=[]) == fence("attachment", "a b")
+    assert await load("data:text/plain;charset=utf-8;base64,YSBi\nYw", roots=[]) == fence("attachment", "a bc")
+    assert await load(f"data:text/plain;charset=koi8-r;base64,{b64('мир'.encode('koi8-r'))}", roots=[]) == fence(
+        "attachment", "мир"
+    )
+    assert await load("data:text/plain;charset=nosuch,ab", roots=[]) == fence("attachment", "ab")
 
 
 @pytest.mark.parametrize(

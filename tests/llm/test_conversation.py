@@ -15,6 +15,16 @@ from mcp_llm.llm.conversation import messages
     [
         ("hi", r"messages\[0\] is a str"),
         ({"role": []}, r"messages\[0\]\.role is \[\]"),
+        ({"role": "user"}, r"messages\[0\] has no `content`"),
+        ({"role": "user", "text": "hi"}, r"messages\[0\] has no `content`"),
+        (
+            {"role": "user", "content": [{"type": "text", "content": "hi"}]},
+            r"messages\[0\]\[0\] is a part of text without",
+        ),
+        (
+            {"role": "user", "content": [{"type": "text", "text": None}]},
+            r"messages\[0\]\[0\] is a part of text without",
+        ),
         ({"role": "user", "content": 5}, r"messages\[0\] has to be text or a list of parts"),
         ({"role": "user", "content": [{"type": {}}]}, r"messages\[0\]\[0\]\.type is \{\}"),
         ({"role": "assistant", "tool_calls": 5}, r"messages\[0\]\.tool_calls is a int"),

@@ -95,6 +95,23 @@ def test_a_schema_that_holds_itself_ends() -> None:
     assert len(json.dumps(value)) < 2000
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "minItems": 10**12},
+        {"type": "array", "minItems": 999, "items": {"type": "array", "minItems": 999, "items": {"type": "array"}}},
+        {"type": "string", "minLength": 10**12},
+        {
+            "type": "object",
+            "properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}},
+            "required": ["left", "right"],
+        },
+    ],
+)
+def test_a_schema_that_asks_for_more_than_there_is_room_for_is_cut_short(schema: dict[str, Any]) -> None:
+    assert len(json.dumps(example(schema))) < 2_000_000
+
+
 async def test_it_answers_without_a_key_and_says_what_it_is(asking: Asking) -> None:
     async with asking.open() as service:
         first = await ask(service, "demo", prompt="Say hello")

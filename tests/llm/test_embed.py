@@ -253,6 +253,15 @@ async def test_many_vectors_are_several_files_that_a_host_can_read(asking: Askin
     assert found == [vector.tolist() for vector in made.embeddings]
 
 
+@pytest.mark.parametrize(("dimensions", "words"), [(0, "`dimensions`"), (10**9, "65,?536"), (65_536, "at most 4,096")])
+async def test_vectors_longer_than_any_are_refused_before_one_is_made(
+    asking: Asking, dimensions: int, words: str
+) -> None:
+    async with asking.open() as service:
+        with pytest.raises(InvalidInput, match=words):
+            await embed(service, "a", model="demo", dimensions=dimensions)
+
+
 async def test_the_time_of_a_call_is_that_of_all_its_requests(asking: Asking) -> None:
     with FaultServer([vectors(1.0), Reply(hang="headers")]) as server:
         model = asking.provider("acme", server.url, small(1))

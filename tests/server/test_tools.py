@@ -130,6 +130,9 @@ async def test_list_models_names_the_default_and_what_the_others_need(server: An
         ({"prompt": "hi", "model": "opena:gpt-6-luna"}, "Did you mean openai"),
         ({"prompt": "hi", "model": "groq:pro"}, "GROQ_API_KEY is not set"),
         ({"prompt": "hi", "thread": "nope"}, "there is no thread 'nope'"),
+        ({"prompt": 5}, "`prompt`: Input should be a valid string; `prompt`: Input should be a valid list"),
+        ({"prompt": [5]}, "`prompt.0`: Input should be a valid dictionary"),
+        ({"prompt": "hi", "messages": [{"role": "user", "text": "lost"}]}, "messages[0] has no `content`"),
         ({"prompt": "hi", "files": ["/etc/passwd"]}, "outside"),
         ({"prompt": "hi", "json_schema": {"$ref": "http://127.0.0.1:9/s.json"}}, "json_schema"),
         ({"prompt": "hi", "messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
@@ -177,6 +180,45 @@ async def test_a_list_or_an_object_may_come_as_json_in_a_string(server: Any) -> 
     assert data["parsed"] == json.loads(data["response"])
     assert refused.is_error
     assert "`json_schema`" in text(refused)
+
+
+async def test_one_text_where_a_list_of_texts_is_meant_is_a_list_of_one(server: Any) -> None:
+    async with Client(server) as client:
+        stopped = await client.call_tool("generate", {"prompt": "a", "model": "demo", "stop": "language"})
+        number = await client.call_tool("generate", {"prompt": "7", "model": "demo", "stop": "1"})
+        attached = await client.call_tool(
+            "generate", {"prompt": "a", "model": "demo", "files": "data:text/plain,words"}
+        )
+        named = await client.call_tool("run_agent", {"prompt": "a", "model": "demo", "servers": "nosuch"})
+        empty = await client.call_tool("generate", {"prompt": "a", "model": "demo", "stop": ""})
+    assert (stopped.structured_content or {})["response"] == "This is mcp-llm's built-in demo, not a "
+    assert (number.structured_content or {})["response"].endswith("It was given ")
+    assert "words" in (attached.structured_content or {})["response"]
+    assert "no server is configured as 'nosuch'" in text(named)
+    assert "`stop`: Input should be a valid list" in text(empty)
+
+
+async def test_blanks_around_a_name_that_was_copied_out_of_a_text_are_nothing(server: Any) -> None:
+    async with Client(server) as client:
+        first = await client.call_tool("generate", {"prompt": "one", "model": " demo:demo\n", "thread": " new "})
+        assert first.structured_content is not None
+        thread, run_id = first.structured_content["thread"], first.structured_content["run_id"]
+        second = await client.call_tool("generate", {"prompt": "two", "model": "demo", "thread": f" {thread}\n"})
+        read = await client.call_tool("runs", {"action": "read", "run_id": f" {run_id} "})
+        agent = await client.call_tool("run_agent", {"prompt": "one", "model": "demo"})
+        known = (agent.structured_content or {})["run_id"]
+        gone_on = await client.call_tool("run_agent", {"prompt": "two", "model": "demo", "continue_from": f"{known} "})
+    assert not second.is_error
+    assert (read.structured_content or {})["response"] == first.structured_content["response"]
+    assert not gone_on.is_error
+
+
+async def test_a_judge_that_is_the_word_true_is_true(server: Any) -> None:
+    asked = {"prompt": "hi", "models": ["demo:a", " demo:b "], "judge": "true"}
+    async with Client(server) as client:
+        result = await client.call_tool("compare_models", asked)
+    assert not result.is_error
+    assert "win rate" in text(result)
 
 
 async def test_progress_strictly_increases_and_says_who_is_speaking(

@@ -14,6 +14,7 @@ import zlib
 from array import array
 from typing import TYPE_CHECKING, Final
 
+from mcp_llm.errors import InvalidInput
 from mcp_llm.types.embed import Vectors
 from mcp_llm.types.image import Picture, Pictures
 from mcp_llm.types.speech import Spoken
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 NOTICE: Final = "This is mcp-llm's built-in demo, no model."
 DIMENSIONS: Final = 64
+MOST_DIMENSIONS: Final = 4096
 RATE: Final = 8000
 TONE: Final = RATE // 8
 """Samples of one word."""
@@ -40,6 +42,8 @@ async def embed(request: EmbedRequest, model: str) -> Vectors:
     """Unit vectors, each word adding to one number."""
     words = sum(len(text.split()) for text in request.texts)
     size = request.dimensions or DIMENSIONS
+    if size > MOST_DIMENSIONS:
+        raise InvalidInput(f"`dimensions` is {size:,}; the demo's vectors have at most {MOST_DIMENSIONS:,} numbers")
     return Vectors([_vector(text, size) for text in request.texts], Usage(input=words, output=0, estimated=True), model)
 
 

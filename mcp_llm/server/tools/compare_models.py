@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mcp.types import CallToolResult, ToolAnnotations
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from mcp_llm.runs.detach import Running
 from mcp_llm.server import result as results
-from mcp_llm.server.arguments import Arguments
+from mcp_llm.server.arguments import Arguments, Name
 from mcp_llm.server.compared import shown
 
 from .published import publish
@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     from mcp_llm.server.run import Run
 
 
+def _true(judge: Any) -> Any:
+    """Some hosts spell what may be anything as text; no model is called so."""
+    return {"true": True, "false": False}.get(judge.strip().lower(), judge) if isinstance(judge, str) else judge
+
+
 class CompareArguments(Arguments):
     """One line each, as few as will do."""
 
-    models: Annotated[list[str], Field(description="2 to 16, as in generate")]
+    models: Annotated[list[Name], Field(description="2 to 16, as in generate")]
     prompt: str | None = None
     """One prompt for all; or `prompts`."""
     prompts: Annotated[list[str] | None, Field(description="several, for evidence")] = None
@@ -37,7 +42,7 @@ class CompareArguments(Arguments):
     expect: Annotated[
         Any, Field(description="text, number or {equals, contains, regex, json_schema, number, tolerance}, or a list")
     ] = None
-    judge: Annotated[Any, Field(description="true, or the judging models")] = None
+    judge: Annotated[Any, BeforeValidator(_true), Field(description="true, or the judging models")] = None
     rubric: str | None = None
     """What judges look for."""
     budget_usd: float | None = None

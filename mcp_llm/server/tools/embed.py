@@ -10,6 +10,7 @@ from pydantic import Field
 from mcp_llm.errors import InvalidInput
 from mcp_llm.llm.embed import EMBED as OPERATION
 from mcp_llm.llm.embed import embed
+from mcp_llm.server.arguments import Name
 from mcp_llm.server.made import OUTPUT, Making, make
 from mcp_llm.types.embed import InputType
 
@@ -37,7 +38,7 @@ class EmbedArguments(Making):
     """What the texts are for."""
     truncate: Annotated[bool | None, Field(description="false refuses texts that are too long")] = None
     inline: Annotated[bool, Field(description="numbers in the reply too, not only in the file")] = False
-    continue_from: Annotated[str | None, Field(description="what the error of a broken call named")] = None
+    continue_from: Annotated[Name | None, Field(description="what the error of a broken call named")] = None
 
 
 async def run_embed(given: EmbedArguments, run: Run) -> CallToolResult:

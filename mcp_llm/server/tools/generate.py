@@ -12,7 +12,7 @@ from mcp_llm.errors import InvalidInput, UnknownModel
 from mcp_llm.runs.detach import Running
 from mcp_llm.server import asking
 from mcp_llm.server import result as results
-from mcp_llm.server.arguments import Arguments
+from mcp_llm.server.arguments import Arguments, Name
 from mcp_llm.types.chat import Effort, ToolSpec
 
 from .published import publish
@@ -29,7 +29,7 @@ class GenerateArguments(Arguments):
 
     prompt: Annotated[str | list[dict[str, Any]], Field(description="text, or parts [{type:text|image|file, ...}]")]
     model: Annotated[
-        str | None, Field(description="provider:model, id, alias, pro|balanced|lite, auto (see list_models)")
+        Name | None, Field(description="provider:model, id, alias, pro|balanced|lite, auto (see list_models)")
     ] = None
     system: str | None = None
     """The system's words."""
@@ -49,7 +49,7 @@ class GenerateArguments(Arguments):
         list[dict[str, Any]] | None,
         Field(description="functions {name, description, parameters}: returned as tool_calls, not run"),
     ] = None
-    thread: Annotated[str | None, Field(description='"new", or a thread id to go on with')] = None
+    thread: Annotated[Name | None, Field(description='"new", or a thread id to go on with')] = None
     budget_usd: Annotated[float | None, Field(ge=0, description="most this call may cost")] = None
     timeout_s: Annotated[float | None, Field(gt=0)] = None
     """Seconds for the whole call."""

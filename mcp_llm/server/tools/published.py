@@ -139,7 +139,10 @@ def explain(error: ValidationError, names: list[str]) -> str:
     """What is wrong with the arguments, one sentence each, without repeating their values."""
     sentences = []
     for fault in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
-        place = ".".join(str(part) for part in fault["loc"])
+        # Where there are several types, pydantic names each after the argument.
+        place = ".".join(
+            str(part) for part in (*fault["loc"][:1], *(at for at in fault["loc"][1:] if isinstance(at, int)))
+        )
         first = str(fault["loc"][0]) if fault["loc"] else ""
         if fault["type"] == "missing":
             sentences.append(f"the argument `{place}` is missing")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mcp_llm.runs.detach import Running
 from mcp_llm.server import result as results
-from mcp_llm.server.arguments import Arguments
+from mcp_llm.server.arguments import Arguments, Name
 
 from .published import publish
 
@@ -25,14 +25,14 @@ class RunAgentArguments(Arguments):
 
     prompt: Annotated[str, Field(description="the task")]
     agent: Annotated[str | None, Field(description="an agent's name, e.g. reviewer")] = None
-    model: str | None = None
+    model: Name | None = None
     """As in generate; else what the agent's file or the settings say."""
     servers: Annotated[list[str] | None, Field(description="names of configured MCP servers; default all")] = None
     tools: Annotated[list[str] | None, Field(description="only these tools: globs of server__tool")] = None
     instruction: Annotated[str | None, Field(description="system text")] = None
     extra_context: str | None = None
     """Texts and facts it should know; sent before the task."""
-    continue_from: Annotated[str | None, Field(description="run id of an ended run to go on with")] = None
+    continue_from: Annotated[Name | None, Field(description="run id of an ended run to go on with")] = None
     json_schema: Annotated[dict[str, Any] | None, Field(description="answer as `parsed` JSON of this schema")] = None
     budget_usd: Annotated[float | None, Field(ge=0)] = None
     """The most the run may cost, delegates included, in dollars."""

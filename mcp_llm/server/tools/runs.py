@@ -14,7 +14,7 @@ from mcp_llm.runs.texts import cut
 from mcp_llm.runs.words import said
 from mcp_llm.server import kept
 from mcp_llm.server import result as results
-from mcp_llm.server.arguments import Arguments
+from mcp_llm.server.arguments import Arguments, Name
 from mcp_llm.server.rows import row
 
 from .published import publish
@@ -35,7 +35,7 @@ class RunsArguments(Arguments):
 
     action: Literal["list", "wait", "read", "cancel", "resume", "answer"]
     """What to do; all but list need `run_id`."""
-    run_id: Annotated[str | None, Field(description="or the handle of a long text, to read it")] = None
+    run_id: Annotated[Name | None, Field(description="or the handle of a long text, to read it")] = None
     offset: int = 0
     """The first character that read gives."""
     wait_s: float | None = None
