@@ -115,6 +115,7 @@ def _set_aside(home: Path) -> Iterator[Finding]:
 def keys(service: Service, *, most: int | None = None) -> Iterator[Finding]:
     """Per provider: the key that was found and where, what moved its address; the first `most` that lack one."""
     lacking: list[tuple[int, str, str]] = []
+    known = len(service.config.problems)
     for provider_id, provider in service.catalog.providers.items():
         if provider_id == "demo":
             continue
@@ -139,6 +140,8 @@ def keys(service: Service, *, most: int | None = None) -> Iterator[Finding]:
             yield Finding("keys", "problem", f"{provider_id}: {unfit}", f"put a key in its place, or take it out{url}")
         elif provider.auth.required and not provider.local and not provider.retired:
             lacking.append((provider.rank, provider_id, variables[0]))
+    for words in service.config.problems[known:]:  # of the keychain, which is asked no sooner
+        yield Finding("keys", "problem", words, "change it where the sentence says")
     lacking.sort()
     told = [f"{provider_id}: {variable} is not set" for _, provider_id, variable in lacking[:most]]
     if more := len(lacking) - len(told):

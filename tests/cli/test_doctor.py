@@ -6,16 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from canary import KEY
 from faults.server import FaultServer, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import pytest
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Gateway = Callable[[str], None]
@@ -52,6 +52,16 @@ def test_keys_are_masked_and_their_source_is_named(run: Run, home: Path) -> None
     assert found["model"][0]["level"] == "ok"
     assert "2026-07-28" in found["host"][0]["text"]
     assert {"openai", "groq"} <= set(json.loads(done.stdout)["can_be_asked"])
+
+
+@pytest.mark.skipif(find_spec("keyring") is not None, reason="there is a keychain to ask")
+def test_a_keychain_that_cannot_be_asked_is_told_once(run: Run, home: Path) -> None:
+    (home / "mcp_llm.toml").write_text("keychain = true\n")
+    told = findings(run("doctor", "--json"))
+    words = "the keychain cannot be asked (ModuleNotFoundError): see to it that `python -m keyring` works here, or set"
+    assert [one["text"] for topic in told.values() for one in topic if "keychain" in one["text"]] == [
+        f"{words} `keychain = false`"
+    ]
 
 
 def test_check_says_which_provider_answers_and_that_its_list_proves_no_key(run: Run, gateway: Gateway) -> None:
