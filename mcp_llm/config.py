@@ -164,7 +164,7 @@ def load(
                 f".env in the working folder sets {', '.join(dropped)}: ignored, since a folder may not move your keys "
                 "to another host or say how this works. Set it in the environment or in the config folder's .env."
             )
-    layers.append(_from_environment({**user_env, **env}))
+    layers.append(_from_environment(_filled(user_env) | _filled(env)))
     layers.append(dict(overrides or {}))
     joined: dict[str, Any] = {}
     for layer in layers:
@@ -218,7 +218,7 @@ def debugging() -> bool:
 
 
 def _folders(env: Mapping[str, str]) -> tuple[Path, Path]:
-    if home := env.get("MCP_LLM_HOME"):
+    if (home := env.get("MCP_LLM_HOME", "")).strip():
         try:
             path = Path(home).expanduser()
         except RuntimeError:
@@ -351,28 +351,35 @@ def _validate(data: Mapping[str, Any], what: str, text: str = "") -> Settings:
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
-    """`MCP_LLM_` and MODEL, PACKS, ROOTS, DAY_USD, CALL_USD, SOFT_DEADLINE, DISCOVER.
-
-    A host hands on `${user_config.model}` as it stands where its user left the field empty: that sets nothing.
-    """
-    env = {name: value for name, value in env.items() if not _LEFT_OPEN.fullmatch(value)}
+    """`MCP_LLM_` and MODEL, PACKS, ROOTS, DAY_USD, CALL_USD, SOFT_DEADLINE, DISCOVER. Raises ConfigError naming one."""
     layer: dict[str, Any] = {}
+
+    def put(variable: str, value: dict[str, Any]) -> None:
+        _validate(value, variable)
+        _join(layer, value)
+
     if model := env.get("MCP_LLM_MODEL"):
-        layer["default"] = model
+        put("MCP_LLM_MODEL", {"default": model})
     if packs := env.get("MCP_LLM_PACKS"):
-        layer["packs"] = [pack.strip() for pack in packs.split(",") if pack.strip()]
+        put("MCP_LLM_PACKS", {"packs": [pack.strip() for pack in packs.split(",") if pack.strip()]})
     if roots := env.get("MCP_LLM_ROOTS"):
-        layer["files"] = {"roots": [root for root in roots.split(os.pathsep) if root]}
+        put("MCP_LLM_ROOTS", {"files": {"roots": [root for root in roots.split(os.pathsep) if root]}})
     for variable, name in (("MCP_LLM_DAY_USD", "day_usd"), ("MCP_LLM_CALL_USD", "call_usd")):
         if value := env.get(variable):
-            layer.setdefault("budget", {})[name] = value
+            put(variable, {"budget": {name: value}})
     if seconds := env.get("MCP_LLM_SOFT_DEADLINE"):
-        layer["soft_deadline"] = seconds
-    if (discover := env.get("MCP_LLM_DISCOVER", "").strip().lower()) in {"0", "false", "no", "off"}:
-        layer["discover"] = False
-    elif discover:
-        layer["discover"] = True
+        put("MCP_LLM_SOFT_DEADLINE", {"soft_deadline": seconds})
+    if discover := env.get("MCP_LLM_DISCOVER", "").strip().lower():
+        layer["discover"] = discover not in {"0", "false", "no", "off"}
     return layer
+
+
+def _filled(env: Mapping[str, str]) -> dict[str, str]:
+    """What is set to something. Blanks set nothing and hide nothing, as an empty key does not.
+
+    A host hands on `${user_config.model}` as it stands where its user left the field empty: that sets nothing either.
+    """
+    return {name: value for name, value in env.items() if value.strip() and not _LEFT_OPEN.fullmatch(value)}
 
 
 def _join(into: dict[str, Any], layer: Mapping[str, Any]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mcp_llm import config
 from mcp_llm.errors import ConfigError
+from mcp_llm.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,6 +243,30 @@ def test_layers_are_joined_table_by_table_and_the_later_wins(user: Path, work: P
     assert settings.aliases == {"a": "u:1", "b": "p:1"}
     assert (str(settings.budget.day_usd), settings.discover) == ("2.5", False)
     assert loaded.sources == ["mcp_llm.toml in the config folder", "mcp_llm.toml in the working folder"]
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "${user_config.value}"])
+def test_a_variable_that_is_set_to_nothing_sets_nothing_and_hides_nothing(user: Path, work: Path, blank: str) -> None:
+    (user / ".env").write_text("MCP_LLM_MODEL=mine:m\nMCP_LLM_CALL_USD=2\n")
+    names = ("MODEL", "CALL_USD", "DAY_USD", "ROOTS", "PACKS", "SOFT_DEADLINE", "DISCOVER")
+    loaded = load(user, work, **{f"MCP_LLM_{name}": blank for name in names})
+    budget = Settings().budget.model_copy(update={"call_usd": Decimal(2)})
+    assert loaded.settings == Settings(default="mine:m", budget=budget)
+
+
+def test_a_home_that_is_blank_is_not_a_folder_named_by_blanks(work: Path, tmp_path: Path) -> None:
+    there = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    loaded = config.load(environment={**there, "MCP_LLM_HOME": "   "}, working_folder=work)
+    assert loaded.home == config.load(environment=there, working_folder=work).home
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("DAY_USD", "a lot"), ("CALL_USD", "-1"), ("SOFT_DEADLINE", "soon"), ("PACKS", "core,everything")],
+)
+def test_a_variable_that_cannot_be_is_told_by_its_name(user: Path, work: Path, variable: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^MCP_LLM_{variable}: "):
+        load(user, work, **{f"MCP_LLM_{variable}": value})
 
 
 def test_a_home_that_does_not_exist_is_no_error(tmp_path: Path, work: Path) -> None:

@@ -9,7 +9,7 @@ import errno
 import json
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from mcp_llm.errors import InvalidInput, StoreError
 from mcp_llm.files.alone import alone
@@ -17,6 +17,9 @@ from mcp_llm.files.alone import alone
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+BEGINS: Final = b'{"id": '
+"""How each line begins, and so what a kill has cut: anything else is somebody's own and stays."""
 
 
 class Results:
@@ -31,9 +34,12 @@ class Results:
     def open(cls, path: Path) -> Iterator[Self]:
         """Take up the file, or begin it. Failed items and a line that a kill has cut are taken out: they come again.
 
-        Raises Conflict when another process writes it, InvalidInput when it is no results file, StoreError where the
-        disk fails.
+        A link stays one: it is the file behind it that is written. Raises Conflict when another process writes it,
+        InvalidInput when it is no results file, StoreError where the disk fails.
         """
+        if path.exists() and not path.is_file():
+            raise InvalidInput(f"{path.name} is no file that can be gone on with: give one, or none for stdout")
+        path = path.resolve()
         with alone(path):
             with _told():
                 kept, done = _answered(path)
@@ -83,9 +89,9 @@ def _answered(path: Path) -> tuple[list[bytes], set[str]]:
         try:
             record = json.loads(line)
             status, name = record["status"], str(record["id"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            if number == len(lines):  # what a kill has cut
-                continue
+        except (ValueError, KeyError, TypeError, RecursionError) as exc:
+            if number == len(lines) and isinstance(exc, ValueError) and line[: len(BEGINS)] == BEGINS[: len(line)]:
+                continue  # what a kill has cut
             raise InvalidInput(
                 f"line {number} of {path.name} is no result of a batch: give another file, none is overwritten"
             ) from None

@@ -78,12 +78,14 @@ def _items(source: str | None, given: dict[str, Any]) -> Callable[[], Iterator[I
     if (folder := given["folder"]) is not None:
         return lambda: from_folder(folder, given["pattern"], template)
     assert source is not None
-    if source == "-":
-        lines = sys.stdin.buffer.read().split(b"\n")
-        return lambda: from_lines(lines, template, plain=given["plain"])
     path = Path(source)
-    if not path.is_file():
+    if source != "-" and not path.exists():
         raise click.BadParameter(f"there is no file {source!r}")
+    if source != "-" and path.is_dir():
+        raise click.BadParameter(f"{source!r} is a folder; --dir asks once for each of its files")
+    if source == "-" or not path.is_file():  # a pipe can be read but once
+        lines = (sys.stdin.buffer if source == "-" else path.open("rb")).read().split(b"\n")
+        return lambda: from_lines(lines, template, plain=given["plain"])
     return lambda: from_lines(_lines(path), template, plain=given["plain"])
 
 

@@ -46,12 +46,26 @@ class Unwritable(Gone):
 def prepare() -> None:
     """No character may end the program: what the streams' encoding lacks is written as an escape.
 
-    On Windows a pipe or a file gets UTF-8, as JSON has to be, and not the letters of the machine's country.
+    On Windows a pipe or a file gets UTF-8, as JSON has to be, and not the letters of the machine's country. A stream
+    that was closed before us is opened on nothing, lest the next file that is opened become it: what is written to
+    stdout is refused there as on a full disk, what is written to stderr is gone.
     """
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(_nowhere(1, os.O_RDONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(_nowhere(2, os.O_WRONLY), "w", encoding="utf-8")
     encoding = "utf-8" if sys.platform == "win32" else None
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def _nowhere(descriptor: int, mode: int) -> int:
+    opened = os.open(os.devnull, mode)
+    if opened != descriptor:
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    return descriptor
 
 
 def is_terminal() -> bool:

@@ -148,7 +148,8 @@ def files(names: Sequence[str], config: Config) -> list[Any]:
             continue
         path = Path(name).expanduser().resolve()
         if not path.is_file():
-            raise click.BadParameter(f"there is no file {name!r}")
+            other = "is a folder" if path.is_dir() else "is no regular file: save it as one first"
+            raise click.BadParameter(f"{name!r} {other}" if Path(name).exists() else f"there is no file {name!r}")
         folders.append(os.fspath(path.parent))
         found.append(path)
     settings = config.settings

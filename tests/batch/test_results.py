@@ -70,6 +70,43 @@ def test_a_file_that_is_no_results_file_is_left_as_it_is(tmp_path: Path, content
     assert [one.name for one in tmp_path.iterdir() if not one.name.endswith(".lock")] == ["notes.md"]
 
 
+@pytest.mark.parametrize("mine", [b'"a prompt"', b"notes", b'{"id": "a", "prompt": "x"}', b'{"id":"a"', b"5", b"[1]"])
+def test_one_line_without_an_end_that_is_somebodys_own_is_not_taken_for_a_cut_one(tmp_path: Path, mine: bytes) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(mine)
+    with pytest.raises(InvalidInput, match=r"line 1 of in\.jsonl is no result"), Results.open(path):
+        pass
+    assert path.read_bytes() == mine
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_wherever_a_kill_cuts_the_first_line_it_is_taken_out(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(json.dumps(ok("a")).encode()[:cut])
+    with Results.open(path) as results:
+        assert results.done == set()
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="devices and links as POSIX has them")
+def test_what_is_no_regular_file_is_neither_read_nor_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(InvalidInput, match="pipe is no file that can be gone on with"), Results.open(path):
+        pass
+    assert path.is_fifo()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_link_stays_one_and_the_file_behind_it_is_written(tmp_path: Path) -> None:
+    path, behind = tmp_path / "out.jsonl", tmp_path / "elsewhere.jsonl"
+    path.symlink_to(behind)
+    with Results.open(path) as results:
+        results.append(ok("a"))
+    assert path.is_symlink()
+    assert [json.loads(line) for line in behind.read_bytes().splitlines()] == [ok("a")]
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with (
         pytest.raises(InvalidInput, match=r"there is no folder for out\.jsonl"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from faults.replies import ok
 from faults.server import FaultServer, Reply
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -48,6 +48,25 @@ def test_plain_lines_from_a_pipe_to_stdout(run: Run) -> None:
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["response"].rpartition(": ")[2] for line in done.stdout.splitlines()] == ["Say a", "Say b"]
     assert "2 items: 2 answered" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="a shell's <(...) is a path there")
+def test_a_pipe_that_is_named_as_a_file_is_read(bare: None, tmp_path: Path) -> None:
+    reads, writes = os.pipe()
+    with open(writes, "wb") as pipe:
+        pipe.write(b"a\nb\n")
+    given = ("batch", "run", f"/dev/fd/{reads}", "--text", "-m", "demo", "--json", "-q", "-o", str(tmp_path / "o"))
+    done = subprocess.run([sys.executable, "-m", "mcp_llm", *given], pass_fds=[reads], capture_output=True, timeout=60)
+    os.close(reads)
+    assert (done.returncode, json.loads(done.stdout)["answered"]) == (0, 2), done.stderr
+
+
+def test_the_input_is_not_taken_for_the_results_of_before(run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('"one"', encoding="utf-8")
+    done = run("batch", "run", str(source), "-o", str(source), "-m", "demo")
+    assert (done.returncode, source.read_text(encoding="utf-8")) == (2, '"one"')
+    assert "none is overwritten" in done.stderr
 
 
 def test_a_folder_with_a_template(run: Run, tmp_path: Path) -> None:
