@@ -111,6 +111,10 @@ class Ledger:
         """False when the rows end with this process."""
         return self._store.durable
 
+    def now(self) -> int:
+        """Epoch milliseconds, by the clock that says which day it is."""
+        return self._clock()
+
     def add(self, entry: Entry) -> None:
         """Write a row of a call that nobody reserved for, soon and without waiting."""
         self._store.post(self.insert, entry)

@@ -135,7 +135,7 @@ class Purse:
         if caps and worst is None:
             worst = self._unknown(target, min(caps)) * calls
         known = {scope.kind for scope in limited}
-        day = rules.day(time.time_ns() // 1_000_000)
+        day = rules.day(self.ledger.now())
         days = [Scope("day", day), Scope(rules.PRINCIPAL, f"{job.principal} on {day}")]
         scopes = [*limited, *(scope for scope in days if scope.kind not in known)]
         entry = self._entry(target, job, target.name, "unknown", time.monotonic())
@@ -155,7 +155,7 @@ class Purse:
         """
 
         def end(connection: Connection) -> None:
-            now = time.time_ns() // 1_000_000
+            now = self.ledger.now()
             if not standing.settle(connection, run_id, entries, billed=billed, now=now) and self.settings.ledger:
                 self.ledger.insert(connection, entries)
 
@@ -178,8 +178,7 @@ class Purse:
         left: list[Decimal] = []
         for scope in scopes:
             if scope.usd is not None:
-                look = self.ledger.seen if scope.kind == "run" else self.ledger.used
-                used = await look(scope.kind, scope.key)
+                used = await (self.ledger.seen if scope.kind == "run" else self.ledger.used)(scope.kind, scope.key)
                 ours = ahead.usd if ahead is not None and (scope.kind, scope.key) in ahead.scopes else None
                 left.append(max(Decimal(0), scope.usd - used.usd - used.held_usd + (ours or 0)))
         return min(left, default=None)
@@ -224,7 +223,7 @@ class Purse:
             caps.append(budget.call_usd)
         if caps and not any((scope.kind, scope.key) == ("run", job.run_id) for scope in scopes):
             scopes.append(Scope("run", job.run_id, usd=min(caps)))  # a scope of its own is held to them already
-        day = rules.day(time.time_ns() // 1_000_000)
+        day = rules.day(self.ledger.now())
         principals = self.settings.principals
         mine = principals.get(job.principal) or principals.get("*")
         for kind, key, limits in (("day", day, budget), (rules.PRINCIPAL, f"{job.principal} on {day}", mine)):
@@ -380,8 +379,9 @@ class Purse:
             self.ledger.add(entry)
 
     def _entry(self, target: Target, job: Job, asked_for: str, outcome: str, asked: float) -> Entry:
+        lasted = round((time.monotonic() - asked) * 1000)
         return Entry(
-            ts=time.time_ns() // 1_000_000,
+            ts=self.ledger.now() - lasted,
             run_id=job.run_id,
             parent_run=job.parent_run,
             context=job.context,
@@ -390,7 +390,7 @@ class Purse:
             model_used=target.model_id,
             operation=job.operation,
             principal=job.principal,
-            total_ms=round((time.monotonic() - asked) * 1000),
+            total_ms=lasted,
             outcome=outcome,
         )
 

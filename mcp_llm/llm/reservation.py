@@ -233,10 +233,15 @@ def _show(unit: str, amount: int) -> str:
 def settle(
     connection: sqlite3.Connection, reservation: Reservation, rows: Sequence[Row], calls: int, *, now: int
 ) -> None:
-    """Put the real figures (`charged` and `charged_tokens` of rows of so many calls each) in the place of the held."""
+    """Put the real figures (`charged` and `charged_tokens` of rows of so many calls each) in the place of the held.
+
+    The rows are dated to the moment at which it was held.
+    """
     found = connection.execute(
-        "SELECT usd, tokens, calls, ledger FROM reservations WHERE id = ?", (reservation.id,)
+        "SELECT usd, tokens, calls, ledger, created FROM reservations WHERE id = ?", (reservation.id,)
     ).fetchone()
+    if found is not None:  # a call that ends after midnight is one of the day whose budget held it, in every sum
+        rows = [(found[4], *row[1:]) for row in rows]
     spent = (sum(row[-2] for row in rows), sum(row[-1] for row in rows), calls * len(rows))
     if found is None:
         _move(connection, reservation.scopes, spent=spent, now=now)
@@ -321,9 +326,13 @@ def expire(connection: sqlite3.Connection, now: int, gone: Key | None = None) ->
 
 
 def prune(connection: sqlite3.Connection, now: int) -> None:
-    """Forget reservations nobody will settle any more, and budgets that were idle for 30 days."""
+    """Forget reservations nobody will settle any more, and budgets that were idle for 30 days.
+
+    Not those of runs without an end: one that is gone on with later has what it had left, and no more.
+    """
     connection.execute("DELETE FROM reservations WHERE ledger IS NOT NULL AND expires < ?", (now - DAY_MS,))
     idle = "updated < ? AND held_usd = 0 AND held_tokens = 0 AND held_calls = 0"
+    idle += " AND NOT EXISTS (SELECT 1 FROM runs WHERE id = key AND status IN ('running', 'waiting'))"
     connection.execute(f"DELETE FROM budgets WHERE {idle}", (now - 30 * DAY_MS,))
 
 
