@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
+from contextlib import ExitStack
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -84,6 +89,39 @@ async def test_two_that_order_at_once_do_not_pass_the_days_cap_together(asking: 
             tasks.start_soon(one, orders(second))
     assert sorted(outcomes) == ["batch_1", "refused"]
     assert len(server.requests) == 2
+
+
+def test_two_processes_that_order_at_once_do_not_pass_the_days_cap_together(asking: Asking) -> None:
+    """Two real processes, three orders each, over one database; the cap has room for three."""
+    with FaultServer([say({"id": "batch_1", "status": "validating"})]) as server:
+        asking.provider("gate", server.url, PRICE + WIRES)
+        (asking.home / "mcp_llm.toml").write_text('discover = false\n[budget]\nday_usd = "0.5"\n')
+        command = [sys.executable, str(Path(__file__).with_name("ordering.py")), "3"]
+        env = {**os.environ, **asking.environment}
+        with ExitStack() as stack:
+            both = [
+                stack.enter_context(
+                    subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                )
+                for _ in range(2)
+            ]
+            for one in both:
+                assert one.stdout is not None
+                assert one.stdout.readline() == "ready\n"
+            for one in both:
+                assert one.stdin is not None
+                one.stdin.write("\n")
+                one.stdin.flush()
+            said = sorted(word for one in both for word in one.communicate(timeout=60)[0].split())
+    assert said == ["refused"] * 3 + ["taken"] * 3
+    assert sorted(one.target for one in server.requests) == ["/batches"] * 3 + ["/files"] * 3
+    assert anyio.run(held_on_disk, asking) == (3 * HELD, Decimal(0))
+
+
+async def held_on_disk(asking: Asking) -> tuple[Decimal, Decimal]:
+    async with asking.open() as service:
+        used = await today(service)
+    return used.held_usd, used.usd
 
 
 async def test_an_order_that_was_refused_or_failed_holds_nothing(asking: Asking) -> None:
