@@ -108,13 +108,16 @@ class Batch:
         return self._owed
 
     def close(self) -> None:
-        """End what is under way; nothing more is handed out."""
+        """End what is under way; nothing that was added before is handed out any more."""
         with self._lock:
             self._owed = 0
-        self._open.clear()
+            self._open.clear()
+            with suppress(queue.Empty):  # else what is added later would be taken for it
+                while True:
+                    self._ended.get_nowait()
         for future in list(self._futures):
             future.cancel()
-        self._say(None)
+        self._look_again()
 
     def __enter__(self) -> Self:
         return self
@@ -140,9 +143,12 @@ class Batch:
             except Exception as exc:
                 request.error = exc
             request.duration = time.monotonic() - started
-        if request in self._open:
+        with self._lock:
+            if request not in self._open:  # it was closed meanwhile
+                return
             self._open.discard(request)
-            self._say(request)
+            self._ended.put(request)
+        self._wake()
 
     def _handed(self, request: BatchRequest | None) -> BatchRequest | None:
         """Count what is handed out. After the last, whoever waits for another one beside us is let go."""
@@ -150,12 +156,15 @@ class Batch:
             self._owed -= request is not None and self._owed > 0
             none_left = not self._owed
         if none_left:
-            self._say(None)
+            self._look_again()
         return request
 
-    def _say(self, request: BatchRequest | None) -> None:
-        """One has ended (None: all are to look again)."""
-        self._ended.put(request)
+    def _look_again(self) -> None:
+        """Let go of whoever waits for a request."""
+        self._ended.put(None)
+        self._wake()
+
+    def _wake(self) -> None:
         for wake in list(self._wakers):
             with suppress(RuntimeError):  # its loop has ended
                 wake()

@@ -104,6 +104,17 @@ def test_closing_ends_what_is_under_way_and_whoever_waits() -> None:
     assert [said(request) for request in batch.drain()] == ["y"]
 
 
+def test_what_had_ended_before_it_was_closed_is_not_taken_for_what_is_added_after() -> None:
+    batch = Batch(max_concurrent=1)
+    before = [batch.create(text, model="demo") for text in ("one", "two")]
+    assert next(iter(batch.drain())) is before[0]  # with one at a time, the second is ending or has ended
+    while before[1].duration is None:
+        threading.Event().wait(0.001)
+    batch.close()
+    after = batch.create("three", model="demo")
+    assert (list(batch.drain()), len(batch)) == ([after], 0)
+
+
 @pytest.mark.parametrize("drainers", [2, 5])
 def test_several_threads_drain_one_batch_and_none_waits_for_ever(drainers: int) -> None:
     batch = Batch()
