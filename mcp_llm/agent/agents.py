@@ -166,8 +166,8 @@ class Delegates:
 
 
 def tool_name(agent: str) -> str:
-    """The name under which an agent is offered."""
-    return f"{PREFIX}{agent}".replace(".", "_").replace(" ", "_")[:64]
+    """Its tool's name, which is nobody else's; `Group` spells it as vendors want it, with a mark where it has to."""
+    return f"{PREFIX}{agent}"
 
 
 def _tool(agent: str, prompt: Prompt) -> Tool:

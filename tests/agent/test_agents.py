@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -81,6 +82,27 @@ async def test_a_delegate_is_a_run_of_its_own_and_counted_with_its_parent(home: 
     assert worker.requests[0].messages[0].text == "a hole\n\ndig"
     assert results(boss.requests[1])[0][1] == "a deep hole"
     assert (result.usage.input, result.usage.output) == (300, 30)
+
+
+async def test_delegates_whose_names_are_spelled_alike_as_tools_are_each_asked_themselves(home: Path) -> None:
+    alike = ["team.x", "team_x", "team x", f"{'long' * 16}1", f"{'long' * 16}2"]
+    write_agent(home, "boss", f'delegates = {json.dumps(alike)}\nmodel = "{MODEL}"', "Boss is what you are.")
+    for name in alike:
+        write_agent(home, name, f'model = "{MODEL}"', "Worker is what you are.")
+
+    def all_of_them(request: ChatRequest) -> list[Any]:
+        offered = [tool.name for tool in request.tools if tool.name.startswith("ask_")]
+        return [call(name, {"task": name}, f"c{number}") for number, name in enumerate(offered)]
+
+    events: list[dict[str, Any]] = []
+    each = Each(boss=Scripted(all_of_them, "done"), worker=Scripted("yes"))
+    async with opened(home, {"scripted": each}) as app:
+        await do(app, Task(prompt="go", agent="boss"), on_event=events.append)
+    asked = {event["call_id"]: event["agent"] for event in events if event["event"] == "agent_start"}
+    assert sorted(asked.values()) == sorted(alike)
+    offered = [tool.name for tool in each.scripts["boss"].requests[0].tools]
+    assert "ask_team_x" in offered
+    assert max(map(len, offered)) <= 64
 
 
 async def test_a_delegate_that_fails_is_told_to_its_parent(home: Path) -> None:
