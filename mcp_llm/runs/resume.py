@@ -121,7 +121,10 @@ class Resumers:
             if time.monotonic() - fresh > AFRESH:
                 refused, fresh = {}, time.monotonic()
             try:
-                for info in await runs.expired(kinds, refused):
+                found = await runs.expired(kinds, refused)
+                if abs(_lead() - lead) > JUMP:
+                    continue  # it was set while we looked: these may only seem to be over
+                for info in found:
                     if not await self._take_up(runs, info, tasks):
                         refused[info.id] = info.updated
                 soonest = await runs.next_expiry(kinds)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-TTL = 0.6
+TTL = 1.5
+"""Seconds: on a busy machine a driver may not come to its lease, or to the disk, for a good part of one."""
 HOUR = 3600
 
 
@@ -108,9 +109,9 @@ async def test_no_driver_that_lives_loses_its_run_and_one_that_is_gone_is_follow
     for seconds in (HOUR, 3 * HOUR, -2 * HOUR):
         clock.set(seconds)
         count = len(driving.said("ack"))
-        await passes(3 * TTL)
+        await passes(2 * TTL)  # who takes the lease for over takes it within one
         assert (driving.said("refused"), waiting.said("claimed")) == ([], []), f"at {seconds:+d} s"
-        assert len(driving.said("ack")) > count
+        await until(lambda: len(driving.said("ack")) > count)  # noqa: B023 - it is called here
     driving.process.kill()
     clock.set(-4 * HOUR)
     killed = time.monotonic()

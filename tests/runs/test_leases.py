@@ -12,6 +12,7 @@ import pytest
 from mcp_llm.errors import Conflict, InvalidInput
 from mcp_llm.llm.ledger import Ledger, Scope
 from mcp_llm.runs import wait
+from mcp_llm.runs.resume import Resumers
 from mcp_llm.runs.store import RunStore
 from mcp_llm.store.sqlite import Store
 from mcp_llm.types.events import (
@@ -26,7 +27,11 @@ from mcp_llm.types.sinks import Callback
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from mcp_llm.runs.journal import Journal
+    from mcp_llm.runs.store import RunInfo
 
 pytestmark = pytest.mark.anyio
 
@@ -204,6 +209,60 @@ async def test_an_answer_after_the_deadline_or_to_several_questions_is_refused(r
         await runs.answer(journal.run_id, "me", True, "a")
     assert await runs.answer(journal.run_id, "me", True, "c") == "c"
     assert await runs.answer(journal.run_id, "me", True) == "b"
+
+
+class Clocked(RunStore):
+    """Whose clock is set while it looks for the first time: what is driven seems to be over."""
+
+    ahead = 0.0
+    looks = 0
+
+    async def expired(self, kinds: Sequence[str], known: Mapping[str, int] | None = None) -> list[RunInfo]:
+        self.looks += 1
+        found = await super().expired(kinds, known)
+        if self.looks > 1:
+            return found
+        self.ahead += 3600
+        return await self.list("me")
+
+
+class Named:
+    """Drives nothing; keeps the ids of what it was to drive."""
+
+    automatic = True
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def check(self, info: RunInfo, again: bool) -> None:
+        self.asked.append(info.id)
+        raise InvalidInput("it is not driven here")
+
+    async def drive(self, journal: Journal) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+async def test_a_clock_that_is_set_while_leases_are_looked_at_ends_none(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, named, resumers = Store.open(path), Named(), Resumers()
+    runs = Clocked(store, ttl_s=0.1)
+    monkeypatch.setattr("mcp_llm.runs.resume.SETTLE", 0)
+    monkeypatch.setattr("mcp_llm.runs.resume._lead", lambda: runs.ahead)
+    resumers.register("agent", named)
+    driven = await runs.create("agent", {}, "me")
+    gone = await runs.create("agent", {}, "me")
+    await gone.release()
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(resumers.watch, runs, tasks)
+            while not named.asked:  # noqa: ASYNC110 - whoever looks tells nobody
+                await anyio.sleep(0.02)
+            tasks.cancel_scope.cancel()
+    assert named.asked == [gone.run_id]
+    assert runs.looks > 1
+    await driven.release()
+    store.close()
 
 
 async def test_waiting_ends_as_soon_as_the_run_does_here_and_elsewhere(path: Path) -> None:
