@@ -11,7 +11,7 @@ whose first piece also carries the `item` it belongs to.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import Disconnected, Garbled
@@ -45,11 +45,16 @@ _IMAGE_TYPES: Final = {"svg": "image/svg+xml", "jpg": "image/jpeg"}
 
 @dataclass(slots=True)
 class _Slot:
-    """One part of the answer: its number, and how many characters of it were passed on."""
+    """One part of the answer: its number, and how many characters of it were passed on.
+
+    `unnamed`: what came of it before anything named its item; of a call this is kept back until its item comes, since
+    it may be of several.
+    """
 
     number: int
     sent: int = 0
     section: tuple[str, int] | None = None
+    unnamed: list[str] = field(default_factory=list)
 
 
 class Decoder:
@@ -63,6 +68,7 @@ class Decoder:
         self._loose: set[str] = set()  # ids of items that some event had no index for
         self._open: Hashable = None  # the item that was begun last and is not finished
         self._unclaimed: dict[str, list[Hashable]] = {}  # parts that came before anything named an item for them
+        self._ahead: dict[Hashable, str] = {}  # by piece: what was passed on nameless, and is of items to come
         self._calls = 0
         self._refusals: dict[tuple[Hashable, int], list[str]] = {}
         self._citations: list[Json] = []
@@ -157,6 +163,8 @@ class Decoder:
     def _grow(self, key: Hashable, piece: Hashable, text: str, kind: type[Text | Thinking]) -> Iterable[Chunk]:
         slot = self._slot(key, piece)
         slot.sent += len(text)
+        if key is None:
+            slot.unnamed.append(text)
         return (Delta(slot.number, kind(text)),)
 
     def _think(self, key: Hashable, section: tuple[str, int], text: str) -> Iterable[Chunk]:
@@ -168,6 +176,9 @@ class Decoder:
 
     def _argue(self, key: Hashable, text: str) -> Iterable[Chunk]:
         slot = self._slot(key, "call")
+        if key is None:
+            slot.unnamed.append(text)
+            return ()
         slot.sent += len(text)
         return (Delta(slot.number, ToolCall("", "", text)),)
 
@@ -239,13 +250,22 @@ class Decoder:
         self, key: Hashable, piece: Hashable, text: str, kind: type[Text | Thinking], echo: Echo
     ) -> Iterable[Chunk]:
         slot = self._slot(key, piece)
+        said = "".join(slot.unnamed) if slot.unnamed else self._ahead.pop(piece, "")
+        if said and slot.sent == (len(said) if slot.unnamed else 0):
+            # Several items of one kind may have come as one: what is the beginning of this one is no other's.
+            if kind is Thinking and not said.startswith(text):
+                said = said.removeprefix("\n\n")  # put in where a section began
+            if said.startswith(text):
+                slot.sent, self._ahead[piece] = len(text), said[len(text) :]
+            elif text.startswith(said):
+                slot.sent = len(said)
         rest = text[slot.sent :]
         slot.sent += len(rest)
         return (Delta(slot.number, kind(rest, echo)),)
 
     def _call(self, key: Hashable, item: dict[str, Any], field: str) -> Iterable[Chunk]:
         slot = self._slot(key, "call")
-        arguments = item.get(field) or ""
+        arguments = item.get(field) or "".join(slot.unnamed)
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
         rest = arguments[slot.sent :]
@@ -281,6 +301,9 @@ class Decoder:
         for index, item in enumerate(output or ()):
             if (key := self._key({"output_index": index}, item)) not in self._items:
                 chunks.extend(self._item(key, item))
+        for piece in self._unclaimed.get("call", ()):
+            slot = self._slots[None, piece]
+            chunks.append(Delta(slot.number, ToolCall("", "", "".join(slot.unnamed))))
         return chunks
 
     def _stop(self, response: dict[str, Any]) -> tuple[Stop, str | None]:
