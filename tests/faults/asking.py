@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CANARY = KEY
 MOST_BYTES = 2048
-QUICK = {"connect": 2, "first_byte": 2, "idle": 2, "total": 5}
+QUICK: dict[str, float] = {"connect": 2, "first_byte": 2, "idle": 2, "total": 5}
 
 
 class Asking:
@@ -38,6 +38,7 @@ class Asking:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.waits: list[float] = []
+        self.timeouts: dict[str, float] = QUICK
         self.luck = 0.0
         """What the retry loop draws from [0, 1)."""
         self.environment = {"MCP_LLM_HOME": str(home)}
@@ -54,7 +55,7 @@ class Asking:
     @asynccontextmanager
     async def open(self, **settings: Any) -> AsyncIterator[Service]:
         """The service under these settings; no model server of this machine is looked for."""
-        settings = {"discover": False, "timeouts": QUICK, **settings}
+        settings = {"discover": False, "timeouts": self.timeouts, **settings}
         loaded = config.load(environment=self.environment, overrides=settings)
         async with open_app(loaded) as service:
             service.llm.sleep = self._sleep
@@ -68,9 +69,9 @@ class Asking:
         await anyio.lowlevel.checkpoint()
 
 
-async def ask(service: Service, model: str | None = None, **words: Any) -> Generated:
-    """One question, answered within ten seconds."""
-    with anyio.fail_after(10):
+async def ask(service: Service, model: str | None = None, *, within_s: float = 10, **words: Any) -> Generated:
+    """One question, answered within so many seconds."""
+    with anyio.fail_after(within_s):
         return await generate(service, Ask(**{"prompt": "hi", "model": model, **words}))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 import pytest
-from faults.asking import Asking, ask, failing, rows
+from faults import asking as scripted
+from faults.asking import Asking, failing, rows
 
 from mcp_llm.errors import ConfigError, NotFound, Unsupported
 from mcp_llm.llm.answer import Job
@@ -27,6 +29,17 @@ if TYPE_CHECKING:
 tiny = pytest.importorskip("llm.tiny", reason="the packages gguf and numpy are not there")
 xllamacpp = pytest.importorskip("xllamacpp", reason="the extra `local` is not installed")
 pytestmark = pytest.mark.anyio
+
+
+PATIENT = {"connect": 60.0, "first_byte": 60.0, "idle": 60.0, "total": 60.0}
+"""An engine computes for as long as the machine lets it; a scripted provider does not."""
+ask = partial(scripted.ask, within_s=60)
+
+
+@pytest.fixture
+def asking(asking: Asking) -> Asking:
+    asking.timeouts = PATIENT
+    return asking
 
 
 @pytest.fixture
