@@ -228,11 +228,15 @@ class _Capped(httpx2.AsyncBaseTransport):
                     wait.leave()
         wait = _Wait()
         asks = _ASKS.match(request.content)
-        if asks is not None:
-            self._waits[asks[1]] = wait
-            _ANSWER.set(wait)
-            self._listening.resumed = 0  # a long session may break off often
-        return await self._answer(request, wait)
+        if asks is None:
+            return await self._answer(request, wait)
+        self._waits[asks[1]] = wait
+        _ANSWER.set(wait)
+        self._listening.resumed = 0  # a long session may break off often
+        response = await self._answer(request, wait)
+        if response.status_code == 200 and _is(response, "application/json"):
+            return await _addressed(request, asks[1], response)
+        return response
 
     async def _listen(self, request: httpx2.Request) -> httpx2.Response:
         """The stream of what the server says by itself, or the rest of one that broke off before its answer."""
@@ -261,7 +265,7 @@ class _Capped(httpx2.AsyncBaseTransport):
         if fault := _fault(response, self._passed):
             await response.aclose()
             return told(request, fault)
-        events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+        events = _is(response, "text/event-stream")
         most = (MOST_STREAM if request.method == "POST" else None) if events else MOST_BODY
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         return httpx2.Response(
@@ -323,12 +327,38 @@ def _fault(response: httpx2.Response, passed: frozenset[int]) -> str | None:
     length = response.headers.get("content-length", "")
     if length.isdecimal() and (len(length) > 15 or int(length) > MOST_BODY):
         return f"its answer is bigger than {MOST_BODY // 1024 // 1024} MiB"
-    spoken = response.headers.get("content-type", "").lower().startswith("application/json")
+    spoken = _is(response, "application/json")
     if response.status_code in _REFUSED and not spoken and response.status_code not in passed:
         return _REFUSED[response.status_code]
     if response.status_code >= 500 and not spoken:
         return f"it answers HTTP {response.status_code}"
     return None
+
+
+def _is(response: httpx2.Response, kind: str) -> bool:
+    return response.headers.get("content-type", "").lower().startswith(kind)
+
+
+async def _addressed(request: httpx2.Request, number: bytes, response: httpx2.Response) -> httpx2.Response:
+    """The answer, for the request that it came on: the SDK would wait on for one that names another, or none.
+
+    An error without an id is what a gateway says that has not looked into the request.
+    """
+    try:
+        body = await response.aread()
+    except httpx2.StreamError as error:
+        return told(request, str(error))
+    finally:
+        await response.aclose()
+    if not re.search(rb'"id"\s*:\s*"?%b\b' % number, body):
+        try:
+            said = json.loads(body)
+        except (ValueError, RecursionError):
+            return told(request, "its answer cannot be read as JSON")
+        if not isinstance(said, dict) or said.get("id") is not None or "error" not in said:
+            return told(request, "what came back is no answer to the request")
+        body = json.dumps({**said, "id": int(number)}).encode()
+    return httpx2.Response(200, headers=response.headers, stream=httpx2.ByteStream(body))
 
 
 def told(request: httpx2.Request, sentence: str) -> httpx2.Response:

@@ -11,6 +11,15 @@ from typing import Any
 
 from faults.child_words import MIB, OBJECT, hello, text, tool, tools
 
+ANSWERS = {
+    "another": '{"jsonrpc":"2.0","id":99N,"result":{"content":[]}}',
+    "a notification": '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}',
+    "nothing": "null",
+    "a refusal": '{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"the gateway is \\u001b[2Jclosed"}}',
+    "as words": '{"jsonrpc":"2.0","id":"N","result":{"content":[{"type":"text","text":"worked"}]}}',
+}
+"""To a call of the number N."""
+
 
 class Http(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -110,6 +119,8 @@ class Http(BaseHTTPRequestHandler):
             self.reply(200, packed, "application/json", encoding="gzip")
         elif mode == "resumes-for-ever" and params["name"] != "work":
             self.result(number, text(json.dumps(self.seen)))
+        elif mode == "other-answers":
+            self.answer(json.loads(ANSWERS[params["arguments"].get("which", "another")].replace("N", str(number))))
         elif mode in {"resumes", "resumes-for-ever"}:
             self.breaks_off(number)
         elif mode == "bigjson":
@@ -165,6 +176,9 @@ class Http(BaseHTTPRequestHandler):
             self.result(number, text(json.dumps({name.lower(): value for name, value in self.headers.items()})))
         else:
             self.result(number, text("worked"))
+
+    def answer(self, message: Any) -> None:
+        self.reply(200, json.dumps(message).encode(), "application/json")
 
     def result(self, number: Any, result: dict[str, Any], session: str | None = None) -> None:
         body = json.dumps({"jsonrpc": "2.0", "id": number, "result": result}).encode()

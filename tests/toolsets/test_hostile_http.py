@@ -53,6 +53,24 @@ async def test_a_bad_answer_costs_one_call(
     assert cost.growth < 48 * MIB
 
 
+@pytest.mark.parametrize(
+    ("which", "told"),
+    [
+        ("another", "work failed: what came back is no answer to the request"),
+        ("a notification", "work failed: what came back is no answer to the request"),
+        ("nothing", "work failed: what came back is no answer to the request"),
+        ("a refusal", "work failed: the gateway is closed"),
+        ("as words", "worked"),
+    ],
+)
+async def test_what_comes_back_for_a_call_is_its_answer_or_an_error_at_once(
+    which: str, told: str, web: Callable[..., Any], opened: Callable[..., Any]
+) -> None:
+    with anyio.fail_after(60):
+        async with opened(web("other-answers", call_timeout_s=600)) as group:
+            assert (await group.call("s__work", {"which": which})).text == told
+
+
 async def test_pings_do_not_hold_a_call_beyond_its_deadline(
     web: Callable[..., Any], opened: Callable[..., Any]
 ) -> None:
