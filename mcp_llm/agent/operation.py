@@ -212,7 +212,7 @@ def _result(loop: Loop, reply: ChatResponse | None, reason: str, parsed: Any, st
     last = reply or loop.reply
     words = reply.text if reply is not None else loop.words()
     warnings = [*loop.warnings]
-    if not words.strip():
+    if last is not None and not words.strip():
         warnings.append("the answer is empty: the model gave no text")
     return AgentResult(
         response=words,

@@ -12,6 +12,7 @@ from mcp_llm.llm import bound, parameters
 from mcp_llm.llm.money import UNKNOWN_OUTPUT
 from mcp_llm.types.chat import ChatRequest
 from mcp_llm.types.message import user
+from mcp_llm.types.result import dollars as exactly
 
 from .result import Quote
 
@@ -156,8 +157,8 @@ def longest_answer(found: Sequence[Line], budget: float, *, whose: str = "the bu
         return None
     if together(found, USUAL) > left:
         raise BudgetExceeded(
-            f"{said(quote(found))}; {whose} ${budget:g}. Raise it, or take fewer models, prompts, samples or judges, "
-            "cheaper models, or a lower `max_tokens`.",
+            f"{said(quote(found))}; {whose} {exactly(budget)}. Raise it, or take fewer models, prompts, samples or "
+            "judges, cheaper models, or a lower `max_tokens`.",
             limit="usd",
         )
     low, high = USUAL, max((line.longest for line in found if not line.verdict), default=0)
@@ -169,7 +170,7 @@ def longest_answer(found: Sequence[Line], budget: float, *, whose: str = "the bu
 
 def dollars(usd: float) -> str:
     """An amount as people write it."""
-    return f"${usd:,.2f}" if usd >= 1 else f"${usd:.2g}"
+    return f"${usd:.3g}" if 1e-4 <= usd < 1 else exactly(usd)  # `g` alone has exponents
 
 
 def said(given: Quote) -> str:

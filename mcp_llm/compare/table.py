@@ -179,7 +179,7 @@ def _check(check: Check) -> str:
 
 
 def _usd(usd: float | None, unknown: str) -> str:
-    return unknown if usd is None else "free" if not usd else f"${usd:.3g}"
+    return unknown if usd is None else "free" if not usd else dollars(usd)
 
 
 def _figure(value: float | None, form: str, row: Standing) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import Error
 from mcp_llm.redactor import Redactor
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mcp_llm.store.sqlite import Store
     from mcp_llm.types.result import Generated
 
+GONE: Final = "cancelled: whoever asked for it has gone"
 _INSERT = (
     "INSERT INTO runs (id, kind, principal, status, created, updated, model, result, request, parent) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
@@ -74,9 +75,16 @@ class Runs:
         partial: str = "",
         parent: str | None = None,
     ) -> None:
-        """Keep why it failed and what had arrived; anything but our own errors means it was cancelled."""
-        status = "failed" if isinstance(error, Error) else "cancelled"
-        data: dict[str, Any] = {"error": str(error)[:2000], "kind": getattr(error, "kind", status)}
+        """Keep why it failed and what had arrived; what is no Exception means that it was cancelled.
+
+        Of errors that are not ours only the type is kept: their text may hold a key, or the event loop's inside.
+        """
+        status, why = "failed", str(error)[:2000]
+        if not isinstance(error, Exception):
+            status, why = "cancelled", GONE
+        elif not isinstance(error, Error):
+            why = f"mcp-llm itself failed ({type(error).__name__})"
+        data: dict[str, Any] = {"error": why, "kind": getattr(error, "kind", "error" if status == "failed" else status)}
         if arrived := partial or getattr(error, "partial", None):
             data["partial"] = arrived
         self._post(

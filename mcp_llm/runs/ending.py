@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 
 from mcp_llm.errors import Conflict, Error, ProviderError, SchemaMismatch
+from mcp_llm.llm.runs import GONE
 from mcp_llm.types.events import ErrorEvent, Finish
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ async def _let_go(journal: Journal, *, keep: bool) -> None:
     if keep and not journal.cancel_requested:
         await journal.release()
         return
-    why = "cancelled by the user" if journal.cancel_requested else "cancelled: whoever asked for it has gone"
+    why = "cancelled by the user" if journal.cancel_requested else GONE
     try:
         await journal.finish(ErrorEvent(error=why, kind="cancelled", partial=journal.partial or None))
     except Error:  # the disk, or another process: then the run reads as interrupted

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp import MCPError
 from mcp.server import CacheHint, MCPServer
+from mcp.types import INVALID_PARAMS
 
 from mcp_llm import __version__
 
@@ -20,10 +22,10 @@ from .pages import apps as pages
 from .resources import serve as resources
 from .seal import Seal
 from .tasks import Tasks
-from .tools import PACKS, tools
+from .tools import PACKS, pack_of, tools
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from mcp.server.caching import CacheableMethod
 
@@ -93,6 +95,7 @@ def build(
     )
     logging.getLogger("mcp").setLevel(logging.WARNING)
     server.middleware.insert(0, seal)
+    server.middleware.append(_switched_off(server, config.settings.packs))
     resources.install(server)
     prompts.install(server)
     completing.install(server)
@@ -110,6 +113,23 @@ async def _spellings(ctx: Any, call_next: Any) -> Any:
         if isinstance(name, str) and "-" in name and (spelled := name.replace("-", "_")) in OURS:
             ctx = replace(ctx, params={**params, "name": spelled})
     return await call_next(ctx)
+
+
+def _switched_off(server: MCPServer[Life], packs: Sequence[str]) -> Any:
+    """Middleware: a tool of ours in a pack that is off is not merely unknown."""
+
+    async def middleware(ctx: Any, call_next: Any) -> Any:
+        name = ctx.params.get("name") if ctx.method == "tools/call" and isinstance(ctx.params, dict) else None
+        pack = pack_of(name) if isinstance(name, str) else None
+        if pack in (None, "core", *packs) or any(tool.name == name for tool in await server.list_tools()):
+            return await call_next(ctx)
+        raise MCPError(
+            INVALID_PARAMS,
+            f"the tool {name!r} is in the pack `{pack}`, which is off here: start the server with --packs {pack}, or "
+            "name it in MCP_LLM_PACKS",
+        )
+
+    return middleware
 
 
 def definitions(config: Config) -> list[Mapping[str, Any]]:

@@ -111,6 +111,7 @@ async def test_a_model_without_a_price_is_held_to_tokens_unless_dollars_were_ask
     assert any("instead of dollars" in words for words in usual.warnings)
     assert (asked.stop_reason, asked.turns) == ("budget", 0)
     assert any("price" in words for words in asked.warnings)
+    assert not any("the model gave no text" in words for words in asked.warnings)  # it was not asked
 
 
 async def test_the_cap_of_a_call_holds_for_a_run(home: Path) -> None:

@@ -53,8 +53,16 @@ def test_all_answers_get_the_same_length_when_money_is_scarce() -> None:
     assert total(limit) <= 0.1 < total(limit + 200)
 
 
+@pytest.mark.parametrize(
+    ("usd", "words"),
+    [(0, "$0"), (0.000066, "$0.000066"), (0.00123, "$0.00123"), (0.5, "$0.5"), (1234.5, "$1,234.50")],
+)
+def test_an_amount_has_no_exponent(usd: float, words: str) -> None:
+    assert cost.dollars(usd) == words
+
+
 def test_what_will_probably_not_fit_is_refused_with_the_figures() -> None:
-    with pytest.raises(BudgetExceeded, match=r"makes 1 calls, about \$0.011, at most \$1.00; the budget is \$0.01"):
+    with pytest.raises(BudgetExceeded, match=r"makes 1 calls, about \$0.011, at most \$1.00; the budget is \$0.01\. "):
         cost.longest_answer([line(1e-5)], 0.01)
 
 

@@ -56,7 +56,8 @@ async def cancelled(asking: Asking, reply: Reply, wait: bool, **settings: Any) -
             assert await closed(server) - asked <= CLOSED_WITHIN
             assert service.llm.calls.running == 0
             assert not service.llm.breakers.is_open("acme")
-            assert (await service.runs.store.query("SELECT status FROM runs")) == [("cancelled",)]
+            kept = await service.runs.store.query("SELECT status, json_extract(result, '$.error') FROM runs")
+            assert kept == [("cancelled", "cancelled: whoever asked for it has gone")]
             return await rows(service)
 
 

@@ -10,7 +10,7 @@ import anyio
 import jsonschema
 import pytest
 from canary import KEY
-from mcp import Client
+from mcp import Client, MCPError
 
 from mcp_llm.server.build import definitions
 from mcp_llm.server.result import SHOWN
@@ -219,6 +219,14 @@ async def test_a_judge_that_is_the_word_true_is_true(server: Any) -> None:
         result = await client.call_tool("compare_models", asked)
     assert not result.is_error
     assert "win rate" in text(result)
+
+
+async def test_a_tool_whose_pack_is_off_says_how_it_is_switched_on(server: Any) -> None:
+    async with Client(server) as client:
+        with pytest.raises(MCPError, match=r"'generate_image' is in the pack `media`, .* --packs media"):
+            await client.call_tool("generate-image", {"prompt": "a"})
+        unknown = await client.call_tool("nosuch", {})
+    assert text(unknown) == "Unknown tool: nosuch"
 
 
 async def test_progress_strictly_increases_and_says_who_is_speaking(

@@ -19,6 +19,11 @@ PACKS: Final[dict[str, tuple[str, ...]]] = {
 """Pack -> its tools; the module of that name has it in capitals."""
 
 
+def pack_of(name: str) -> str | None:
+    """The pack of a tool that there is somewhere."""
+    return next((pack for pack, members in PACKS.items() if name in members), None)
+
+
 def tools(packs: Sequence[str]) -> list[Published]:
     """The tools of these packs, in a fixed order; core is always there."""
     names = [name for pack, members in PACKS.items() if pack == "core" or pack in packs for name in members]
