@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
+from .cost import dollars
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
