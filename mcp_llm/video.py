@@ -140,6 +140,10 @@ class Films:
             except anyio.get_cancelled_exc_class():
                 if journal.cancel_requested or not stays():
                     await self._off(journal, target)
+                    self._spent(hold, target, part, "cancelled")
+                raise
+            except Error as exc:
+                self._spent(hold, target, part, exc.kind)
                 raise
 
         return await guarded(journal, work, stays)
@@ -246,6 +250,12 @@ class Films:
             raise
         await journal.append(_event(target, "submitted", job_id=job))
         return job
+
+    def _spent(self, hold: Hold | None, target: Target, part: Call_, outcome: str) -> None:
+        """What an order may cost that is not asked for any more stays spent, not held while this process lives."""
+        if hold is not None and not hold.reservation.settled:
+            purse = self.service.purse
+            purse.ledger.commit(hold.reservation, purse.attempted(part, target, outcome))
 
     async def _see(
         self,

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -15,7 +17,8 @@ import pytest
 from faults.asking import CANARY, Asking
 from faults.server import FaultServer, Reply
 
-from mcp_llm.errors import BudgetExceeded, InvalidInput, ProviderError, UnknownModel
+from mcp_llm.errors import BudgetExceeded, InvalidInput, ProviderError, Timeout, UnknownModel
+from mcp_llm.llm.ledger import day
 from mcp_llm.runs.resume import drive as driven
 from mcp_llm.server import resumable
 from mcp_llm.types.events import JobEvent
@@ -288,6 +291,33 @@ async def left_alone(service: Service, model: str) -> str:
     await journal.append(JobEvent(state="submitted", job_id="int-1", provider="acme", model="m"))
     await journal.release()
     return journal.run_id
+
+
+@pytest.mark.parametrize("given_up", [True, False])
+async def test_a_film_that_is_not_asked_for_any_more_is_spent_and_not_held(asking: Asking, given_up: bool) -> None:
+    running = Reply(hang="headers") if given_up else PENDING
+    with FaultServer(scripts={"api": [ORDERED, running]}) as server:
+        model = asking.provider("acme", f"{server.url}/api", XAI)
+        async with asking.open(budget={"day_usd": "0.7"}) as service:
+
+            async def make() -> None:
+                timeout_s = None if given_up else 1.0  # over before the second look
+                await films(service).make("x", seconds=6, model=model, timeout_s=timeout_s)
+
+            if given_up:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(make)
+                    for _ in range(2):
+                        await anyio.to_thread.run_sync(server.wait_request)
+                    tasks.cancel_scope.cancel()
+            else:
+                with pytest.raises(Timeout):
+                    await make()
+            await service.purse.ledger.expire()
+            used = await service.purse.ledger.used("day", day(time.time_ns() // 1_000_000))
+            ((outcome, usd),) = await service.runs.store.query("SELECT outcome, usd FROM ledger")
+    assert (used.usd, used.held_usd) == (Decimal("0.6"), Decimal(0))
+    assert (outcome, usd) == ("cancelled" if given_up else "timeout", None)
 
 
 async def test_a_film_inside_the_answer_needs_no_fetching(asking: Asking) -> None:
