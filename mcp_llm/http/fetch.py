@@ -12,7 +12,7 @@ import re
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import anyio
 
@@ -92,7 +92,7 @@ async def fetch(
             # What else a hop says is of its own body: its length, its tag.
             passed |= {name: value for name, value in moved.headers.items() if name.startswith("x-")}
             try:
-                url = urljoin(f"{origin}{rest}", moved.location)
+                url = urljoin(f"{origin}{rest}", _encoded(moved.location))
             except ValueError:
                 raise Denied(f"{urlsplit(origin).hostname} redirects to what is no URL") from None
     raise Disconnected(f"{urlsplit(url).hostname} redirects more than {HOPS} times", retry=False)
@@ -108,6 +108,11 @@ async def whole(
     )
     mime = got.headers.get("content-type", "").partition(";")[0].strip().lower()
     return b"".join(pieces), mime or None
+
+
+def _encoded(location: str) -> str:
+    """As it has to be written: some servers leave blanks and UTF-8 in it, and everybody's client puts up with that."""
+    return quote(location.encode("latin-1"), safe="%/:?#[]@!$&'()*+,;=~|")
 
 
 def _split(url: str) -> tuple[str, str]:

@@ -36,3 +36,12 @@ async def test_a_redirect_that_leads_nowhere_is_told(location: str, kind: type[E
             with pytest.raises(Error) as caught:
                 await whole(transport, f"{server.url}/file", most=100, trusted=server.url)
     assert (type(caught.value), str(caught.value)) == (kind, words)
+
+
+async def test_a_redirect_may_hold_what_should_have_been_encoded() -> None:
+    away = Reply(302, headers={"location": "/a file/\u00c3\u00bc.gguf?x=%20y|z#end"})
+    with FaultServer([away, Reply(body=b"here")]) as server:
+        async with Transport() as transport:
+            found = await whole(transport, f"{server.url}/file", most=100, trusted=server.url)
+    assert found[0] == b"here"
+    assert server.requests[1].target == "/a%20file/%C3%BC.gguf?x=%20y|z"
