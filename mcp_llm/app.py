@@ -118,7 +118,7 @@ def build(config: Config, *, told: Callable[[str], None] | None = None) -> App:
     settings = config.settings
     store = Store.open(config.home / "state.db", fallback=True, told=told)
     wire = _Wire(config)
-    known = catalog.load((config.folder / "providers",), overrides=settings.providers)
+    known = catalog.load((config.folder / "providers",), overrides=settings.providers, variable=config.variable)
     config.problems.extend(known.problems)
     access = Access(config)
     backends = Backends()

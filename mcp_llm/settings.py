@@ -29,7 +29,7 @@ class Route(Table):
     fallbacks: tuple[str, ...] = ()
     """Asked in order when the model fails before its first token, instead of the general list."""
     local_only: bool = False
-    """Refuse providers that are not on this machine."""
+    """Refuse providers that are not on this machine, or on its own network where the user has moved them there."""
 
     @model_validator(mode="before")
     @classmethod

@@ -23,6 +23,25 @@ _LOCAL: Final = (ip_network("64:ff9b:1::/48"), ip_network("::ffff:0:0:0/96"))
 """What translators of one network use among themselves (RFC 8215, RFC 2765), which `ipaddress` takes for global."""
 
 
+OWN_NAMES: Final = frozenset(
+    {
+        "localhost",
+        "local",
+        "internal",
+        "intranet",
+        "lan",
+        "home",
+        "corp",
+        "private",
+        "test",
+        "invalid",
+        "example",
+        "arpa",
+    }
+)
+"""Last labels that no public server has (RFC 2606, RFC 6761, and those in use inside networks)."""
+
+
 def is_loopback(host: str | None) -> bool:
     """Whether a host name or address is this machine."""
     if not host:
@@ -63,6 +82,27 @@ def on_loopback(url: str) -> bool:
         return False
 
 
+def is_near(provider_id: str, provider: Provider, variable: Callable[[str], str | None]) -> bool:
+    """Whether a provider's address is of this machine or of its own network, by its letters: no name is looked up."""
+    url = variable(variable_of(provider_id, "BASE_URL")) or _moved(provider, variable)[0]
+    if url.startswith(IN_CODE):
+        return True
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    try:
+        return not is_public(ip_address(host.partition("%")[0]))
+    except ValueError:
+        labels = host.split(".")
+        return len(labels) == 1 or labels[-1] in OWN_NAMES
+
+
+def variable_of(provider_id: str, suffix: str) -> str:
+    """`{PROVIDER}_{suffix}`, which any provider has: `ACME_API_KEY`, `ACME_BASE_URL`."""
+    return f"{re.sub(r'[^A-Z0-9]', '_', provider_id.upper())}_{suffix}"
+
+
 def problem(url: str, *, insecure: bool) -> str | None:
     """What is wrong with a base URL, with the fix; None when it is fit. Placeholders count as ordinary characters."""
     if url.startswith(IN_CODE):
@@ -99,11 +139,8 @@ def base_url(provider_id: str, provider: Provider, url: str | None, variable: Ca
     """
     where = f"base_url of {provider_id}"
     if url is None:
-        url = provider.base_url
-        for name in provider.base_url_env:
-            if value := variable(name):
-                url, where = _with_scheme(value.strip(), provider.base_url), name
-                break
+        url, name = _moved(provider, variable)
+        where = name or where
 
     def fill(match: re.Match[str]) -> str:
         name = match[1]
@@ -121,6 +158,14 @@ def base_url(provider_id: str, provider: Provider, url: str | None, variable: Ca
     if wrong := problem(filled, insecure=provider.insecure):
         raise ConfigError(f"{where} {wrong}")
     return filled.rstrip("/")
+
+
+def _moved(provider: Provider, variable: Callable[[str], str | None]) -> tuple[str, str | None]:
+    """(base URL, the variable that gives another one than the provider's own)."""
+    for name in provider.base_url_env:
+        if value := variable(name):
+            return _with_scheme(value.strip(), provider.base_url), name
+    return provider.base_url, None
 
 
 def _with_scheme(value: str, usual: str) -> str:

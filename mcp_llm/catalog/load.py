@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,21 +18,27 @@ from .find import Catalog, check_quirks
 from .source import Layer, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 MAX_FILE: Final = 1024 * 1024
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
-def load(user_folders: Sequence[Path] = (), *, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Catalog:
+def load(
+    user_folders: Sequence[Path] = (),
+    *,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    variable: Callable[[str], str | None] = lambda _: None,
+) -> Catalog:
     """The catalog of the package, of `*.toml` in these folders, and of the settings' `[providers.<id>]` tables.
 
     A user's file with the name of a provider of ours changes single keys of it; one with a new name is a new provider,
-    for which `base_url` is enough.
+    for which `base_url` is enough. `variable` reads one that may move a provider: a local one that leads to a public
+    host is local no more, unless the user says `local = true`.
     """
     sources = {
-        entry.name.removesuffix(".toml"): Source(entry.name.removesuffix(".toml"), entry)
+        entry.name.removesuffix(".toml"): Source(entry.name.removesuffix(".toml"), entry, variable=variable)
         for entry in sorted(files(__package__).joinpath("providers").iterdir(), key=lambda entry: entry.name)
         if entry.name.endswith(".toml")
     }
@@ -72,7 +79,7 @@ def _add(sources: dict[str, Source], provider_id: str, layer: Layer) -> None:
     if not _ID.fullmatch(provider_id):
         raise ConfigError(f"{layer.origin}: {provider_id!r} is no provider id: use small letters, digits, '-' and '_'.")
     old = sources.get(provider_id)
-    new = Source(provider_id, old.file if old else None, (*(old.layers if old else ()), layer))
+    new = Source(provider_id, layers=(layer,)) if old is None else replace(old, layers=(*old.layers, layer))
     if new.file is None and not any("base_url" in laid.data for laid in new.layers):
         raise ConfigError(
             f'{layer.origin}: `base_url` is missing: a new provider needs one, such as base_url = "https://host/v1".'

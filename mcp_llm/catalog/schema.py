@@ -214,7 +214,8 @@ class Provider(Strict):
     """Operation -> wire: `chat = "openai"`, `models = "openai"`, `tokens = "anthropic"`."""
     quirks: dict[str, dict[str, Any]] = Field(default_factory=dict)
     local: bool = False
-    """Runs on the user's machine: calls cost nothing, context data stay here."""
+    """Runs on the user's machine: calls cost nothing, context data stay here. At a public address it is so only where a
+    user's own file says it."""
     discover: tuple[str, ...] = ()
     """Loopback base URLs where a running server is looked for when no key is set."""
     prefixes: tuple[str, ...] = ()

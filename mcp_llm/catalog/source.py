@@ -19,7 +19,7 @@ from mcp_llm.types.nearest import nearest
 from . import address
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from importlib.resources.abc import Traversable
 
     from .schema import Provider
@@ -73,6 +73,8 @@ class Source:
     id: str
     file: Traversable | None = None
     layers: tuple[Layer, ...] = ()
+    variable: Callable[[str], str | None] = lambda _: None
+    """Reads a variable, which may move the provider elsewhere."""
 
     @cached_property
     def text(self) -> str:
@@ -119,6 +121,9 @@ class Source:
             raise ConfigError(_explain(exc, origin, text)) from None
         if wrong := _wrong(provider):
             raise ConfigError(f"{origin}{place(text, wrong[0])}: {wrong[1]}")
+        own = any(layer.data.get("local") is True for layer in layers)
+        if provider.local and not own and not address.is_near(self.id, provider, self.variable):
+            return provider.model_copy(update={"local": False})  # what is free and private is the machine, not the name
         return provider
 
 
@@ -180,11 +185,10 @@ def _complete(provider_id: str, data: Mapping[str, Any]) -> dict[str, Any]:
         data["wires"] = {"chat": chat, **rest, **(given or {})}
     auth = data.get("auth", {})
     if isinstance(auth, dict):
-        variable = f"{re.sub(r'[^A-Z0-9]', '_', provider_id.upper())}_API_KEY"
         url = data.get("base_url")
         local = isinstance(url, str) and (url.startswith(address.IN_CODE) or address.on_loopback(url))
         data["auth"] = {
-            "env": variable,
+            "env": address.variable_of(provider_id, "API_KEY"),
             "headers": {"Authorization": "Bearer {key}"},
             "required": not local,
             **auth,

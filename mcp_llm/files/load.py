@@ -21,7 +21,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import anyio.to_thread
 
-from mcp_llm.catalog.address import is_public
+from mcp_llm.catalog.address import OWN_NAMES, is_public
 from mcp_llm.errors import Denied, Error, InvalidInput, TooLarge, Unsupported
 from mcp_llm.types.message import Media, Text
 
@@ -35,23 +35,6 @@ Source: TypeAlias = "str | bytes | os.PathLike[str] | Any"
 """Text is a path or a URL (http, https, file, data); an object with `save` is taken for a PIL image."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_LOCAL_NAMES = frozenset(
-    {
-        "localhost",
-        "local",
-        "internal",
-        "intranet",
-        "lan",
-        "home",
-        "corp",
-        "private",
-        "test",
-        "invalid",
-        "example",
-        "arpa",
-    }
-)
-"""Last labels that no public server has (RFC 2606, RFC 6761, and those in use inside networks)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +238,7 @@ def _is_public(host: str) -> bool:
     if address is not None:
         return is_public(address)
     labels = bare.lower().split(".")
-    return len(labels) > 1 and all(labels) and labels[-1] not in _LOCAL_NAMES
+    return len(labels) > 1 and all(labels) and labels[-1] not in OWN_NAMES
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

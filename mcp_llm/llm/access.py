@@ -104,7 +104,7 @@ class Access:
     @staticmethod
     def variables(provider_id: str, provider: Provider) -> tuple[str, ...]:
         """The variables a key may stand in: the vendor's own names, then `{PROVIDER}_API_KEY`."""
-        usual = _variable(provider_id, "API_KEY")
+        usual = address.variable_of(provider_id, "API_KEY")
         return provider.auth.env if usual in provider.auth.env else (*provider.auth.env, usual)
 
     def base_url(self, provider_id: str, provider: Provider, own: str | None = None) -> str:
@@ -129,7 +129,7 @@ class Access:
 
     def own_url(self, provider_id: str) -> str | None:
         """What `{PROVIDER}_BASE_URL` says, if the user set it."""
-        return self.config.variable(_variable(provider_id, "BASE_URL"))
+        return self.config.variable(address.variable_of(provider_id, "BASE_URL"))
 
     def places(self, provider_id: str, provider: Provider) -> tuple[str, ...]:
         """Where a local server is looked for: at the URL the user set, else at its usual ones."""
@@ -137,7 +137,7 @@ class Access:
 
     def is_moved(self, provider_id: str, provider: Provider) -> bool:
         """Whether a variable of the user's says where it is."""
-        names = (*provider.base_url_env, _variable(provider_id, "BASE_URL"))
+        names = (*provider.base_url_env, address.variable_of(provider_id, "BASE_URL"))
         return any(self.config.variable(name) for name in names)
 
     def reachable(self, provider_id: str, provider: Provider) -> bool:
@@ -152,10 +152,6 @@ class Access:
         """A local server was found at this URL."""
         self._moved[provider_id] = url.rstrip("/")
         self._urls.pop((provider_id, None), None)
-
-
-def _variable(provider_id: str, suffix: str) -> str:
-    return f"{re.sub(r'[^A-Z0-9]', '_', provider_id.upper())}_{suffix}"
 
 
 def mask(key: str) -> str:

@@ -23,7 +23,7 @@ async def configured(service: Service) -> list[str]:
     keyed: list[str] = []
     for provider_id, provider in service.catalog.providers.items():
         try:
-            if provider.local or provider.retired or provider_id in service.backends.builtin:
+            if provider.local or provider.discover or provider.retired or provider_id in service.backends.builtin:
                 continue
             if service.access.reachable(provider_id, provider):
                 keyed.append(provider_id)

@@ -112,14 +112,14 @@ async def list_models(
 
 def _configured(service: Service, provider_id: str, ready: Collection[str]) -> bool:
     entry = service.catalog.provider(provider_id)
-    remote = not entry.local and provider_id not in service.backends.builtin
+    remote = not (entry.local or entry.discover) and provider_id not in service.backends.builtin
     return provider_id in ready or (remote and service.access.reachable(provider_id, entry))
 
 
 def _tells(service: Service, provider_id: str, *, live: bool) -> bool:
-    """Whether it is asked for its list: a server of this machine always, since only itself knows it."""
+    """Whether it is asked for its list: a server of one's own always, since only itself knows it."""
     entry = service.catalog.provider(provider_id)
-    return provider_id != "demo" and not entry.retired and (live or entry.local)
+    return provider_id != "demo" and not entry.retired and (live or entry.local or bool(entry.discover))
 
 
 async def _told(service: Service, ids: Collection[str], *, refresh: bool) -> dict[str, list[ModelInfo] | Error]:
@@ -148,6 +148,8 @@ def _missing(service: Service, provider_id: str) -> str:
         return words
     if entry.local:
         return "no server answers on this machine"
+    if entry.discover:
+        return "no server answers at its address"
     if not service.access.has_key(provider_id, entry):
         return f"set {service.access.variables(provider_id, entry)[0]}"
     try:

@@ -52,19 +52,17 @@ class Local:
 
     async def _look(self) -> list[Available]:
         candidates = [
-            (provider_id, provider)
-            for provider_id, provider in self.catalog.providers.items()
-            if provider.local and provider.discover
+            (provider_id, provider) for provider_id, provider in self.catalog.providers.items() if provider.discover
         ]
         results: dict[str, Available] = {}
 
-        async def probe(provider_id: str, urls: tuple[str, ...]) -> None:
+        async def probe(provider_id: str, urls: tuple[str, ...], local: bool) -> None:
             for url in urls:
                 infos = await self._ask(provider_id, url)
                 if infos:
                     self.access.move(provider_id, url)
                     chat = [info.id for info in infos if "embed" not in info.id.lower()] or [infos[0].id]
-                    results[provider_id] = Available(provider_id, dict.fromkeys(TIERS, chat[0]), local=True)
+                    results[provider_id] = Available(provider_id, dict.fromkeys(TIERS, chat[0]), local=local)
                     return
 
         async with anyio.create_task_group() as tasks:
@@ -73,7 +71,7 @@ class Local:
                     places = self.access.places(provider_id, provider)
                 except ConfigError:
                     continue  # a broken address of one server must not hide the others
-                tasks.start_soon(probe, provider_id, places)
+                tasks.start_soon(probe, provider_id, places, provider.local)
         return [results[provider_id] for provider_id, _ in candidates if provider_id in results]
 
     async def _ask(self, provider_id: str, url: str) -> list[ModelInfo]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mcp_llm.catalog.address import base_url, is_loopback, problem
 from mcp_llm.catalog.load import load
+from mcp_llm.catalog.price import quote
 from mcp_llm.errors import ConfigError
+from mcp_llm.types.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -241,3 +244,35 @@ def test_a_filled_address_is_checked_again(catalog: Catalog) -> None:
     assert base_url("azure", azure, None, given.get) == "https://me.openai.azure.com/openai/v1"
     with pytest.raises(ConfigError, match="plain http"):
         base_url("azure", azure, None, {"AZURE_OPENAI_ENDPOINT": "http://me.example"}.get)
+
+
+@pytest.mark.parametrize(
+    ("said", "near"),
+    [
+        ({}, True),
+        ({"OLLAMA_HOST": "0.0.0.0"}, True),
+        ({"OLLAMA_HOST": ":11500"}, True),
+        ({"OLLAMA_HOST": "192.168.1.20"}, True),
+        ({"OLLAMA_HOST": "[fd00::20]:11434"}, True),
+        ({"OLLAMA_HOST": "box"}, True),
+        ({"OLLAMA_HOST": "http://box.lan:11434"}, True),
+        ({"OLLAMA_HOST": "https://ollama.com"}, False),
+        ({"OLLAMA_HOST": "8.8.8.8"}, False),
+        ({"OLLAMA_HOST": "[2001:4860:4860::8888]"}, False),
+        ({"OLLAMA_HOST": "http://[bad"}, False),
+        ({"OLLAMA_BASE_URL": "https://gateway.acme.com"}, False),
+        ({"OLLAMA_BASE_URL": "http://127.0.0.1:1", "OLLAMA_HOST": "https://ollama.com"}, True),
+    ],
+)
+def test_a_local_provider_is_free_and_private_where_its_address_is(said: dict[str, str], near: bool) -> None:
+    found = load(variable=said.get).target("ollama", "llama3.2:3b")
+    assert found.local is near
+    assert (quote(found, Usage(input=1, output=1), at=datetime.now(UTC)).source == "local") is near
+
+
+def test_a_user_may_say_that_a_server_elsewhere_is_their_own(tmp_path: Path) -> None:
+    moved = {"base_url": "https://box.acme.com"}
+    assert not load(overrides={"ollama": moved}).provider("ollama").local
+    assert load(overrides={"ollama": {**moved, "local": True}}).provider("ollama").local
+    (tmp_path / "ollama.toml").write_text("local = true\n", encoding="utf-8")
+    assert load((tmp_path,), variable={"OLLAMA_HOST": "https://box.acme.com"}.get).provider("ollama").local

@@ -11,7 +11,7 @@ from faults.asking import ask, failing
 from faults.replies import ok
 from faults.server import FaultServer, Reply
 
-from mcp_llm.errors import Garbled, ProviderError
+from mcp_llm.errors import Denied, Garbled, ProviderError
 from mcp_llm.llm.listing import list_models
 
 if TYPE_CHECKING:
@@ -43,6 +43,13 @@ async def test_an_ollama_under_its_own_variable_answers_where_no_model_is_named(
     assert answer.model_used is not None
     assert [request.target for request in server.requests] == ["/api/tags", "/api/chat"]
     assert json.loads(server.requests[1].body)["model"] == "llama3.2:3b"
+
+
+async def test_what_has_to_stay_here_does_not_go_to_a_local_server_that_is_in_the_cloud(asking: Asking) -> None:
+    alone(asking, OLLAMA_HOST="https://ollama.provider.invalid.com")
+    async with asking.open(contexts={"diary": {"local_only": True}}) as service:
+        with pytest.raises(Denied, match="'ollama:m' means ollama, which is not on this machine"):
+            await ask(service, "ollama:m", context="diary")
 
 
 @pytest.mark.parametrize("provider", ["vllm", "lmstudio", "llamacpp"])
