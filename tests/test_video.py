@@ -279,7 +279,7 @@ async def test_a_film_whose_provider_cannot_be_told_is_left_as_it_is(asking: Ask
         async with asking.open() as service:
             app, run_id = cast("App", service), await left_alone(service, model)
             resumable.register(app)
-            with pytest.raises(ProviderError, match=r"acme could not be told to stop .*stays open"):
+            with pytest.raises(ProviderError, match=r"acme: it could not be told to stop .*stays open"):
                 await app.resumers.cancel(app.journals, run_id, "local")
             assert (await app.journals.get(run_id, "local")).status == "interrupted"
 

@@ -56,7 +56,7 @@ def untold(run_id: str, provider: str, error: Exception) -> ProviderError:
     """What to raise where a vendor could not be told to stop: the run is as it was, and what to do next."""
     why = str(error)[:500] if isinstance(error, Error) else f"no answer in {TELLING:.0f} s"
     return ProviderError(
-        f"{provider} could not be told to stop ({why}), so run {run_id} stays open, and what it may cost stays held: "
+        f"it could not be told to stop ({why}), so run {run_id} stays open, and what it may cost stays held: "
         f"nothing is lost. Cancel it again when {provider} can be reached, or stop it in {provider}'s own console",
         provider=provider,
         retry=False,

@@ -13,6 +13,7 @@ from mcp.types import Implementation
 from mcp_llm.errors import Overloaded
 from mcp_llm.hosts.known import host
 from mcp_llm.server.tools.generate import OUTPUT
+from mcp_llm.types.events import JobEvent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +95,23 @@ async def test_a_client_that_goes_after_the_run_was_handed_back_leaves_it_runnin
             slow.go.set()
             await soon(lambda: app.journals.list("local", "finished"))
     assert slow.cut == 0
+
+
+async def test_who_cancels_an_order_of_a_vendors_hears_what_is_left_of_it(server: Any, opened: list[Any]) -> None:
+    with anyio.fail_after(60):
+        async with Client(server) as client:
+            await runs(client, "list")
+            journal = await opened[0].journals.create(
+                "batch", {"model": "gate:m", "ids": ["a"]}, "local", model="gate:m"
+            )
+            await journal.append(JobEvent(state="submitting", provider="gate", model="m"))
+            busy = await client.call_tool("runs", {"action": "cancel", "run_id": journal.run_id})
+            await journal.release()
+            gone = await runs(client, "cancel", journal.run_id)
+    assert (busy.is_error, "cancel it again in a while" in text(busy)) == (True, True)
+    words = gone.structured_content["response"]
+    assert gone.structured_content == {"run_id": journal.run_id, "status": "cancelled", "response": words}
+    assert words.startswith(f"run {journal.run_id} is cancelled: the run was cut off while its batch was submitted")
 
 
 async def test_a_detached_run_is_cancelled_by_name_and_keeps_what_had_arrived(
