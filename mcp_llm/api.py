@@ -7,10 +7,12 @@ they work inside and outside a running loop alike.
 from __future__ import annotations
 
 from dataclasses import fields
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
 
 from mcp_llm.background import opened
 from mcp_llm.errors import InvalidInput
+from mcp_llm.llm import conversation
 from mcp_llm.llm import generate as operation
 from mcp_llm.llm.generate import Ask
 from mcp_llm.streaming import Stream
@@ -19,7 +21,7 @@ from mcp_llm.types.message import Media, Message, Text, Thinking, ToolCall, Tool
 from mcp_llm.types.nearest import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from mcp_llm.agent.task import AgentResult
     from mcp_llm.app import App
@@ -312,19 +314,26 @@ def _ask(contents: Any, options: dict[str, Any], **known: Any) -> Ask:
     said: list[Any] = []
     pictures: list[Any] = []
     turns: list[Message] = []
+    for written, group in groupby(items, lambda item: isinstance(item, dict) and "role" in item):
+        if written:  # together: a tool's result belongs to the call before it
+            turns += conversation.messages(list(group))
+            continue
+        _sort(group, turns, said, pictures)
+    ask.messages, ask.prompt, ask.files = turns, said, [*pictures, *ask.files]
+    return ask
+
+
+def _sort(items: Iterable[Any], turns: list[Message], said: list[Any], pictures: list[Any]) -> None:
+    """Put what was given where it belongs. Raises InvalidInput for what belongs nowhere."""
     for item in items:
         if isinstance(item, Message):
             turns.append(item)
         elif isinstance(item, str | Text | Media | Thinking | ToolCall | ToolResult):
             said.append(item)
-        elif isinstance(item, dict) and "role" in item:
-            turns.append(_message(item))
         elif isinstance(item, bytes | bytearray) or hasattr(item, "save") or hasattr(item, "__fspath__"):
             pictures.append(bytes(item) if isinstance(item, bytearray) else item)
         else:
             raise InvalidInput(f"contents holds a {type(item).__name__}: use text, parts, messages, bytes or pictures")
-    ask.messages, ask.prompt, ask.files = turns, said, [*pictures, *ask.files]
-    return ask
 
 
 def _spelled(options: dict[str, Any]) -> None:
@@ -335,13 +344,6 @@ def _spelled(options: dict[str, Any]) -> None:
                 f"there is no argument `{name}`; did you mean `{close[0]}`? A field of the provider's own request body "
                 "goes into options={...}"
             )
-
-
-def _message(item: dict[str, Any]) -> Message:
-    content = item.get("content", "")
-    if not isinstance(content, str):
-        raise InvalidInput("a message in contents has to have text as `content`; use mcp_llm.Message for parts")
-    return Message(role="assistant" if item["role"] == "assistant" else "user", parts=(Text(content),))
 
 
 def _stops(value: Any) -> tuple[str, ...]:

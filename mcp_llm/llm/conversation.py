@@ -38,6 +38,8 @@ def messages(turns: Sequence[dict[str, Any]]) -> list[Message]:
             raise InvalidInput(f"{place}.tool_calls is a {type(asked).__name__}; it has to be a list")
         if content is None and not asked:
             raise InvalidInput(f"{place} has no `content`: say what was said as text or a list of parts")
+        if content is not None and not isinstance(content, str | list):
+            raise InvalidInput(f"{place} has to be text or a list of parts in its `content`")
         said = parts(content, place) if not isinstance(content, str) else [Text(content)]
         calls = [_call(call, f"{place}.tool_calls[{number}]") for number, call in enumerate(asked)]
         said = [part for part in said if not (isinstance(part, Text) and not part.text)]

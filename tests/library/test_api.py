@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from mcp_llm.errors import (
     UnknownProvider,
 )
 from mcp_llm.types.chat import ChatRequest
-from mcp_llm.types.message import Text, user
+from mcp_llm.types.message import Text, ToolCall, ToolResult, user
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,6 +158,31 @@ def test_contents_may_be_text_parts_messages_bytes_and_pictures(tmp_path: Path) 
         ("assistant", "two"),
         ("user", "three"),
     ]
+
+
+def test_turns_as_vendors_write_them_keep_their_calls_results_and_pictures() -> None:
+    provider = Recording()
+    mcp_llm.register_provider("looking", provider)
+    asked = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64.b64encode(PNG).decode()}"}}
+    turns: list[Any] = [
+        mcp_llm.Message(role="user", parts=(Text("before"),)),
+        {"role": "user", "content": [{"type": "text", "text": "what is this"}, picture]},
+        {"role": "assistant", "content": "", "tool_calls": [asked]},
+        {"role": "tool", "tool_call_id": "c1", "content": "2"},
+        "and now?",
+    ]
+    mcp_llm.generate(turns, "looking:m")
+    ((request, _),) = provider.requests
+    assert [message.parts for message in request.messages] == [
+        (Text("before"),),
+        (Text("what is this"), mcp_llm.Media("image/png", data=base64.b64encode(PNG).decode())),
+        (ToolCall("c1", "add", '{"a": 1}'),),
+        (ToolResult("c1", "add", (Text("2"),)),),
+        (Text("and now?"),),
+    ]
+    with pytest.raises(InvalidInput, match=r"messages\[0\].role is 'robot'"):
+        mcp_llm.generate([{"role": "robot", "content": "x"}], "looking:m")
 
 
 def test_a_schema_gives_parsed_data() -> None:
