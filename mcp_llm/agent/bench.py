@@ -80,7 +80,9 @@ async def bench(
         own = offer.Joined([*([delegates] if prepared.delegates else []), *toolsets, reader])
         members: dict[str, Toolset] = {"": own, **group.members}
         whole = Group(members, errors=group.errors, overflow=overflow, most=offer.most_bytes(context))
-        tools, left_out = offer.fitting(offer.allowed(await whole.list(), prepared.tool_fence), context)
+        offered = await whole.list()
+        missing = offer.unmatched(offered, task.tools or ())
+        tools, left_out = offer.fitting(offer.allowed(offered, prepared.tool_fence), context)
         if {tool.name for tool in tools} == {"read_more"}:
             tools = []
         loop = Loop(
@@ -99,7 +101,7 @@ async def bench(
             tell=tell,
         )
         noted = offer.noted(whole.notes)
-        loop.warnings += [*plan.warnings, *whole.errors.values(), *noted, *([left_out] if left_out else [])]
+        loop.warnings += [*plan.warnings, *whole.errors.values(), *noted, *filter(None, (missing, left_out))]
         if meter.unpriced is not None:
             loop.warnings.append(
                 f"the price of {plan.targets[0].name} is not known: instead of dollars the run is held to "

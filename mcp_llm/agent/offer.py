@@ -116,6 +116,17 @@ def allowed(tools: Iterable[Tool], fences: Iterable[Collection[str]]) -> list[To
     return [tool for tool in tools if tool.server is None or all(_passes(tool.name, globs) for globs in lists)]
 
 
+def unmatched(tools: Sequence[Tool], globs: Iterable[str]) -> str | None:
+    """A sentence about what a caller named and no server has, lest a typing error take every tool in silence."""
+    names = [tool.name for tool in tools if tool.server is not None]
+    missing = [glob for glob in globs if not any(_passes(name, [glob]) for name in names)]
+    if not missing:
+        return None
+    told = ", ".join(repr(glob[:80]) for glob in missing[:5]) + (" ..." if len(missing) > 5 else "")
+    there = ", ".join(names[:10]) + (" ..." if len(names) > 10 else "")
+    return f"`tools` names {told}, which no server of this run has; there are {there or 'none'}"
+
+
 def _passes(name: str, globs: Collection[str]) -> bool:
     bare = name.partition("__")[2] or name
     return any(fnmatchcase(name if "__" in glob else bare, glob) for glob in globs)

@@ -57,9 +57,12 @@ def put(connection: sqlite3.Connection, row: tuple[Any, ...]) -> bool:
 def answer(connection: sqlite3.Connection, run_id: str, question_id: str | None, text: str) -> str:
     """Write the answer; the first one counts. Raises InvalidInput."""
     found = [read(row) for row in connection.execute(ALL, (run_id,))]
-    waiting = [one for one in found if one.open]
+    waiting = asked_now = [one for one in found if one.open]
     if question_id is not None:
         waiting = [one for one in waiting if one.id == question_id]
+    if asked_now and not waiting:
+        listed = ", ".join(one.id for one in asked_now)
+        raise InvalidInput(f"run {run_id} does not ask this now: name one of {listed} with `question`")
     if not waiting:
         asked = "this" if question_id is not None and found else "anything"
         raise InvalidInput(f"run {run_id} does not ask {asked} now: it was answered, its deadline passed, or it ended")

@@ -97,7 +97,7 @@ class Resumers:
             await runs.request_cancel(run_id, principal)
         else:
             words = await call_off(before)
-        after = await wait.ended(runs, run_id, principal, wait_s if before.live else 0)
+        after = await wait.ended(runs, run_id, principal, wait_s if before.live else 0, asking=True)
         return after, None if before.live and after.status in ENDED else words
 
     async def watch(self, runs: RunStore, tasks: TaskGroup) -> None:

@@ -41,13 +41,17 @@ async def until(
         pause = min(SLOWEST, pause * 1.5)
 
 
-async def ended(runs: RunStore, run_id: str, principal: str, timeout_s: float | None, *, grace_s: float = 0) -> RunInfo:
+async def ended(
+    runs: RunStore, run_id: str, principal: str, timeout_s: float | None, *, grace_s: float = 0, asking: bool = False
+) -> RunInfo:
     """The run once it needs nobody's patience any more: ended, waiting for an answer, or interrupted.
 
     Gives it as it is when the time is over. An interruption has to last for `grace_s` seconds: a run that is about to
-    be taken up by somebody needs no one's help. Raises InvalidInput for an unknown run.
+    be taken up by somebody needs no one's help. `asking`: one that waits for an answer is waited for, too, as it was
+    told to end. Raises InvalidInput for an unknown run.
     """
     since: float | None = None
+    going = lease.LIVE if asking else (lease.RUNNING,)
 
     async def look() -> RunInfo | None:
         nonlocal since
@@ -58,7 +62,7 @@ async def ended(runs: RunStore, run_id: str, principal: str, timeout_s: float | 
                 return None
         else:
             since = None
-        return await runs.get(run_id, principal) if status != lease.RUNNING else None
+        return await runs.get(run_id, principal) if status not in going else None
 
     return await until(runs, run_id, look, timeout_s) or await runs.get(run_id, principal)
 

@@ -9,6 +9,7 @@ import pytest
 from agent.scripted import MODEL, Scripted, call, do, opened, results, write_agent
 
 from mcp_llm.agent.task import Task
+from mcp_llm.errors import Error
 from mcp_llm.runs.approval import verdict
 from mcp_llm.toolsets.functions import Function, Functions
 from mcp_llm.types.events import Approval
@@ -120,6 +121,26 @@ async def test_a_question_is_answered_from_elsewhere(home: Path, answer: Any, ma
         result = await do(app, "go", toolsets=[tool("ask", found)], sinks=[answering], approver=nobody)
         info = await app.journals.get(result.run_id, "local")
     assert (found, answering.statuses, info.status) == (made, ["waiting"], "finished")
+
+
+async def test_a_run_that_asks_is_cancelled_when_it_is_told_to_and_then_waits_for_nobody(home: Path) -> None:
+    came: list[Any] = []
+
+    class Cancelling:
+        """Cancels the run while it asks."""
+
+        def emit(self, event: Event) -> None:
+            if isinstance(event, Approval) and event.state == "asked":
+                tasks.start_soon(self._cancel, event.run_id)
+
+        async def _cancel(self, run_id: str) -> None:
+            came.append(await app.resumers.cancel(app.journals, run_id, "local", 30))
+
+    async with opened(home, {"scripted": Scripted(ASKS, "well")}) as app, anyio.create_task_group() as tasks:
+        with pytest.raises(Error, match="cancelled"):
+            await do(app, "go", toolsets=[tool("ask", [])], sinks=[Cancelling()], approver=nobody)
+    ((info, words),) = came
+    assert (info.status, words) == ("cancelled", None)
 
 
 async def test_a_question_that_nobody_answers_is_a_no_at_its_deadline(home: Path) -> None:

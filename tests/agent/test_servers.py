@@ -95,6 +95,16 @@ async def test_servers_are_those_named_else_the_usual_ones(home: Path, tmp_path:
     assert [len(request.tools) for request in model.requests] == [5, 0, 0, 5]
 
 
+async def test_a_tool_that_no_server_has_is_told_to_whoever_named_it(home: Path, tmp_path: Path) -> None:
+    model = Scripted("well")
+    async with opened(home, {"scripted": model}, servers={"figures": figures(tmp_path)}) as app:
+        named = await do(app, Task(prompt="go", model=MODEL, servers=("figures",), tools=("nosuch", "figures__*")))
+        alone = await do(app, Task(prompt="go", model=MODEL, servers=(), tools=("nosuch",)))
+    (words,) = named.warnings
+    assert words.startswith("`tools` names 'nosuch', which no server of this run has; there are figures__")
+    assert alone.warnings == ("`tools` names 'nosuch', which no server of this run has; there are none",)
+
+
 async def test_another_server_of_ours_is_told_where_it_stands_and_what_is_left(home: Path, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()

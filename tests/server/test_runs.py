@@ -188,6 +188,9 @@ async def test_a_run_that_asks_is_shown_and_answered(server: Any, opened: list[A
         journal = await app.journals.create("agent", {"prompt": "tidy up"}, "local")
         await journal.ask(Approval(tool="fs__delete", call_id="c", state="asked"), "c", {"tool": "fs__delete"})
         asked = await runs(client, "wait", journal.run_id)
+        answer = {"action": "answer", "run_id": journal.run_id, "answer": True}
+        other = await client.call_tool("runs", {**answer, "question": "d"})
+        empty = await client.call_tool("runs", {**answer, "answer": ""})
         await runs(client, "answer", journal.run_id, answer=True)
         again = await client.call_tool("runs", {"action": "answer", "run_id": journal.run_id, "answer": True})
         found = await app.journals.questions(journal.run_id)
@@ -195,6 +198,8 @@ async def test_a_run_that_asks_is_shown_and_answered(server: Any, opened: list[A
     assert "fs__delete" in text(asked)
     assert [one.answer for one in found] == [True]
     assert again.is_error
+    assert "does not ask this now: name one of c with `question`" in text(other)
+    assert "`answer` is missing" in text(empty)
 
 
 async def test_a_long_text_is_read_by_its_handle(server: Any, opened: list[Any], slow: Slow) -> None:
@@ -223,6 +228,7 @@ async def test_a_long_text_is_read_by_its_handle(server: Any, opened: list[Any],
         ({"action": "cancel", "run_id": "nope"}, "there is no run"),
         ({"action": "answer", "run_id": "nope", "answer": True}, "there is no run"),
         ({"action": "answer", "run_id": "nope"}, "`answer` is missing"),
+        ({"action": "answer", "run_id": "nope", "answer": " \n"}, "`answer` is missing"),
         ({"action": "list", "status": "odd"}, "`status` is 'odd'; it is one of running"),
         ({"action": "dance"}, "`action`"),
     ],

@@ -137,7 +137,7 @@ async def _resume(given: RunsArguments, run: Run, run_id: str) -> CallToolResult
 
 
 async def _answer(given: RunsArguments, run: Run, run_id: str) -> CallToolResult:
-    if given.answer is None:
+    if given.answer is None or (isinstance(given.answer, str) and not given.answer.strip()):
         raise InvalidInput("`answer` is missing: say what the run asks for, e.g. answer=true")
     question = await run.service.journals.answer(run_id, run.principal, given.answer, given.question)
     text = f'answered {question}; runs(action="wait", run_id="{run_id}") for what comes of it'
