@@ -235,13 +235,13 @@ def settle(
 ) -> None:
     """Put the real figures (`charged` and `charged_tokens` of rows of so many calls each) in the place of the held.
 
-    The rows are dated to the moment at which it was held.
+    No row is dated later than the moment at which it was held.
     """
     found = connection.execute(
         "SELECT usd, tokens, calls, ledger, created FROM reservations WHERE id = ?", (reservation.id,)
     ).fetchone()
     if found is not None:  # a call that ends after midnight is one of the day whose budget held it, in every sum
-        rows = [(found[4], *row[1:]) for row in rows]
+        rows = [(min(row[0], found[4]), *row[1:]) for row in rows]
     spent = (sum(row[-2] for row in rows), sum(row[-1] for row in rows), calls * len(rows))
     if found is None:
         _move(connection, reservation.scopes, spent=spent, now=now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,8 @@ def test_old_runs_are_let_go_of_by_hand_and_the_database_is_written_anew(run: An
         ("runs", "conversations", "artifacts", "artifact_bytes", "calls", "bytes"), 0
     )
     with closing(sqlite3.connect(home / "state.db")) as state:
-        state.execute("UPDATE runs SET updated = 1, result = ?", ("x" * 2_000_000,))
+        months_ago = int(time.time() - 100 * 86_400) * 1000
+        state.execute("UPDATE runs SET updated = ?, result = ?", (months_ago, "x" * 2_000_000))
         state.commit()
     told = run("runs", "prune", "--days", "30", "--compact")
     assert told.stdout.startswith("gone: 1 runs, 0 conversations, 0 artifacts (0 bytes), 0 rows of the token log; ")
