@@ -34,6 +34,8 @@ class Background:
         self._lock = threading.Lock()
         self._context: AbstractContextManager[BlockingPortal] | None = None
         self._portal: BlockingPortal | None = None
+        self._running: Future[None] | None = None
+        """Done once the loop has ended, whoever ended it."""
         self._parents: list[object] = []
 
     def call(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -48,17 +50,22 @@ class Background:
     def portal(self) -> BlockingPortal:
         """The way onto that loop."""
         with self._lock:
-            if self._portal is None:
+            if self._portal is None or self._running is None or self._running.done():
+                first = self._context is None
+                # One that has ended is not left again: what ended it was raised where it happened.
                 self._context = anyio.from_thread.start_blocking_portal()
                 self._portal = self._context.__enter__()
-                atexit.register(self.close)
+                self._running = self._portal.start_task_soon(anyio.sleep_forever)
+                if first:
+                    atexit.register(self.close)
             return self._portal
 
     def close(self) -> None:
         """End it; registered to run at exit."""
         with self._lock:
             context, self._context, portal, self._portal = self._context, None, self._portal, None
-        if context is not None and portal is not None:
+            running, self._running = self._running, None
+        if context is not None and portal is not None and running is not None and not running.done():
             portal.call(opened.close)
             portal.call(portal.stop, True)  # calls of threads that nobody waits for must not hold up the end
             context.__exit__(None, None, None)
@@ -66,8 +73,8 @@ class Background:
     def forget(self) -> None:
         """In a forked child: the loop's thread stayed with the parent. Kept, not closed: its sockets are shared."""
         self._lock = threading.Lock()
-        self._parents.append((self._context, self._portal))
-        self._context = self._portal = None
+        self._parents.append((self._context, self._portal, self._running))
+        self._context = self._portal = self._running = None
 
 
 class Services:

@@ -171,7 +171,7 @@ async def over_backend(
                 yield [chunk]
         except Error:
             raise
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:  # an exit would end the loop that everybody runs on
             # Somebody's own code: its text may hold anything, its type is enough to look for.
             raise Disconnected(f"the provider's own code failed with {type(exc).__name__}", retry=False) from exc
         finally:

@@ -152,7 +152,7 @@ class Whole(Generic[Q, R]):
             given: R = await backend(request, target.model_id)
         except Error:
             raise
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:  # an exit would end the loop that everybody runs on
             # Somebody's own code: its text may hold anything, its type is enough to look for.
             raise Disconnected(f"the provider's own code failed with {type(exc).__name__}", retry=False) from exc
         return given

@@ -101,7 +101,7 @@ class Functions:
             return ToolResult(call_id, name, _parts(value))
         except Error as error:
             return failed(call_id, name, str(error))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # an exit would end the loop that everybody runs on
             return failed(call_id, name, text.cut(f"{name} failed: {type(error).__name__}: {error}", 2048))
 
 

@@ -16,6 +16,7 @@ from library.speakers import NOTICE, PNG, Failing, Messages, Prompts, Recording
 import mcp_llm
 from mcp_llm.errors import (
     ConfigError,
+    Disconnected,
     UnknownProvider,
 )
 from mcp_llm.types.message import Text
@@ -48,6 +49,40 @@ def test_a_provider_registered_later_replaces_the_first() -> None:
         mcp_llm.generate("hello", model="changing:m")
     mcp_llm.register_provider("changing", Recording())
     assert mcp_llm.generate("hello", model="changing:m") == "noted"
+
+
+class Ending:
+    """Ends whatever it runs in: as a script of its own would, or by what a test's framework raises."""
+
+    def __init__(self, how: BaseException) -> None:
+        self.how = how
+
+    def generate(self, messages: Any) -> str:
+        raise self.how
+
+    async def embed(self, request: Any, model: str) -> Any:
+        raise self.how
+
+
+class Outcome(BaseException):
+    pass
+
+
+def test_a_provider_that_exits_has_failed_and_the_next_call_finds_everything_as_it_was() -> None:
+    mcp_llm.register_provider("exits", Ending(SystemExit(3)))
+    for call in (mcp_llm.generate, mcp_llm.embed):
+        with pytest.raises(Disconnected, match="the provider's own code failed with SystemExit"):
+            call("hello", model="exits:m")
+    assert mcp_llm.generate("hi", model="demo").startswith(NOTICE)
+
+
+def test_what_ends_the_background_loop_is_raised_and_the_next_call_has_a_new_one() -> None:
+    mcp_llm.register_provider("ends", Ending(Outcome()))
+    mcp_llm.register_provider("noted", Recording())
+    for _ in range(2):
+        with pytest.raises(Outcome):
+            mcp_llm.generate("hello", model="ends:m")
+        assert mcp_llm.generate("hello", model="noted:m") == "noted"
 
 
 def test_a_registered_provider_is_used_through_its_handle_too() -> None:

@@ -42,6 +42,14 @@ def search(
     return Found([f"{words} {kind} {near.name if near else '-'}"] * limit, limit)
 
 
+async def test_a_function_that_exits_has_failed_and_ends_nothing_else() -> None:
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    result = await Functions([leave]).call("leave", {}, call_id="1")
+    assert (result.is_error, result.text) == (True, "leave failed: SystemExit: 3")
+
+
 async def test_the_signature_is_the_schema_and_the_docstring_the_description() -> None:
     [tool] = await Functions([search]).list()
     assert tool.spec.description == "Find things.\n\nIn the usual places."
