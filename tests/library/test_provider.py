@@ -17,6 +17,7 @@ import mcp_llm
 from mcp_llm.errors import (
     ConfigError,
     Disconnected,
+    Timeout,
     UnknownProvider,
 )
 from mcp_llm.types.message import Text
@@ -83,6 +84,38 @@ def test_what_ends_the_background_loop_is_raised_and_the_next_call_has_a_new_one
         with pytest.raises(Outcome):
             mcp_llm.generate("hello", model="ends:m")
         assert mcp_llm.generate("hello", model="noted:m") == "noted"
+
+
+class Waiting:
+    """Asks as most scripts do, without async: nothing goes on until it is let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.began = threading.Semaphore(0)
+
+    def generate(self, messages: Any) -> str:
+        self.began.release()
+        assert self.go.wait(30)
+        return "late"
+
+
+def test_a_provider_that_is_not_async_holds_up_neither_others_nor_its_own_deadline() -> None:
+    waiting = Waiting()
+    mcp_llm.register_provider("waits", waiting)
+    answers: list[str] = []
+    threads = [threading.Thread(target=lambda: answers.append(mcp_llm.generate("x", "waits:m"))) for _ in range(2)]
+    try:
+        for thread in threads:
+            thread.start()
+        assert all(waiting.began.acquire(timeout=30) for _ in threads)
+        assert mcp_llm.generate("hi", model="demo").startswith(NOTICE)
+        with pytest.raises(Timeout, match="not finished within 1 s"):
+            mcp_llm.generate("x", "waits:m", timeout_s=1)
+    finally:
+        waiting.go.set()
+        for thread in threads:
+            thread.join()
+    assert answers == ["late", "late"]
 
 
 def test_a_registered_provider_is_used_through_its_handle_too() -> None:

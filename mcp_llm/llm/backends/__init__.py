@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -31,6 +32,9 @@ GROUP: Final = "mcp_llm.providers"
 
 SHAPES: Final = ("stream", "generate", "completion", "handle_request")
 """The method a provider may have, the first that it has counts."""
+
+THREADS: Final = 64
+"""Calls of one provider whose method is not async that run at once; those that hang take nobody else's threads."""
 
 
 @runtime_checkable
@@ -222,9 +226,14 @@ class _Plain:
         self._method = method
         self._prompt = prompt
         self._takes = inspect.signature(method).parameters
+        self._threads = anyio.CapacityLimiter(THREADS)
 
     async def stream(self, request: ChatRequest, model: str) -> AsyncIterator[Chunk]:
-        answer = self._method(**self._arguments(request, model))
+        call = partial(self._method, **self._arguments(request, model))
+        if inspect.iscoroutinefunction(self._method):
+            answer = await call()
+        else:  # it may wait for a network: neither the other calls nor this one's own deadline wait with it
+            answer = await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._threads)
         if inspect.isawaitable(answer):
             answer = await answer
         text = answer if isinstance(answer, str) else getattr(answer, "content", None) or getattr(answer, "text", None)
