@@ -204,6 +204,9 @@ class Application:
                 await refuse(send, exc.status, str(exc))
             return
         try:
+            if body.lstrip()[:1] == b"[":  # the SDK's words on it are a report of its validator's
+                await refuse(send, 400, "a list of messages is not taken: send them one by one")
+                return
             exchange = _exchange(_method(headers, body), caller, headers)
             _say(scope, rpc=exchange.method)
             if (not exchange.counted or await self._room(exchange, send)) and await self._seated(exchange, send):

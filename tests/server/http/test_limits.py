@@ -61,6 +61,15 @@ async def test_hts_008_nesting_without_end_is_a_parse_error(served: Any, era: st
         await alive(server)
 
 
+async def test_a_list_of_messages_is_refused_in_words(served: Any) -> None:
+    async with served() as server:
+        for body in (b"[]", json.dumps([MODELS, MODELS]).encode()):
+            answer = await server.ask(method="POST", head=JSON, body=body)
+            told = json.loads(answer.body)["error"]["message"]
+            assert (answer.status, told) == (400, "a list of messages is not taken: send them one by one")
+        await alive(server)
+
+
 async def test_hts_009_a_compressed_body_is_refused_and_not_unpacked(served: Any) -> None:
     async with served() as server:
         for coding in ("gzip", "br", "deflate", "identity, gzip"):
