@@ -245,6 +245,8 @@ def _working_folder(problems: list[str]) -> Path:
 
 def _is_file(path: Path, what: str) -> bool:
     try:
+        if path.is_dir():
+            raise ConfigError(f"{what} ({path.name}) is a folder: put a file in its place, or take it away")
         return path.is_file()
     except OSError as exc:  # its folder is closed to us
         raise ConfigError(f"{what} ({path.name}) cannot be read: {type(exc).__name__}. Open its folder to us.") from exc
@@ -254,7 +256,10 @@ def _read_toml(path: Path, what: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, RecursionError) as exc:
+    except OSError as exc:
+        words = exc.strerror or type(exc).__name__
+        raise ConfigError(f"{what} ({path.name}) cannot be read: {words}. Open it to us.") from exc
+    except (UnicodeDecodeError, RecursionError) as exc:
         raise ConfigError(f"{what} ({path.name}) cannot be read: {type(exc).__name__}. Make it UTF-8 text.") from exc
     except ValueError as exc:  # of a number with too many digits it is no TOMLDecodeError
         raise ConfigError(f"{what} ({path.name}) is not valid TOML: {exc}") from exc

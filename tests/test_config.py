@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from decimal import Decimal
@@ -243,6 +244,25 @@ def test_layers_are_joined_table_by_table_and_the_later_wins(user: Path, work: P
     assert settings.aliases == {"a": "u:1", "b": "p:1"}
     assert (str(settings.budget.day_usd), settings.discover) == ("2.5", False)
     assert loaded.sources == ["mcp_llm.toml in the config folder", "mcp_llm.toml in the working folder"]
+
+
+def test_a_config_file_that_cannot_be_one_is_told_and_not_taken_for_none(user: Path, work: Path) -> None:
+    for folder in (work, user):
+        (folder / "mcp_llm.toml").mkdir()
+    with pytest.raises(ConfigError, match=r"the user's config file \(mcp_llm\.toml\) is a folder: put a file"):
+        load(user, work)
+    (user / "mcp_llm.toml").rmdir()
+    assert load(user, work).problems == [
+        "the working folder's (mcp_llm.toml) is a folder: put a file in its place, or take it away"
+    ]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="whom no mode stops reads it")
+def test_a_config_file_that_is_closed_to_us_is_not_said_to_be_no_text(user: Path, work: Path) -> None:
+    (user / "mcp_llm.toml").write_text("")
+    (user / "mcp_llm.toml").chmod(0)
+    with pytest.raises(ConfigError, match=r"cannot be read: Permission denied\. Open it to us\."):
+        load(user, work)
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "${user_config.value}"])

@@ -127,6 +127,8 @@ def init() -> int:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = os.open(folder / configuration.FILE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
+        if not folder.is_dir():
+            raise ConfigError("a file is where the config folder has to be: move it, or set MCP_LLM_HOME") from None
         terminal.problem(f"{configuration.FILE} is there already and stays as it is; `mcp-llm config path` says where")
         return 2
     except OSError as exc:

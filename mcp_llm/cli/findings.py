@@ -86,8 +86,7 @@ async def state(service: Service) -> list[Finding]:
 
 
 def _notes(service: Service) -> list[Finding]:
-    fix = "make the state folder writable, or set MCP_LLM_HOME to another"
-    return [Finding("state", "problem", words, fix) for words in service.runs.store.notes]
+    return [Finding("state", "problem", words, "do what the sentence says") for words in service.runs.store.notes]
 
 
 async def _damage(service: Service) -> list[Finding]:

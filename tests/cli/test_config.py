@@ -30,6 +30,17 @@ def test_init_writes_a_file_that_holds_and_never_overwrites_one(run: Run, home: 
     assert (run("config", "init").returncode, file.read_text()) == (2, before)
 
 
+def test_a_file_where_the_folder_has_to_be_is_told_by_all_that_need_it(run: Run, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    there = {"MCP_LLM_HOME": str(tmp_path / "file")}
+    init = run("config", "init", **there)
+    assert (init.returncode, "a file is where the config folder has to be: move it" in init.stderr) == (2, True)
+    found = json.loads(run("doctor", "--json", **there).stdout)["findings"]
+    [state] = [(one["text"], one["fix"]) for one in found if one["topic"] == "state"]
+    assert state[0].startswith("The state folder is not a folder: remove what is in its place")
+    assert state[1] == "do what the sentence says"
+
+
 def test_show_masks_secrets_and_names_the_layers(run: Run, home: Path) -> None:
     (home / "mcp_llm.toml").write_text(
         '[providers.mine]\nbase_url = "https://llm.example.com/v1"\nwires = { chat = "openai" }\n'
