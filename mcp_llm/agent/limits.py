@@ -148,8 +148,13 @@ class Meter:
         return None if tokens is None else max(0, tokens - self.tokens_elsewhere)
 
     def below(self, *, said: bool) -> tuple[Ancestor, ...]:
-        """What a delegate is to share; `said`: the dollars were asked for."""
-        own = Ancestor(run_id=self.run_id, usd=self.limits.usd, tokens=self.limits.tokens, assumed=not said)
+        """What a delegate is to share: what other servers were lent is not there any more for it.
+
+        `said`: the dollars were asked for.
+        """
+        usd = dollars(self.limits.usd)
+        left = None if usd is None else float(max(Decimal(0), usd - self.elsewhere))
+        own = Ancestor(run_id=self.run_id, usd=left, tokens=self._here(self.limits.tokens), assumed=not said)
         return (*self.shared, own)
 
     async def room(self, ledger: Ledger) -> int | None:

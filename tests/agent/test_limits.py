@@ -21,7 +21,7 @@ from mcp_llm.settings import Agents
 from mcp_llm.toolsets.base import Tool
 from mcp_llm.toolsets.functions import Functions
 from mcp_llm.types.chat import Delta, End, ToolSpec
-from mcp_llm.types.events import ToolEnd, ToolStart
+from mcp_llm.types.events import Lent, ToolEnd, ToolStart
 from mcp_llm.types.message import Text, ToolResult
 from mcp_llm.types.usage import Usage
 
@@ -223,6 +223,16 @@ async def test_what_a_server_says_it_used_counts_and_survives_the_process(store:
         # What it said it used; all that it was lent, where nothing was said, or the process died before it was.
         assert (own.usd, own.tokens) == ((Decimal("0.375"), 450) if ends else (Decimal("0.125"), 50))
     assert calls.meter.scopes() == (Scope("run", calls.meter.run_id, usd=Decimal("0.375"), tokens=450),)
+
+
+def test_a_delegate_does_not_share_what_another_server_was_lent() -> None:
+    meter = Meter("r" * 32, Limits(usd=1.0, tokens=1000, seconds=60.0))
+    meter.lend("c", Lent(usd=0.75, tokens=600))
+    (own,) = meter.below(said=True)
+    assert (own.usd, own.tokens) == (0.25, 400)
+    meter.lend("d", Lent(usd=0.5, tokens=600))
+    (own,) = meter.below(said=True)
+    assert (own.usd, own.tokens) == (0.0, 0)
 
 
 async def lending(store: Store, far: Any, limits: Limits, written: list[Any] | None = None) -> Calls:
