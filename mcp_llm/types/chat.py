@@ -31,10 +31,6 @@ class ToolSpec(Value):
     parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
     strict: bool | None = None
 
-    def __hash__(self) -> int:
-        # An agent offers the same tools in every turn: wires remember how they are spelled.
-        return hash((self.name, self.description))
-
 
 class ChatRequest(Value):
     """One request to a chat model. What is None is not sent; `options` goes into the provider's body untouched, last.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,9 +18,6 @@ R_co = TypeVar("R_co", covariant=True)
 
 Framing: TypeAlias = Literal["sse", "lines"]
 """How a stream is cut into payloads: server-sent events, or one JSON value a line."""
-
-SPELLED: Final = 512
-"""Tools whose spelling a wire remembers: writing out the schemas of fifty takes 6 ms, and an agent asks every turn."""
 
 
 class Quirks(BaseModel):

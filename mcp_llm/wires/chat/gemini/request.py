@@ -5,11 +5,11 @@ What a reply means is `decoder.py`. No files are uploaded and no cache is made h
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from mcp_llm.errors import InvalidInput
+from mcp_llm.types.remembered import remembered
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
 from mcp_llm.wires.effort import nearest
@@ -101,7 +101,7 @@ def request_body(request: ChatRequest, quirks: Quirks, warnings: list[str]) -> d
     return body
 
 
-@lru_cache(base.SPELLED)
+@remembered
 def _declaration(tool: ToolSpec, spelling: str) -> dict[str, Any]:
     """Not to be changed: a later request gets the same."""
     declaration: dict[str, Any] = {"name": tool.name}

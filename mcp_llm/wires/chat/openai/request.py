@@ -6,11 +6,11 @@ What vendors disagree on is data (`Quirks`), never guessed from a URL or a model
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from mcp_llm.types.chat import Effort  # noqa: TC001 - pydantic reads it
+from mcp_llm.types.remembered import remembered
 from mcp_llm.wires import base
 from mcp_llm.wires.body import merge
 from mcp_llm.wires.effort import nearest
@@ -100,7 +100,7 @@ def _tools(request: ChatRequest, quirks: Quirks, body: dict[str, Any], warnings:
             warnings.append("parallel_tool_calls was left out: this provider has no such parameter.")
 
 
-@lru_cache(base.SPELLED)
+@remembered
 def _tool(tool: ToolSpec, strictly: bool) -> tuple[dict[str, Any], str | None]:
     """As the body has it, and what to tell of it. Not to be changed: a later request gets the same."""
     # Written out, because models behind compatible servers do not follow references.

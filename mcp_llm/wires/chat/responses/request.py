@@ -7,11 +7,11 @@ not exist on it.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_llm.errors import Unsupported
 from mcp_llm.types.message import Media, Opaque, Text, ToolCall, ToolResult
+from mcp_llm.types.remembered import remembered
 from mcp_llm.wires import base
 from mcp_llm.wires.arguments import as_text
 from mcp_llm.wires.body import merge
@@ -129,7 +129,7 @@ def _text_format(request: ChatRequest, quirks: Quirks, items: list[dict[str, Any
     return None if quirks.json_schema == "none" else {"type": "json_object"}
 
 
-@lru_cache(base.SPELLED)
+@remembered
 def _tool(tool: ToolSpec, strictness: str) -> tuple[dict[str, Any], str | None]:
     """As the body has it, and what to tell of it. Not to be changed: a later request gets the same."""
     parameters = inline_refs(tool.parameters)
