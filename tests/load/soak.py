@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from load.crowd import crowd
+from load.measured import ALL_CLOSED
 from load.provider import provided, providing
 from load.watched import Held, held, slope
 
@@ -122,6 +123,9 @@ def soak(folder: Path, seconds: float, *, kill_every: float, warm: float) -> Soa
                 _kill(mortal, found)
             found.kills += 1
         found.quiet.append(_at_rest(lasting))
+        if found.quiet[-1].files > found.quiet[0].files:  # as many are kept as were needed at once a moment ago
+            time.sleep(ALL_CLOSED)
+            found.quiet[-1] = held(lasting.pid)
         found.seconds = time.monotonic() - began
         with crowd("stdio", homes[0], **keys) as last:
             _go_on(last, found)
