@@ -17,9 +17,8 @@ import anyio.to_thread
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp.shared.auth import AuthorizationCodeResult
 
+from mcp_llm.catalog.address import is_loopback
 from mcp_llm.errors import InvalidInput, ToolFailed
-
-from .signed import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -50,7 +49,7 @@ class Shell:
     async def show(self, url: str) -> None:
         """Send them to the page. Raises ToolFailed for one that no browser should be sent to."""
         parts = urlsplit(url)
-        plain = parts.scheme == "http" and is_loopback(parts.hostname or "")
+        plain = parts.scheme == "http" and is_loopback(parts.hostname)
         if parts.scheme != "https" and not plain:
             raise ToolFailed("the page to sign in at is no https URL")
         self._state = parse_qs(parts.query).get("state", [""])[0]

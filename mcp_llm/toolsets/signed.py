@@ -17,7 +17,7 @@ import httpx2
 from mcp.client.auth import OAuthFlowError
 from pydantic import ValidationError
 
-from mcp_llm.catalog.address import is_public
+from mcp_llm.catalog.address import is_loopback, is_public
 from mcp_llm.errors import ToolFailed
 from mcp_llm.redactor import Redactor
 
@@ -175,11 +175,3 @@ async def _private(host: str) -> bool:
     except (OSError, TimeoutError, UnicodeError):
         return False
     return any(not is_public(_number(str(one[4][0]))) for one in found)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name or number."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
